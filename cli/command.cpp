@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <filesystem>
+
+#include "finpercep/base/error.h"
+
+namespace finpercep {
+
+void print(const std::string& text) {
+  if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
+    throw input_error("stdout: expected to write the result, the reader has gone or the disk is full");
+}
+
+void add_config_flags(CLI::App& command, ConfigFlags& flags) {
+  command.add_option("-c,--config", flags.config, "YAML config; every key has a default (--print-config shows them)");
+  command.add_option("--set", flags.overrides, "KEY=VALUE over the config, e.g. --set optim_g.lr=1e-4")->take_all();
+  command.add_flag("--print-config", flags.print, "print the resolved config and stop");
+}
+
+std::string run_directory(const std::string& output, const ConfigFlags& flags) {
+  if (!output.empty()) return output;
+  if (flags.config.empty()) throw usage_error("-o: expected the run directory, or -c CONFIG to name it after");
+  return (std::filesystem::path("runs") / std::filesystem::path(flags.config).stem()).string();
+}
+
+std::string describe_usage_error(const CLI::App& program, const CLI::ParseError& error) {
+  std::string line = error.what();
+  line = line.substr(0, line.find('\n'));
+  const auto* extras = dynamic_cast<const CLI::ExtrasError*>(&error);
+  if (extras == nullptr) return fmt::format("{}. see `finpercep --help`", line);
+  // The command in use, and all the words it knows.
+  const CLI::App* command = &program;
+  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  std::vector<std::string> known;
+  for (const CLI::App* app : {command, &program}) {
+    for (const CLI::Option* option : app->get_options()) {
+      for (const auto& name : option->get_lnames()) known.push_back("--" + name);
+      for (const auto& name : option->get_snames()) known.push_back("-" + name);
+    }
+    for (const CLI::App* sub : app->get_subcommands({})) known.push_back(sub->get_name());
+  }
+  const std::vector<std::string> unknown = command->remaining().empty() ? program.remaining(true) : command->remaining();
+  const std::string word = unknown.empty() ? line : unknown.front();
+  const std::string near = nearest(word.substr(0, word.find('=')), known);
+  return fmt::format("unknown argument '{}'{}. see `finpercep {}--help`", word, near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
+                     command == &program ? "" : command->get_name() + " ");
+}
+
+}  // namespace finpercep

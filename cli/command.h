@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Each command is one file with one function that hangs its flags and its work on the program.
+#pragma once
+#include <CLI/CLI.hpp>
+#include <string>
+#include <vector>
+
+#include "finpercep/base/settings.h"
+
+namespace finpercep {
+
+void add_score(CLI::App& program);
+void add_map(CLI::App& program);
+void add_degrade(CLI::App& program);
+void add_upscale(CLI::App& program);
+void add_fgr(CLI::App& program);
+void add_train(CLI::App& program);
+void add_rl(CLI::App& program);
+void add_eval(CLI::App& program);
+void add_report(CLI::App& program);
+void add_demo(CLI::App& program);
+void add_models(CLI::App& program);
+void add_metrics(CLI::App& program);
+void add_weights(CLI::App& program);
+
+/// -c CONFIG, --set KEY=VALUE.. and --print-config.
+struct ConfigFlags {
+  std::string config;
+  std::vector<std::string> overrides;
+  bool print = false;
+};
+void add_config_flags(CLI::App& command, ConfigFlags& flags);
+
+/// Writes `text` to stdout.
+void print(const std::string& text);
+
+/// The settings of the flags over `settings`' defaults. With --print-config they are printed and the command is done: returns false.
+template <class Settings>
+bool load_config(const ConfigFlags& flags, Settings& settings) {
+  load_settings(settings, flags.config.empty() ? "" : read_config_text(flags.config), flags.config.empty() ? "--set" : flags.config, flags.overrides);
+  if (flags.print) print(to_yaml(settings));
+  return !flags.print;
+}
+
+/// --output if given, else runs/<stem of the config>.
+std::string run_directory(const std::string& output, const ConfigFlags& flags);
+
+/// One line for a wrong command line; for an unknown flag or command it names the nearest known one.
+std::string describe_usage_error(const CLI::App& program, const CLI::ParseError& error);
+
+}  // namespace finpercep

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+// finpercep degrade DIR -o DIR [-c CONFIG] [--seed N]
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "cli/command.h"
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/base/log.h"
+#include "finpercep/base/parallel.h"
+#include "finpercep/degrade/pipeline.h"
+#include "finpercep/image/io.h"
+#include "finpercep/image/resize.h"
+
+namespace finpercep {
+
+void add_degrade(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("degrade", "make LR pictures from clean ones (Real-ESRGAN's second-order degradation)");
+  struct Flags {
+    std::vector<std::string> inputs;
+    std::string output;
+    ConfigFlags config;
+    uint64_t seed = 0;
+    bool overwrite = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST")->required();
+  command->add_option("-o,--output", flags->output, "folder for STEM.png")->required();
+  add_config_flags(*command, flags->config);
+  command->add_option("--seed", flags->seed, "random draws; a picture's draw depends on the seed and its place in the sorted list");
+  command->add_flag("--overwrite", flags->overwrite, "replace existing files");
+  command->callback([flags] {
+    DegradeSettings settings;
+    if (!load_config(flags->config, settings)) return;
+    const auto inputs = list_images(flags->inputs);
+    make_directory(flags->output);
+    Progress progress("degrade", static_cast<int64_t>(inputs.size()));
+    parallel_for(static_cast<int64_t>(inputs.size()), 0, [&](int64_t i) {
+      const std::filesystem::path out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
+      refuse_overwrite(out, flags->overwrite);
+      const Image photo = read_image(inputs[i]);
+      const int scale = static_cast<int>(settings.scale), width = photo.width / scale * scale, height = photo.height / scale * scale;
+      if (width == 0 || height == 0)
+        throw input_error(fmt::format("degrade: {}: expected at least {} pixels a side, found {} x {}", inputs[i].string(), scale, photo.width, photo.height));
+      write_image(out, degrade(crop(photo, 0, 0, width, height), settings, Random(flags->seed, "degrade", static_cast<uint64_t>(i))));
+    });
+    log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
+  });
+}
+
+}  // namespace finpercep

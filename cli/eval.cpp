@@ -1,0 +1,2 @@
+#include "cli/command.h"
+namespace finpercep { void add_eval(CLI::App&) {} }

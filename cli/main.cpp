@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <malloc.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <exception>
+
+#include "cli/command.h"
+#include "finpercep/base/error.h"
+#include "finpercep/base/interrupt.h"
+#include "finpercep/base/log.h"
+#include "finpercep/version.h"
+
+using namespace finpercep;
+
+namespace {
+
+int fail(const std::string& message, ExitCode code) {
+  std::string line = message.substr(0, message.find('\n'));
+  std::fprintf(stderr, "finpercep: %s\n", line.c_str());
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Tensors of some megabytes come and go with every call; giving each back to the kernel costs more than the arithmetic.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, 1 << 30);
+  mallopt(M_TOP_PAD, 64 << 20);
+  catch_interrupts();
+
+  CLI::App program("FinPercep: scores super-resolved pictures, shows where they are broken, and fine-tunes generators with that reward.");
+  program.set_version_flag("--version", std::string("finpercep ") + version);
+  program.require_subcommand(1);
+  program.fallthrough();
+  bool quiet = false;
+  program.add_flag("-q,--quiet", quiet, "warnings and errors only")->trigger_on_parse()->each([](const std::string&) { set_log_level(LogLevel::quiet); });
+  for (const auto add : {add_score, add_map, add_degrade, add_upscale, add_fgr, add_train, add_rl, add_eval, add_report, add_demo, add_models, add_metrics, add_weights})
+    add(program);
+
+  try {
+    program.parse(argc, argv);
+    return static_cast<int>(ExitCode::ok);
+  } catch (const CLI::ParseError& error) {
+    if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
+    return fail(describe_usage_error(program, error), ExitCode::usage);
+  } catch (const Error& error) {
+    return fail(error.what(), error.code());
+  } catch (const std::bad_alloc&) {
+    return fail("memory: expected enough for this job, ran out. use a smaller --tile or batch", ExitCode::internal);
+  } catch (const std::exception& error) {
+    return fail(std::string("internal error: ") + error.what(), ExitCode::internal);
+  }
+}

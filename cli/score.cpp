@@ -1,0 +1,2 @@
+#include "cli/command.h"
+namespace finpercep { void add_score(CLI::App&) {} }

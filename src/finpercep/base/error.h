@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one error type. A message is one line: "what: where: expected, found. do this".
+#pragma once
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace finpercep {
+
+/// Exit codes of the command line contract.
+enum class ExitCode { ok = 0, internal = 1, usage = 2, input = 3, model = 4, gate = 5, interrupted = 130 };
+
+class Error : public std::runtime_error {
+ public:
+  Error(ExitCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
+  ExitCode code() const { return code_; }
+
+ private:
+  ExitCode code_;
+};
+
+/// Wrong flags, wrong or unknown config keys, values out of range.
+Error usage_error(const std::string& message);
+/// A file that cannot be read or written, is not what it claims to be, or has no partner.
+Error input_error(const std::string& message);
+/// Weights or checkpoints: missing, corrupt, of another architecture.
+Error model_error(const std::string& message);
+/// The user pressed Ctrl-C; state was saved.
+Error interrupted_error(const std::string& message);
+
+/// The candidate nearest to `word` by edit distance, or "" when none is near enough to be a likely typo.
+std::string nearest(const std::string& word, const std::vector<std::string>& candidates);
+
+}  // namespace finpercep

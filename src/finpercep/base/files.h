@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Files are written whole or not at all: to a temporary name in the same folder, fsynced, renamed.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace finpercep {
+
+/// The bytes of a regular file of at most `max_bytes`. Throws input_error naming the path for: missing, a directory, a FIFO or
+/// device, unreadable, too large, changed while being read.
+std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 31);
+std::string read_text_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 26);
+
+/// Temporary name, fsync, rename, fsync of the folder. On any failure (no space, read-only, ..) the temporary file is removed and
+/// input_error says what and where.
+void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
+void write_file(const std::filesystem::path& path, const std::string& text);
+
+/// Creates `path` and its parents; input_error if that cannot be done or something else is in the way.
+void make_directory(const std::filesystem::path& path);
+
+/// Throws input_error when `path` exists and `overwrite` is false ("... exists. pass --overwrite to replace it").
+void refuse_overwrite(const std::filesystem::path& path, bool overwrite);
+
+}  // namespace finpercep

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// runs/NAME/: config.yaml, log.txt, metrics.jsonl, checkpoints/, samples/, report.html
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace finpercep {
+
+class RunDir {
+ public:
+  /// Creates or, with `resume`, reopens the directory and takes its lock (a lock of a dead process is taken over with a warning;
+  /// of a living one is an input_error). A directory that already holds a run is an input_error without `resume`.
+  /// Writes `config_yaml` as config.yaml, starts log.txt.
+  RunDir(std::filesystem::path path, const std::string& config_yaml, bool resume);
+  ~RunDir();
+  RunDir(const RunDir&) = delete;
+  RunDir& operator=(const RunDir&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path checkpoint(const std::string& name) const;  ///< checkpoints/NAME.safetensors
+  std::filesystem::path sample(const std::string& name) const;      ///< samples/NAME
+
+  /// Appends one line {"step": .., "key": number, ..} to metrics.jsonl. Not-finite numbers become null.
+  void log_metrics(int64_t step, const std::vector<std::pair<std::string, double>>& values);
+  /// On resume: drops the lines of metrics.jsonl past `step`, so that a replayed step is not logged twice.
+  void truncate_metrics(int64_t step);
+
+ private:
+  std::filesystem::path path_;
+  int lock_ = -1;
+};
+
+/// metrics.jsonl as read back: one map a line; a cut last line is ignored.
+std::vector<std::map<std::string, double>> read_metrics(const std::filesystem::path& file);
+
+}  // namespace finpercep

@@ -1,0 +1,413 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/base/settings.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <string_view>
+#include <system_error>
+#include <type_traits>
+
+#include <fmt/format.h>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/base/settings_yaml.h"
+
+namespace finpercep {
+namespace {
+
+using detail::YamlNode;
+
+std::string number_text(double value) { return fmt::format("{}", value); }  // shortest form that reads back the same
+
+template <class T>
+constexpr const char* type_name() {
+  if constexpr (std::is_same_v<T, bool>) return "bool";
+  if constexpr (std::is_same_v<T, int64_t>) return "int";
+  if constexpr (std::is_same_v<T, double>) return "double";
+  if constexpr (std::is_same_v<T, std::string>) return "string";
+  if constexpr (std::is_same_v<T, std::vector<int64_t>>) return "list of int";
+  if constexpr (std::is_same_v<T, std::vector<double>>) return "list of double";
+  if constexpr (std::is_same_v<T, std::vector<std::string>>) return "list of string";
+}
+
+template <class T>
+constexpr const char* expected_name() {
+  if constexpr (std::is_same_v<T, bool>) return "true or false";
+  if constexpr (std::is_same_v<T, int64_t>) return "a whole number";
+  if constexpr (std::is_same_v<T, double>) return "a number";
+  if constexpr (std::is_same_v<T, std::string>) return "text";
+}
+
+/// "in 0 .. 1", "of at least 0", "" for no limit.
+std::string range_text(Range range) {
+  const bool low = range.min > -std::numeric_limits<double>::infinity(), high = range.max < std::numeric_limits<double>::infinity();
+  if (low && high) return fmt::format("in {} .. {}", range.min, range.max);
+  if (low) return fmt::format("of at least {}", range.min);
+  if (high) return fmt::format("of at most {}", range.max);
+  return "";
+}
+
+/// The four scalar types to and from their text. Locale independent; the whole text must be used up.
+bool parse_scalar(const YamlNode& node, std::string& value) {
+  value = node.text;
+  return true;
+}
+
+bool parse_scalar(const YamlNode& node, bool& value) {
+  static const std::pair<const char*, bool> words[] = {{"true", true}, {"false", false}, {"yes", true},
+                                                       {"no", false},  {"on", true},     {"off", false}};
+  for (const auto& [word, meaning] : words) {
+    std::string capital = word, upper = word;
+    for (char& c : upper) c = static_cast<char>(c - 'a' + 'A');
+    capital[0] = upper[0];
+    if (node.quoted || (node.text != word && node.text != capital && node.text != upper)) continue;
+    value = meaning;
+    return true;
+  }
+  return false;
+}
+
+template <class Number>
+bool parse_number(const YamlNode& node, Number& value) {
+  std::string_view text = node.text;
+  if (text.starts_with('+') && text.size() > 1 && text[1] != '-') text.remove_prefix(1);
+  Number parsed{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
+  if (node.quoted || error != std::errc() || end != text.data() + text.size()) return false;
+  if constexpr (std::is_same_v<Number, double>) {
+    if (!std::isfinite(parsed)) return false;
+  }
+  value = parsed;
+  return true;
+}
+bool parse_scalar(const YamlNode& node, int64_t& value) { return parse_number(node, value); }
+bool parse_scalar(const YamlNode& node, double& value) { return parse_number(node, value); }
+
+std::string scalar_text(bool value) { return value ? "true" : "false"; }
+std::string scalar_text(int64_t value) { return fmt::format("{}", value); }
+std::string scalar_text(double value) { return number_text(value); }
+std::string scalar_text(const std::string& value) { return detail::quote_yaml(value); }
+template <class T>
+std::string scalar_text(const std::vector<T>& values) {
+  std::string text = "[";
+  for (const T& value : values) text += (text.size() > 1 ? ", " : "") + scalar_text(value);
+  return text + "]";
+}
+
+/// Keeps the dotted path of the groups that are open, and hands all field types to one template.
+template <class Derived>
+class Visitor : public SettingsVisitor {
+ public:
+  void field(const char* name, bool& value, const char* help) override { self().any(name, value, help, Range{}, {}); }
+  void field(const char* name, int64_t& value, const char* help, Range range) override { self().any(name, value, help, range, {}); }
+  void field(const char* name, double& value, const char* help, Range range) override { self().any(name, value, help, range, {}); }
+  void field(const char* name, std::string& value, const char* help) override { self().any(name, value, help, Range{}, {}); }
+  void choice(const char* name, std::string& value, const char* help, std::vector<std::string> allowed) override {
+    self().any(name, value, help, Range{}, allowed);
+  }
+  void field(const char* name, std::vector<int64_t>& value, const char* help, Range range) override {
+    self().any(name, value, help, range, {});
+  }
+  void field(const char* name, std::vector<double>& value, const char* help, Range range) override {
+    self().any(name, value, help, range, {});
+  }
+  void field(const char* name, std::vector<std::string>& value, const char* help) override { self().any(name, value, help, Range{}, {}); }
+
+ protected:
+  std::string path_of(const std::string& name) const {
+    return fmt::format("{}{}{}", fmt::join(groups_, "."), groups_.empty() ? "" : ".", name);
+  }
+  std::vector<std::string> groups_;
+
+ private:
+  Derived& self() { return static_cast<Derived&>(*this); }
+};
+
+/// All paths of a settings struct, for suggestions.
+class PathLister : public Visitor<PathLister> {
+ public:
+  std::vector<std::string> paths;
+  template <class T>
+  void any(const char* name, T&, const char*, Range, const std::vector<std::string>&) {
+    paths.push_back(path_of(name));
+  }
+
+ protected:
+  bool begin_group(const char* name, const char*) override {
+    groups_.push_back(name);
+    return true;
+  }
+  void end_group() override { groups_.pop_back(); }
+};
+
+/// Copies the values of a tree into the settings and refuses what it does not know.
+class Loader : public Visitor<Loader> {
+ public:
+  Loader(const YamlNode& root, std::string where, bool has_lines, const std::vector<std::string>& paths)
+      : where_(std::move(where)), has_lines_(has_lines), paths_(paths) {
+    enter(&root);
+  }
+  /// To be called when the root struct has been visited.
+  void finish() { leave(); }
+
+  template <class T>
+  void any(const char* name, T& value, const char*, Range range, const std::vector<std::string>& allowed) {
+    const YamlNode* node = take(name);
+    if (node) read(*node, path_of(name), value, range, allowed);
+  }
+
+ protected:
+  bool begin_group(const char* name, const char*) override {
+    const YamlNode* node = take(name);
+    groups_.push_back(name);
+    if (node && node->kind == YamlNode::Kind::null) node = nullptr;  // "train:" with nothing below it
+    if (node && node->kind != YamlNode::Kind::map) throw wrong(*node, path_of_group(), "keys and values", "");
+    enter(node);
+    return node != nullptr;
+  }
+  void end_group() override {
+    leave();
+    groups_.pop_back();
+  }
+
+ private:
+  struct Frame {
+    const YamlNode* map;  ///< null: the text does not mention this group
+    std::vector<std::string> known;
+  };
+
+  void enter(const YamlNode* map) { frames_.push_back({map, {}}); }
+
+  void leave() {
+    const Frame frame = std::move(frames_.back());
+    frames_.pop_back();
+    if (!frame.map) return;
+    for (const auto& [key, node] : frame.map->entries) {
+      if (std::find(frame.known.begin(), frame.known.end(), key) == frame.known.end()) throw unknown(key, node, frame.known);
+    }
+  }
+
+  const YamlNode* take(const char* name) {
+    Frame& frame = frames_.back();
+    frame.known.push_back(name);
+    if (!frame.map) return nullptr;
+    for (const auto& [key, node] : frame.map->entries) {
+      if (key == name) return &node;
+    }
+    return nullptr;
+  }
+
+  std::string path_of_group() const { return fmt::format("{}", fmt::join(groups_, ".")); }
+  std::string place(const YamlNode& node) const { return has_lines_ ? fmt::format("{}:{}", where_, node.line) : where_; }
+
+  Error unknown(const std::string& key, const YamlNode& node, const std::vector<std::string>& known) const {
+    std::string advice;
+    const std::string near = nearest(key, known);
+    if (!near.empty()) {
+      advice = fmt::format("did you mean {}?", path_of(near));
+    } else {  // right name, wrong group?
+      for (const std::string& path : paths_) {
+        if (path == key || path.ends_with("." + key)) advice = fmt::format("did you mean {}?", path);
+      }
+    }
+    if (advice.empty()) advice = known.empty() ? "remove it" : fmt::format("known here: {}", fmt::join(known, ", "));
+    return usage_error(fmt::format("config: {}: {}: unknown key. {}", place(node), path_of(key.substr(0, 80)), advice));
+  }
+
+  Error wrong(const YamlNode& node, const std::string& path, const std::string& expected, const std::string& advice) const {
+    std::string found;
+    switch (node.kind) {
+      case YamlNode::Kind::null:
+        found = "nothing";
+        break;
+      case YamlNode::Kind::list:
+        found = "a list";
+        break;
+      case YamlNode::Kind::map:
+        found = "keys and values";
+        break;
+      case YamlNode::Kind::scalar:
+        found = fmt::format("'{}'{}", node.text.substr(0, 60), node.quoted ? " in quotes" : "");
+        break;
+    }
+    return usage_error(
+        fmt::format("config: {}: {}: expected {}, found {}{}{}", place(node), path, expected, found, advice.empty() ? "" : ". ", advice));
+  }
+
+  template <class T>
+  void read(const YamlNode& node, const std::string& path, T& value, Range range, const std::vector<std::string>& allowed) const {
+    T parsed{};
+    if (node.kind == YamlNode::Kind::null && std::is_same_v<T, std::string>) throw wrong(node, path, "text", "write \"\" for empty text");
+    if (node.kind != YamlNode::Kind::scalar || !parse_scalar(node, parsed)) throw wrong(node, path, expected_name<T>(), "");
+    if constexpr (std::is_same_v<T, int64_t> || std::is_same_v<T, double>) {
+      const auto number = static_cast<double>(parsed);
+      if (number < range.min || number > range.max)
+        throw wrong(node, path, fmt::format("{} {}", expected_name<T>(), range_text(range)), "");
+    }
+    if constexpr (std::is_same_v<T, std::string>) {
+      if (parsed.find('\0') != std::string::npos) throw wrong(node, path, "text without zero characters", "");
+      if (!allowed.empty() && std::find(allowed.begin(), allowed.end(), parsed) == allowed.end()) {
+        const std::string near = nearest(parsed, allowed);
+        throw wrong(node, path, fmt::format("one of {}", fmt::join(allowed, ", ")),
+                    near.empty() ? "" : fmt::format("did you mean {}?", near));
+      }
+    }
+    value = std::move(parsed);
+  }
+
+  template <class T>
+  void read(const YamlNode& node, const std::string& path, std::vector<T>& values, Range range,
+            const std::vector<std::string>& allowed) const {
+    if (node.kind != YamlNode::Kind::list) {
+      throw wrong(node, path, "a list",
+                  node.kind == YamlNode::Kind::scalar ? fmt::format("write [{}]", node.text.substr(0, 60)) : "write [a, b]");
+    }
+    std::vector<T> parsed(node.items.size());
+    for (std::size_t i = 0; i < parsed.size(); ++i) read(node.items[i], fmt::format("{}[{}]", path, i), parsed[i], range, allowed);
+    values = std::move(parsed);
+  }
+
+  std::string where_;
+  bool has_lines_;
+  const std::vector<std::string>& paths_;
+  std::vector<Frame> frames_;
+};
+
+class YamlWriter : public Visitor<YamlWriter> {
+ public:
+  std::string text;
+  template <class T>
+  void any(const char* name, const T& value, const char*, Range, const std::vector<std::string>&) {
+    check_finite(name, value);
+    text += fmt::format("{}{}: {}\n", std::string(2 * groups_.size(), ' '), name, scalar_text(value));
+    empty_ = false;
+  }
+
+ protected:
+  bool begin_group(const char* name, const char*) override {
+    text += fmt::format("{}{}:\n", std::string(2 * groups_.size(), ' '), name);
+    groups_.push_back(name);
+    empty_ = true;
+    return true;
+  }
+  void end_group() override {
+    groups_.pop_back();
+    if (empty_) text.insert(text.size() - 1, " {}");
+    empty_ = false;
+  }
+
+ private:
+  template <class T>
+  void check_finite(const char*, const T&) const {}
+  void check_finite(const char* name, const double& value) const {
+    if (!std::isfinite(value))
+      throw Error(ExitCode::internal, fmt::format("config: {}: {} cannot be written, it would not load", path_of(name), value));
+  }
+  void check_finite(const char* name, const std::vector<double>& values) const {
+    for (const double& value : values) check_finite(name, value);
+  }
+  bool empty_ = false;
+};
+
+/// Rows of path, type, default, help.
+class Describer : public Visitor<Describer> {
+ public:
+  std::vector<std::array<std::string, 4>> rows;
+  template <class T>
+  void any(const char* name, const T& value, const char* help, Range range, const std::vector<std::string>& allowed) {
+    std::string text = help;
+    if (!allowed.empty()) text += fmt::format(" ({})", fmt::join(allowed, ", "));
+    if (!range_text(range).empty()) text += fmt::format(" ({})", range_text(range));
+    rows.push_back({path_of(name), type_name<T>(), scalar_text(value), text});
+  }
+
+ protected:
+  bool begin_group(const char* name, const char*) override {
+    groups_.push_back(name);
+    return true;
+  }
+  void end_group() override { groups_.pop_back(); }
+};
+
+/// "a.b=c" as the tree {a: {b: c}}.
+YamlNode tree_of_override(const std::string& override_text, const std::string& where) {
+  const std::size_t equals = override_text.find('=');
+  const std::string path = override_text.substr(0, equals);
+  if (equals == std::string::npos || path.empty() || path.front() == '.' || path.back() == '.' || path.find("..") != std::string::npos) {
+    throw usage_error(fmt::format("config: {}: expected key=value or group.key=value", where));
+  }
+  if (std::count(path.begin(), path.end(), '.') > 31) throw usage_error(fmt::format("config: {}: settings are not that deep", where));
+  const std::string value = override_text.substr(equals + 1);
+  YamlNode node;
+  if (value.find_first_not_of(" \t") == std::string::npos) {
+    node.kind = YamlNode::Kind::scalar;  // "name=" empties a text
+  } else {
+    node = detail::parse_yaml(value, where);
+  }
+  if (node.kind == YamlNode::Kind::map) {
+    throw usage_error(
+        fmt::format("config: {}: expected one value or a list [a, b], found keys and values. put text with ': ' in quotes", where));
+  }
+  for (std::size_t end = path.size(), dot = 0; end != std::string::npos; end = dot) {
+    dot = end == 0 ? std::string::npos : path.rfind('.', end - 1);
+    const std::size_t begin = dot == std::string::npos ? 0 : dot + 1;
+    YamlNode parent;
+    parent.kind = YamlNode::Kind::map;
+    parent.entries.emplace_back(path.substr(begin, end - begin), std::move(node));
+    node = std::move(parent);
+  }
+  return node;
+}
+
+}  // namespace
+
+namespace detail {
+
+void load(Visitable settings, const std::string& yaml_text, const std::string& where, const std::vector<std::string>& overrides) {
+  PathLister lister;
+  settings(lister);
+  const auto apply = [&](const YamlNode& tree, const std::string& source, bool has_lines) {
+    Loader loader(tree, source, has_lines, lister.paths);
+    settings(loader);
+    loader.finish();
+  };
+  const YamlNode root = parse_yaml(yaml_text, where);
+  if (root.kind != YamlNode::Kind::map && root.kind != YamlNode::Kind::null) {
+    throw usage_error(fmt::format("config: {}:{}: expected keys and values, found {}. is this the right file?", where, root.line,
+                                  root.kind == YamlNode::Kind::list ? "a list" : "'" + root.text.substr(0, 60) + "'"));
+  }
+  apply(root, where, true);
+  for (const std::string& override_text : overrides) {
+    const std::string source = "--set " + override_text.substr(0, 120);
+    apply(tree_of_override(override_text, source), source, false);
+  }
+}
+
+std::string to_yaml(Visitable settings) {
+  YamlWriter writer;
+  settings(writer);
+  return writer.text.empty() ? "{}\n" : writer.text;
+}
+
+std::string describe(Visitable settings) {
+  Describer describer;
+  settings(describer);
+  std::array<std::size_t, 3> width{};
+  for (const auto& row : describer.rows) {
+    for (std::size_t i = 0; i < width.size(); ++i) width[i] = std::max(width[i], std::min<std::size_t>(row[i].size(), 40));
+  }
+  std::string text;
+  for (const auto& [path, type, value, help] : describer.rows) {
+    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {}\n", path, width[0], type, width[1], value, width[2], help);
+  }
+  return text;
+}
+
+}  // namespace detail
+
+std::string read_config_text(const std::string& path) { return path.empty() ? "" : read_text_file(path, uint64_t{1} << 20); }
+
+}  // namespace finpercep

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of YAML that settings use: maps, lists and scalars. Internal to base.
+#pragma once
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace finpercep::detail {
+
+struct YamlNode {
+  enum class Kind { null, scalar, list, map };
+  Kind kind = Kind::null;
+  std::string text;                                       ///< of a scalar
+  bool quoted = false;                                    ///< '12' is text, 12 is a number
+  int line = 0;                                           ///< counted from 1
+  std::vector<YamlNode> items;                            ///< of a list
+  std::vector<std::pair<std::string, YamlNode>> entries;  ///< of a map, in the order of the text
+};
+
+/// One document of at most 1 MiB and limited depth, without duplicate keys, aliases or merge keys. Throws usage_error.
+YamlNode parse_yaml(const std::string& text, const std::string& where);
+
+/// As a scalar of YAML that reads back as this text: plain where that is safe, else in double quotes.
+std::string quote_yaml(const std::string& text);
+
+}  // namespace finpercep::detail

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// Single distortions of a clean photograph at full size, in the manner of KADIS-700k (Lin et al. 2019): planted defects of known kind and
+// strength.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "finpercep/base/random.h"
+#include "finpercep/image.h"
+
+namespace finpercep {
+
+/// gaussian_blur, motion_blur, noise, jpeg, ringing, pixelate, bicubic_down_up, banding, colour_shift, grid.
+const std::vector<std::string>& distortion_kinds();
+
+/// The photograph (3 channels) with one distortion; strength 0 is barely visible, 1 severe. The same size, values in [0,1], not rounded.
+/// usage_error for an unknown kind or a strength outside [0,1].
+Image distort(const Image& photo, const std::string& kind, double strength, Random random);
+
+}  // namespace finpercep

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/degrade/photos.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+#include <set>
+#include <sstream>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/base/log.h"
+#include "finpercep/base/parallel.h"
+#include "finpercep/image/io.h"
+#include "finpercep/image/resize.h"
+
+namespace finpercep {
+
+namespace {
+
+// One stem a line; '#' starts a comment.
+std::set<std::string> read_stems(const std::string& path) {
+  std::set<std::string> stems;
+  std::istringstream lines(read_text_file(path));
+  for (std::string line; std::getline(lines, line);) {
+    line.erase(std::min(line.find('#'), line.size()));
+    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
+    if (!line.empty()) stems.insert(line);
+  }
+  return stems;
+}
+
+}  // namespace
+
+void PhotoSettings::visit(SettingsVisitor& v) {
+  v.field("photos", photos, "clean photographs: files, folders, globs");
+  v.field("exclude", exclude, "text file with one stem a line: these photographs stay out (the validation split)");
+  v.field("only", only, "text file with one stem a line: only these photographs are taken");
+  v.field("max_side", max_side, "larger photographs are reduced to this side, pixels", {.min = 64, .max = 65535});
+}
+
+PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
+  if (settings.photos.empty()) throw usage_error("photos: expected at least one file or folder, found none. set data.photos in the config or --set data.photos=[DIR]");
+  std::vector<std::filesystem::path> paths = list_images(settings.photos);
+  const auto excluded = settings.exclude.empty() ? std::set<std::string>() : read_stems(settings.exclude);
+  std::erase_if(paths, [&](const auto& path) { return excluded.contains(path.stem().string()); });
+  if (!settings.only.empty()) {
+    const auto only = read_stems(settings.only);
+    std::erase_if(paths, [&](const auto& path) { return !only.contains(path.stem().string()); });
+  }
+  std::vector<std::optional<Photo>> read(paths.size());
+  parallel_for(static_cast<int64_t>(paths.size()), 0, [&](int64_t i) {
+    try {
+      Image image = read_image(paths[i]);
+      const int side = std::max(image.width, image.height);
+      if (side > settings.max_side) {
+        const double scale = static_cast<double>(settings.max_side) / side;
+        image = resize(image, static_cast<int>(std::lround(image.width * scale)), static_cast<int>(std::lround(image.height * scale)), Resize::area);
+      }
+      if (std::min(image.width, image.height) < min_side) {
+        log_warning(fmt::format("photo: {}: expected at least {} pixels a side, found {} x {}. skipped", paths[i].string(), min_side, image.width, image.height));
+        return;
+      }
+      Photo photo{paths[i].stem().string(), image.width, image.height, std::vector<uint8_t>(image.data.size())};
+      for (std::size_t k = 0; k < image.data.size(); ++k) photo.data[k] = static_cast<uint8_t>(std::lround(std::clamp(image.data[k], 0.0f, 1.0f) * 255));
+      read[i] = std::move(photo);
+    } catch (const Error& error) {
+      log_warning(fmt::format("{}. skipped", error.what()));
+    }
+  });
+  for (auto& photo : read)
+    if (photo) photos_.push_back(std::move(*photo));
+  if (photos_.empty()) throw input_error(fmt::format("photos: {}: expected photographs of at least {} pixels a side, found none among {} files", settings.photos[0], min_side, paths.size()));
+  double smallest = 1e18;
+  for (const Photo& photo : photos_) smallest = std::min(smallest, static_cast<double>(photo.width) * photo.height);
+  for (const Photo& photo : photos_) weights_.push_back(std::min(static_cast<double>(photo.width) * photo.height, 4 * smallest));
+}
+
+Image PhotoSet::cut(const Photo& photo, int x, int y, int width, int height) const {
+  Image out(width, height);
+  for (int c = 0; c < 3; ++c)
+    for (int row = 0; row < height; ++row) {
+      const uint8_t* from = photo.data.data() + (static_cast<std::size_t>(c) * photo.height + y + row) * photo.width + x;
+      float* to = out.plane(c) + static_cast<std::size_t>(row) * width;
+      for (int i = 0; i < width; ++i) to[i] = static_cast<float>(from[i]) / 255.0f;
+    }
+  return out;
+}
+
+Image PhotoSet::photo(int64_t index) const {
+  const Photo& photo = photos_[index];
+  return cut(photo, 0, 0, photo.width, photo.height);
+}
+
+Image PhotoSet::random_crop(int size, Random& random) const {
+  const Photo& photo = photos_[random.pick(weights_)];
+  const int x = static_cast<int>(random.integer(0, photo.width - size)), y = static_cast<int>(random.integer(0, photo.height - size));
+  const Image crop = cut(photo, x, y, size, size);
+  return random.chance(0.5) ? flip_horizontal(crop) : crop;
+}
+
+Image PhotoSet::centre_crop(int64_t index, int width, int height) const {
+  const Photo& photo = photos_[index];
+  width = std::min(width, photo.width);
+  height = std::min(height, photo.height);
+  return cut(photo, (photo.width - width) / 2, (photo.height - height) / 2, width, height);
+}
+
+TrainingPair make_pair(const PhotoSet& photos, const DegradeSettings& degradation, int gt_size, uint64_t seed, uint64_t index) {
+  Random random(seed, "crop", index);
+  TrainingPair pair;
+  pair.gt = photos.random_crop(gt_size, random);
+  pair.lr = degrade(pair.gt, degradation, Random(seed, "degrade", index));
+  return pair;
+}
+
+}  // namespace finpercep

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clean photographs in memory and the training pairs cut from them.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "finpercep/degrade/pipeline.h"
+
+namespace finpercep {
+
+struct PhotoSettings {
+  std::vector<std::string> photos = {};      ///< files, folders, globs
+  std::string exclude = "";                  ///< text file of stems that stay out (the validation split)
+  std::string only = "";                     ///< text file of stems: nothing else is taken
+  int64_t max_side = 1600;                   ///< larger photographs are reduced to this (area average)
+  void visit(SettingsVisitor& v);
+};
+
+/// Photographs as 8-bit planes: 3 bytes a pixel.
+class PhotoSet {
+ public:
+  /// Reads all, in parallel. A file that cannot be read is skipped with a warning; input_error if none is left or one is smaller than
+  /// `min_side` for all.
+  PhotoSet(const PhotoSettings& settings, int min_side);
+  int64_t size() const { return static_cast<int64_t>(photos_.size()); }
+  const std::string& name(int64_t index) const { return photos_[index].name; }
+  Image photo(int64_t index) const;
+  /// Random photograph (chance proportional to its area, but at most 4 times that of the smallest), crop and mirror.
+  Image random_crop(int size, Random& random) const;
+  Image centre_crop(int64_t index, int width, int height) const;
+
+ private:
+  struct Photo {
+    std::string name;
+    int width, height;
+    std::vector<uint8_t> data;
+  };
+  Image cut(const Photo& photo, int x, int y, int width, int height) const;
+  std::vector<Photo> photos_;
+  std::vector<double> weights_;
+};
+
+struct TrainingPair {
+  Image gt, lr;
+};
+/// Item `index` of the endless sequence of training pairs under `seed`.
+TrainingPair make_pair(const PhotoSet& photos, const DegradeSettings& degradation, int gt_size, uint64_t seed, uint64_t index);
+
+}  // namespace finpercep

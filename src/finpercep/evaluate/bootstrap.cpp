@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/evaluate/bootstrap.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/random.h"
+
+namespace finpercep {
+
+namespace {
+
+// Linear between order statistics (Hyndman & Fan type 7, numpy's default).
+double quantile(const std::vector<double>& sorted, double q) {
+  const double position = q * static_cast<double>(sorted.size() - 1);
+  const auto below = static_cast<std::size_t>(position);
+  const auto above = std::min(below + 1, sorted.size() - 1);
+  return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+double mean_of(const std::vector<double>& values) {
+  double sum = 0;
+  for (double v : values) sum += v;
+  return sum / static_cast<double>(values.size());
+}
+
+}  // namespace
+
+Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options) {
+  if (values.empty()) throw usage_error("bootstrap: expected at least one value, found none");
+  if (options.resamples < 1) throw usage_error(fmt::format("bootstrap: expected at least 1 resample, found {}", options.resamples));
+  Interval out{mean_of(values), 0, 0};
+  Random random(options.seed, "bootstrap");
+  const auto count = static_cast<int64_t>(values.size());
+  std::vector<double> means(options.resamples);
+  for (double& mean : means) {
+    double sum = 0;
+    for (int64_t i = 0; i < count; ++i) sum += values[random.integer(0, count - 1)];
+    mean = sum / static_cast<double>(count);
+  }
+  std::sort(means.begin(), means.end());
+  const double tail = (1 - options.confidence) / 2;
+  out.low = quantile(means, tail);
+  out.high = quantile(means, 1 - tail);
+  return out;
+}
+
+Interval bootstrap_difference(const std::vector<double>& first, const std::vector<double>& second, const BootstrapOptions& options) {
+  if (first.size() != second.size())
+    throw usage_error(
+        fmt::format("bootstrap: expected two lists of equal length, found {} and {}. a paired difference needs the same images",
+                    first.size(), second.size()));
+  std::vector<double> differences(first.size());
+  for (std::size_t i = 0; i < first.size(); ++i) differences[i] = first[i] - second[i];
+  return bootstrap_mean(differences, options);
+}
+
+}  // namespace finpercep

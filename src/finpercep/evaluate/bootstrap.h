@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Percentile bootstrap (Efron 1979) over images: how far the mean of a test set would move on another draw of images.
+#pragma once
+#include <cstdint>
+#include <vector>
+
+namespace finpercep {
+
+/// A mean with its 95 % interval.
+struct Interval {
+  double mean = 0, low = 0, high = 0;
+};
+
+struct BootstrapOptions {
+  int resamples = 10'000;
+  uint64_t seed = 0;  ///< the same seed gives the same interval on every machine
+  double confidence = 0.95;
+};
+
+/// usage_error for no values or fewer than one resample. A single value has an interval of zero width.
+Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options = {});
+/// Of first[i] - second[i], resampling pairs: the interval excludes 0 when the methods differ on these images.
+Interval bootstrap_difference(const std::vector<double>& first, const std::vector<double>& second, const BootstrapOptions& options = {});
+
+}  // namespace finpercep

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/evaluate/evaluate.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/log.h"
+#include "finpercep/base/parallel.h"
+#include "finpercep/image/io.h"
+
+namespace finpercep {
+
+namespace {
+
+constexpr int pictures_ahead = 8;  // bounds the memory that finished but not yet consumed pictures hold
+
+struct Measured {
+  Sample sample;
+  std::vector<double> values;  // of the metrics without nets
+};
+
+Column metric_column(const std::string& name) { return {name, find_metric(name).higher_is_better, name.starts_with("psnr") ? 2 : 4}; }
+
+Sample read_sample(const Pair& pair) {
+  Sample sample{pair.name, read_image(pair.first), read_image(pair.second)};
+  if (sample.sr.width != sample.ref.width || sample.sr.height != sample.ref.height)
+    throw input_error(fmt::format("{}: expected the size of its reference {}, {}x{}, found {}x{}. resize or crop one of them",
+                                  pair.first.string(), pair.second.string(), sample.ref.width, sample.ref.height, sample.sr.width,
+                                  sample.sr.height));
+  return sample;
+}
+
+}  // namespace
+
+std::vector<double> Evaluation::column(const std::string& metric) const {
+  const auto at = std::find(metrics.begin(), metrics.end(), metric);
+  if (at == metrics.end()) throw usage_error(fmt::format("evaluation: expected one of {}, found '{}'", fmt::join(metrics, ", "), metric));
+  std::vector<double> out;
+  for (const auto& row : values) out.push_back(row[at - metrics.begin()]);
+  return out;
+}
+
+// Reading and the metrics in plain C++ run on workers, one picture a thread; nets run here, where torch has its own threads.
+Evaluation evaluate(int64_t count, const std::function<Sample(int64_t)>& load, const EvaluateOptions& options) {
+  if (count < 1) throw usage_error("evaluate: expected at least one picture, found none");
+  std::vector<std::string> plain, learned;
+  for (const auto& name : options.metrics) (find_metric(name).needs_weights ? learned : plain).push_back(name);
+  const MetricSet plain_set(plain, options.metric), learned_set(learned, options.metric);
+
+  Evaluation out;
+  out.metrics = options.metrics;
+  std::optional<Progress> bar;
+  if (!options.progress.empty()) bar.emplace(options.progress, count);
+  Prefetcher<Measured> measured(0, count, options.threads, pictures_ahead, [&](int64_t i) {
+    Measured item{load(i), {}};
+    item.values = plain_set.compute(item.sample.sr, item.sample.ref);
+    if (learned.empty()) item.sample.sr = item.sample.ref = Image();
+    return item;
+  });
+  while (auto item = measured.next()) {
+    const std::vector<double> deep = learned.empty() ? std::vector<double>{} : learned_set.compute(item->sample.sr, item->sample.ref);
+    std::vector<double> row;
+    std::size_t next_plain = 0, next_deep = 0;
+    for (const auto& name : options.metrics)
+      row.push_back(find_metric(name).needs_weights ? deep[next_deep++] : item->values[next_plain++]);
+    out.names.push_back(item->sample.name);
+    out.values.push_back(std::move(row));
+    if (bar) bar->advance();
+  }
+  for (const auto& name : out.metrics) out.summary.push_back(bootstrap_mean(out.column(name), options.bootstrap));
+  return out;
+}
+
+Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& options) {
+  return evaluate(
+      static_cast<int64_t>(pairs.size()), [&](int64_t i) { return read_sample(pairs[i]); }, options);
+}
+
+Evaluation evaluate(const std::vector<Sample>& samples, const EvaluateOptions& options) {
+  return evaluate(
+      static_cast<int64_t>(samples.size()), [&](int64_t i) { return samples[i]; }, options);
+}
+
+Table comparison_table(const std::vector<std::pair<std::string, Evaluation>>& methods, const EvaluateOptions& options) {
+  Table table;
+  table.mark_best = true;
+  table.columns.push_back({"method", std::nullopt, 0});
+  table.columns.push_back({"images", std::nullopt, 0});
+  std::vector<std::string> variants;
+  for (const auto& name : options.metrics) {
+    table.columns.push_back(metric_column(name));
+    variants.push_back(fmt::format("{}: {}", name, variant_text(name, options.metric.protocol, options.metric.crop_border)));
+  }
+  for (const auto& [method, evaluation] : methods) {
+    std::vector<Cell> row = {method, static_cast<double>(evaluation.names.size())};
+    for (std::size_t m = 0; m < options.metrics.size(); ++m) {
+      const auto at = std::find(evaluation.metrics.begin(), evaluation.metrics.end(), options.metrics[m]);
+      row.push_back(at == evaluation.metrics.end() ? Cell{} : Cell{evaluation.summary[at - evaluation.metrics.begin()]});
+    }
+    table.rows.push_back(std::move(row));
+  }
+  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]. {}.", 100 * options.bootstrap.confidence,
+                              options.bootstrap.resamples, fmt::join(variants, "; "));
+  return table;
+}
+
+Table per_image_table(const Evaluation& evaluation) {
+  Table table;
+  table.columns.push_back({"name", std::nullopt, 0});
+  for (const auto& name : evaluation.metrics) table.columns.push_back(metric_column(name));
+  for (std::size_t i = 0; i < evaluation.names.size(); ++i) {
+    std::vector<Cell> row = {evaluation.names[i]};
+    for (double value : evaluation.values[i]) row.push_back(value);
+    table.rows.push_back(std::move(row));
+  }
+  std::vector<Cell> last = {std::string("mean")};
+  for (const auto& interval : evaluation.summary) last.push_back(interval.mean);
+  table.rows.push_back(std::move(last));
+  return table;
+}
+
+}  // namespace finpercep

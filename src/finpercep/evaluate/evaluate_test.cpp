@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/random.h"
+#include "finpercep/evaluate/evaluate.h"
+#include "finpercep/image/io.h"
+#include "finpercep/metrics/psnr.h"
+
+using namespace finpercep;
+
+namespace {
+
+Image noise(int width, int height, uint64_t item) {
+  Random random(3, "evaluate_test", item);
+  Image image(width, height);
+  for (float& v : image.data) v = static_cast<float>(random.integer(0, 255)) / 255;
+  return image;
+}
+
+Sample sample(int64_t i) { return {"image" + std::to_string(i), noise(24, 20, 2 * i), noise(24, 20, 2 * i + 1)}; }
+
+struct Folder {
+  std::filesystem::path path = std::filesystem::temp_directory_path() / ("finpercep_evaluate_test_" + std::to_string(::getpid()));
+  Folder() { std::filesystem::create_directories(path); }
+  ~Folder() { std::filesystem::remove_all(path); }
+};
+
+}  // namespace
+
+TEST_CASE("pairs by stem, in the order of the first list") {
+  const auto pairs = match_pairs({"sr/b.png", "sr/a.png"}, {"hr/a.webp", "hr/b.jpg"});
+  REQUIRE(pairs.size() == 2);
+  CHECK(pairs[0].name == "b");
+  CHECK(pairs[0].second == "hr/b.jpg");
+  CHECK(pairs[1].second == "hr/a.webp");
+  const auto single = match_pairs({"out.png"}, {"truth.png"});  // one file against one file needs no common name
+  REQUIRE(single.size() == 1);
+  CHECK(single[0].name == "out");
+}
+
+TEST_CASE("files without a partner are listed") {
+  CHECK_THROWS_WITH_AS(match_pairs({"a.png", "b.png"}, {"b.png", "c.png", "d.png"}, "picture", "reference"),
+                       doctest::Contains("1 without a reference: a.png; 2 without a picture: c.png, d.png"), Error);
+  std::vector<std::filesystem::path> many;
+  for (int i = 0; i < 9; ++i) many.push_back("x" + std::to_string(i) + ".png");
+  CHECK_THROWS_WITH_AS(match_pairs(many, {"x0.png", "x1.png"}),
+                       doctest::Contains("7 without a reference: x2.png, x3.png, x4.png, x5.png, x6.png and 2 more"), Error);
+  CHECK_THROWS_WITH_AS(match_pairs({"a.png", "b.png"}, {"a.png", "a.jpg", "b.png"}), doctest::Contains("a.jpg too"), Error);
+  try {
+    match_pairs({"a.png", "b.png"}, {});
+    FAIL("an empty list has partners for nothing");
+  } catch (const Error& error) {
+    CHECK(error.code() == ExitCode::input);
+  }
+}
+
+TEST_CASE("the bootstrap interval covers the true mean about 95 times in 100") {
+  int covered = 0;
+  constexpr int trials = 300, size = 60;
+  for (int t = 0; t < trials; ++t) {
+    Random random(4, "coverage", t);
+    std::vector<double> values(size);
+    for (double& v : values) v = 10 + 2 * random.normal();
+    const Interval interval = bootstrap_mean(values, {.resamples = 500, .seed = static_cast<uint64_t>(t)});
+    CHECK(interval.low <= interval.mean);
+    CHECK(interval.mean <= interval.high);
+    covered += interval.low <= 10 && 10 <= interval.high;
+  }
+  CHECK(covered >= 0.90 * trials);  // nominal 285; below 270 or above 297 would be a fault of the method
+  CHECK(covered <= 0.99 * trials);
+}
+
+TEST_CASE("the interval is as wide as the standard error says, and repeats") {
+  std::vector<double> values;
+  Random random(5, "width");
+  for (int i = 0; i < 400; ++i) values.push_back(random.normal());
+  double mean = 0, square = 0;
+  for (double v : values) mean += v / 400;
+  for (double v : values) square += (v - mean) * (v - mean) / 400;
+  const Interval interval = bootstrap_mean(values);
+  CHECK(interval.mean == doctest::Approx(mean));
+  CHECK(interval.high - interval.low == doctest::Approx(2 * 1.96 * std::sqrt(square / 400)).epsilon(0.04));
+  const Interval again = bootstrap_mean(values), other = bootstrap_mean(values, {.seed = 1});
+  CHECK(interval.low == again.low);
+  CHECK(interval.low != other.low);
+  CHECK_THROWS_AS(bootstrap_mean({}), Error);
+}
+
+TEST_CASE("a paired difference sees what two separate intervals hide") {
+  std::vector<double> first, second;
+  Random random(6, "paired");
+  for (int i = 0; i < 80; ++i) {
+    const double difficulty = 5 * random.normal();
+    first.push_back(25.3 + difficulty + 0.2 * random.normal());
+    second.push_back(25.0 + difficulty + 0.2 * random.normal());
+  }
+  CHECK(bootstrap_mean(first).low < bootstrap_mean(second).high);
+  const Interval difference = bootstrap_difference(first, second);
+  CHECK(difference.low > 0);
+  CHECK(difference.mean == doctest::Approx(0.3).epsilon(0.3));
+  CHECK_THROWS_AS(bootstrap_difference({1, 2}, {1}), Error);
+}
+
+TEST_CASE("evaluate: order, values and threads") {
+  EvaluateOptions options{.metrics = {"ssim", "psnr"}, .threads = 1, .bootstrap = {.resamples = 200}};
+  const Evaluation one = evaluate(11, sample, options);
+  options.threads = 4;
+  const Evaluation four = evaluate(11, sample, options);
+  REQUIRE(one.names.size() == 11);
+  CHECK(one.names[10] == "image10");
+  CHECK(one.values == four.values);
+  const Sample third = sample(3);
+  CHECK(one.values[3][1] == psnr(third.sr, third.ref));
+  const auto column = one.column("psnr");
+  double mean = 0;
+  for (double v : column) mean += v / 11;
+  CHECK(one.summary[1].mean == doctest::Approx(mean));
+  CHECK_THROWS_AS(one.column("lpips"), Error);
+  CHECK_THROWS_AS(evaluate(0, sample, options), Error);
+  CHECK_THROWS_WITH_AS(evaluate(
+                           5,
+                           [](int64_t i) -> Sample {
+                             if (i == 2) throw input_error("two is broken");
+                             return sample(i);
+                           },
+                           options),
+                       doctest::Contains("two is broken"), Error);
+}
+
+TEST_CASE("evaluate: files, and pairs of different sizes") {
+  const Folder folder;
+  const auto file = [&](const char* name, const Image& image) {
+    write_image(folder.path / name, image);
+    return folder.path / name;
+  };
+  const Sample a = sample(0);
+  const std::vector<Pair> pairs = {{"a", file("a.png", a.sr), file("ra.png", a.ref)}};
+  const EvaluateOptions options{.metrics = {"psnr"}};
+  CHECK(evaluate(pairs, options).values[0][0] == doctest::Approx(psnr(a.sr, a.ref)).epsilon(1e-9));
+  const std::vector<Pair> bad = {{"b", pairs[0].first, file("rb.png", noise(24, 21, 9))}};
+  CHECK_THROWS_WITH_AS(evaluate(bad, options), doctest::Contains("rb.png, 24x21, found 24x20"), Error);
+}
+
+TEST_CASE("tables of an evaluation state the variants") {
+  EvaluateOptions options{.metrics = {"psnry", "ssim"}, .bootstrap = {.resamples = 100}};
+  const Evaluation evaluation = evaluate(std::vector<Sample>{sample(0), sample(1)}, options);
+  const std::string text = render(comparison_table({{"ours", evaluation}, {"same", evaluation}}, options), TableFormat::text);
+  CHECK(text.find("psnry ↑") != std::string::npos);
+  CHECK(text.find("Y of studio YCbCr, not rounded, mse + 1e-8, crop 0") != std::string::npos);
+  CHECK(std::count(text.begin(), text.end(), '[') == 5);  // four intervals and the caption
+  const Table images = per_image_table(evaluation);
+  REQUIRE(images.rows.size() == 3);
+  CHECK(std::get<std::string>(images.rows[2][0]) == "mean");
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/evaluate/table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "finpercep/base/error.h"
+#include "finpercep/metrics/registry.h"
+
+namespace finpercep {
+
+TableFormat parse_table_format(const std::string& name) {
+  if (name == "text") return TableFormat::text;
+  if (name == "md") return TableFormat::markdown;
+  if (name == "csv") return TableFormat::csv;
+  if (name == "tex") return TableFormat::latex;
+  throw usage_error(fmt::format("table: expected one of text, md, csv, tex, found '{}'", name));
+}
+
+std::string json_line(const ScoreLine& line) {
+  nlohmann::ordered_json object;
+  object["path"] = line.path;
+  for (const auto& [name, value] : line.values) {
+    if (!value || !std::isfinite(*value)) continue;
+    const auto dot = name.find('.');
+    if (dot == std::string::npos) object[name] = *value;
+    else object[name.substr(0, dot)][name.substr(dot + 1)] = *value;
+  }
+  // A path that is not UTF-8 must not end the run: its odd bytes are replaced.
+  return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+Table score_table(const std::vector<ScoreLine>& lines) {
+  Table table;
+  table.columns.push_back({"path", std::nullopt, 0});
+  std::vector<std::string> names;
+  for (const auto& line : lines)
+    for (const auto& [name, value] : line.values)
+      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+  for (const auto& name : names) {
+    Column column{name, std::nullopt, 4};
+    for (const auto& info : metric_list())
+      if (info.name == name) column = {name, info.higher_is_better, name.starts_with("psnr") ? 2 : 4};
+    if (name == "finpercep" || name == "finpercep.score") column.higher_is_better = true;
+    if (name.starts_with("finpercep.map")) column.higher_is_better = false;
+    table.columns.push_back(column);
+  }
+  for (const auto& line : lines) {
+    std::vector<Cell> row(names.size() + 1);
+    row[0] = line.path;
+    for (const auto& [name, value] : line.values)
+      if (value && std::isfinite(*value)) row[1 + (std::find(names.begin(), names.end(), name) - names.begin())] = *value;
+    table.rows.push_back(std::move(row));
+  }
+  return table;
+}
+
+}  // namespace finpercep

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables for people (aligned text, Markdown, LaTeX) and programs (CSV, JSON lines).
+#pragma once
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "finpercep/evaluate/bootstrap.h"
+
+namespace finpercep {
+
+struct Column {
+  std::string title;
+  std::optional<bool> higher_is_better;  ///< printed as an arrow; none: neither
+  int decimals = 4;
+};
+
+/// Nothing, a word, a number, a mean with its interval.
+using Cell = std::variant<std::monostate, std::string, double, Interval>;
+
+struct Table {
+  std::vector<Column> columns;
+  std::vector<std::vector<Cell>> rows;
+  std::string caption;     ///< protocol and provenance, printed under the table (CSV: a leading line "# caption")
+  bool mark_best = false;  ///< the best number of each column with a direction in bold (Markdown, LaTeX) when there are two rows or more
+};
+
+enum class TableFormat { text, markdown, csv, latex };
+/// "text", "md", "csv", "tex"; usage_error for another word.
+TableFormat parse_table_format(const std::string& name);
+
+/// Ends with a newline. A number that is not finite is an empty cell. CSV has full precision, and three columns (X, X_low, X_high) for
+/// a column of intervals.
+std::string render(const Table& table, TableFormat format);
+
+/// Name and value; a dot in the name nests: "finpercep.score".
+using NamedValues = std::vector<std::pair<std::string, std::optional<double>>>;
+
+struct ScoreLine {
+  std::string path;
+  NamedValues values;
+};
+/// {"path": .., "psnr": 27.1, "finpercep": {"score": 0.71, ..}} and a newline. Values that are absent or not finite are left out: no
+/// NaN, no null.
+std::string json_line(const ScoreLine& line);
+/// One row a line; columns in order of first appearance, direction and decimals by the metric list where it knows the name.
+Table score_table(const std::vector<ScoreLine>& lines);
+
+}  // namespace finpercep

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// Random region masks, the first half of FGR-30k's masks (semantic ones come from label maps).
+#pragma once
+#include <string>
+#include <vector>
+
+#include "finpercep/base/random.h"
+#include "finpercep/base/settings.h"
+#include "finpercep/image.h"
+
+namespace finpercep {
+
+struct MaskSettings {
+  std::vector<std::string> kinds = {"brush", "box", "ellipse", "noise", "grid"};
+  std::vector<double> area = {0.05, 0.6};      ///< share of the picture, drawn log-uniform
+  std::vector<double> feather = {0, 4};        ///< standard deviation of the soft edge, pixels; 0 is a hard edge
+  double feather_prob = 0.5;
+  void visit(SettingsVisitor& v);
+};
+
+/// 1-channel map in [0,1] whose area is near a random draw from the range; `kind` is one of MaskSettings::kinds.
+Image random_mask(const std::string& kind, int width, int height, const MaskSettings& settings, Random& random);
+
+}  // namespace finpercep

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/fgr/tar.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "finpercep/base/error.h"
+
+namespace finpercep {
+
+namespace {
+
+constexpr std::size_t block = 512;
+
+std::size_t padded(std::size_t size) { return (size + block - 1) / block * block; }
+
+void put_octal(char* field, std::size_t width, std::size_t value) {
+  const std::string digits = fmt::format("{:0{}o}", value, width - 1);
+  std::memcpy(field, digits.data(), width - 1);
+}
+
+// Sum of the header's bytes with the checksum field taken as blanks.
+std::size_t header_sum(const char* header) {
+  std::size_t sum = 0;
+  for (std::size_t i = 0; i < block; ++i) sum += i >= 148 && i < 156 ? ' ' : static_cast<unsigned char>(header[i]);
+  return sum;
+}
+
+bool read_octal(const char* field, std::size_t width, std::size_t& value) {
+  value = 0;
+  bool any = false;
+  for (std::size_t i = 0; i < width && field[i] != '\0' && field[i] != ' '; ++i) {
+    if (field[i] < '0' || field[i] > '7') return false;
+    value = value * 8 + static_cast<std::size_t>(field[i] - '0');
+    any = true;
+  }
+  return any;
+}
+
+}  // namespace
+
+std::vector<std::byte> encode_tar(const std::vector<TarEntry>& entries) {
+  std::vector<std::byte> out;
+  for (const TarEntry& entry : entries) {
+    if (entry.name.empty() || entry.name.size() > 100) throw input_error(fmt::format("tar: '{}': expected a name of 1 to 100 characters", entry.name));
+    char header[block] = {};
+    std::memcpy(header, entry.name.data(), entry.name.size());
+    put_octal(header + 100, 8, 0644);
+    put_octal(header + 108, 8, 0);
+    put_octal(header + 116, 8, 0);
+    put_octal(header + 124, 12, entry.bytes.size());
+    put_octal(header + 136, 12, 0);
+    header[156] = '0';
+    std::memcpy(header + 257, "ustar\00000", 8);
+    put_octal(header + 148, 7, header_sum(header));
+    header[155] = ' ';
+    const auto* bytes = reinterpret_cast<const std::byte*>(header);
+    out.insert(out.end(), bytes, bytes + block);
+    out.insert(out.end(), entry.bytes.begin(), entry.bytes.end());
+    out.resize(padded(out.size()));
+  }
+  out.resize(out.size() + 2 * block);
+  return out;
+}
+
+std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::string& where) {
+  std::vector<TarEntry> entries;
+  std::size_t at = 0;
+  for (;;) {
+    if (bytes.size() - at < block) throw input_error(fmt::format("tar: {}: expected an end mark, the file is cut at byte {}. build it again", where, at));
+    const char* header = reinterpret_cast<const char*>(bytes.data() + at);
+    if (std::all_of(header, header + block, [](char c) { return c == 0; })) return entries;
+    std::size_t size = 0, sum = 0;
+    if (!read_octal(header + 148, 8, sum) || sum != header_sum(header) || !read_octal(header + 124, 12, size))
+      throw input_error(fmt::format("tar: {}: damaged header at byte {}. build it again", where, at));
+    if (header[156] != '0' && header[156] != '\0') throw input_error(fmt::format("tar: {}: expected regular files only, found type '{}' at byte {}", where, header[156], at));
+    at += block;
+    if (size > bytes.size() - at) throw input_error(fmt::format("tar: {}: an entry of {} bytes runs past the end of the file. build it again", where, size));
+    entries.push_back({std::string(header, strnlen(header, 100)), {bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(at + size)}});
+    at = std::min(at + padded(size), bytes.size());
+  }
+}
+
+}  // namespace finpercep

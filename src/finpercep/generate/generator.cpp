@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/generate/generator.h"
+
+#include <cmath>
+
+#include "finpercep/nets/checkpoint.h"
+
+namespace finpercep {
+
+void GeneratorSettings::visit(SettingsVisitor& v) {
+  v.group("net", net, "the UNet");
+  v.field("scale", scale, "up-sampling factor", {.min = 1, .max = 8});
+  v.field("steps", steps, "T, steps of the ResShift chain", {.min = 2, .max = 1000});
+  v.field("kappa", kappa, "noise of the chain; 1 on [0,1] pictures is the paper's 2 on [-1,1]", {.min = 0.01, .max = 10});
+  v.field("min_noise", min_noise, "sqrt(eta_1) is half of it; released: .2 for T = 4, .04 for T = 15", {.min = 0.001, .max = 1});
+}
+
+Generator::Generator(const GeneratorSettings& given, uint64_t seed)
+    : settings(given), schedule(resshift_schedule(given.steps, given.kappa, given.min_noise)), params(seed), net(params, given.net) {}
+
+at::Tensor Generator::predict(const at::Tensor& x_t, const at::Tensor& y, int64_t t) const {
+  return predict_each(x_t, y, at::full({x_t.size(0)}, t, at::kLong));
+}
+
+at::Tensor Generator::predict_each(const at::Tensor& x_t, const at::Tensor& y, const at::Tensor& t) const {
+  // The chain's variance grows with t; the net always sees pictures of about unit scale on [-1,1].
+  at::Tensor scale = at::empty({x_t.size(0), 1, 1, 1}, at::kFloat);
+  for (int64_t n = 0; n < x_t.size(0); ++n) {
+    const double spread = 2 * schedule.kappa;
+    scale[n].fill_(1 / std::sqrt(spread * spread * schedule.eta.at(t[n].item<int64_t>()) + 1));
+  }
+  const at::Tensor input = (x_t - 0.5) * scale.to(x_t.device()) + 0.5;
+  const at::Tensor time = t.to(at::kFloat).div(static_cast<double>(schedule.steps())).to(x_t.device());
+  return net(input, y, time);
+}
+
+at::Tensor Generator::condition(const at::Tensor& lr) const {
+  return at::upsample_bicubic2d(lr, {lr.size(-2) * settings.scale, lr.size(-1) * settings.scale}, false).clamp(0, 1);
+}
+
+at::Tensor Generator::roll_out(const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t stop) const {
+  const int64_t steps = schedule.steps();
+  at::Tensor x = y + schedule.kappa * std::sqrt(schedule.eta[steps]) * noise.at(0);
+  for (int64_t t = steps; t > stop; --t) {
+    const at::Tensor x0 = predict(x, y, t);
+    x = posterior_mean(schedule, x, x0, t);
+    if (t > 1) x = x + posterior_std(schedule, t) * noise.at(steps - t + 1);
+  }
+  return x;
+}
+
+std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef shape, at::Device device) const {
+  std::vector<at::Tensor> noise;
+  for (int64_t k = 0; k < schedule.steps(); ++k) noise.push_back(normal_tensor(random, shape, device));
+  return noise;
+}
+
+std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device) {
+  const TensorFile file = read_checkpoint(name_or_file, "generator");
+  GeneratorSettings settings;
+  load_settings(settings, file.metadata.at("config"), name_or_file);
+  auto generator = std::make_unique<Generator>(settings);
+  load(generator->params, file, name_or_file);
+  generator->params.to(device, at::kFloat);
+  return generator;
+}
+
+void save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
+                    const std::map<std::string, std::string>& facts, at::ScalarType dtype) {
+  TensorFile file;
+  file.metadata = facts;
+  NamedTensors named = generator.params.named();
+  for (std::size_t i = 0; i < named.size(); ++i) named[i].second = values[i];
+  put(file, named, dtype);
+  write_checkpoint(path, file, "generator", to_yaml(generator.settings));
+}
+
+}  // namespace finpercep

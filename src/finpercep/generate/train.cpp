@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/generate/train.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "finpercep/base/log.h"
+#include "finpercep/base/parallel.h"
+#include "finpercep/image/tensor.h"
+
+namespace finpercep {
+
+void PairSettings::visit(SettingsVisitor& v) {
+  v.group("photos", photos, "where the clean photographs are");
+  v.group("degradation", degradation, "how LR pictures are made from them");
+  v.field("gt_size", gt_size, "side of a training crop, pixels; a multiple of 32", {.min = 32, .max = 2048});
+  v.field("batch_size", batch_size, "pictures an iteration", {.min = 1, .max = 1024});
+  v.field("num_worker", num_worker, "threads that make pairs ahead", {.min = 1, .max = 256});
+}
+
+void GeneratorTrainSettings::visit(SettingsVisitor& v) {
+  v.field("manual_seed", manual_seed, "seed of every random draw", {.min = 0, .max = 9e15});
+  v.field("device", device, "cpu, cuda, cuda:N or auto");
+  v.field("dtype", dtype, "fp32, bf16 (mixed precision) or auto");
+  v.field("pretrain_network_g", pretrain_network_g, "model to start from; empty starts from noise");
+  v.group("network_g", network_g, "the generator");
+  v.group("datasets", datasets, "training pairs");
+  v.group("train", train, "the loop");
+  v.group("optim_g", optim_g, "AdamW");
+  v.field("ema_decay", ema_decay, "decay of the averaged weights that are saved", {.min = 0, .max = 1});
+  v.field("snapshots", snapshots, "iterations whose averaged weights are kept as well", {.min = 1, .max = 1e9});
+}
+
+PairBatch make_pair_batch(const PhotoSet& photos, const PairSettings& settings, uint64_t seed, int64_t iter) {
+  std::vector<Image> gt, lr;
+  for (int64_t n = 0; n < settings.batch_size; ++n) {
+    TrainingPair pair = make_pair(photos, settings.degradation, static_cast<int>(settings.gt_size), seed, static_cast<uint64_t>(iter * settings.batch_size + n));
+    gt.push_back(std::move(pair.gt));
+    lr.push_back(std::move(pair.lr));
+  }
+  return {to_batch(gt), to_batch(lr)};
+}
+
+void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
+  const Compute compute = resolve_compute(settings.device, settings.dtype);
+  const PhotoSet photos(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size));
+  RunDir run(run_directory, to_yaml(settings), resume);
+  const auto seed = static_cast<uint64_t>(settings.manual_seed);
+
+  Generator generator(settings.network_g, seed);
+  if (!settings.pretrain_network_g.empty()) copy_values(load_generator(settings.pretrain_network_g, at::kCPU)->params.all(), generator.params.all());
+  generator.params.to(compute.device, at::kFloat);
+  generator.params.require_grad(true);
+  std::vector<at::Tensor> ema = clone_values(generator.params.all());
+  AdamW optimiser(generator.params.all(), settings.optim_g);
+  log_info(fmt::format("generator: {:.2f} M parameters, {} photographs, {} on {}", static_cast<double>(generator.params.count()) / 1e6, photos.size(),
+                       c10::toString(compute.dtype), compute.device.str()));
+
+  std::unique_ptr<Prefetcher<PairBatch>> batches;
+  const auto next_batch = [&](int64_t iter) {
+    if (!batches)
+      batches = std::make_unique<Prefetcher<PairBatch>>(iter, settings.train.total_iter, static_cast<int>(settings.datasets.num_worker), 4,
+                                                        [&](int64_t i) { return make_pair_batch(photos, settings.datasets, seed, i); });
+    return *batches->next();
+  };
+  const auto facts = [&](int64_t iter) {
+    return std::map<std::string, std::string>{{"iterations", fmt::format("{}", iter)}, {"training", to_yaml(settings)}};
+  };
+
+  LoopParts parts;
+  parts.step = [&](int64_t iter) -> Metrics {
+    const PairBatch batch = next_batch(iter);
+    const at::Tensor gt = batch.gt.to(compute.device), y = generator.condition(batch.lr.to(compute.device));
+    Random random(seed, "diffuse", static_cast<uint64_t>(iter));
+    at::Tensor t = at::empty({gt.size(0)}, at::kLong);
+    for (int64_t n = 0; n < gt.size(0); ++n) t[n].fill_(random.integer(1, generator.schedule.steps()));
+    const at::Tensor noise = normal_tensor(random, gt.sizes(), compute.device);
+    at::Tensor loss;
+    {
+      const MixedPrecision precision(compute.device, compute.dtype);
+      const at::Tensor x0 = generator.predict_each(diffuse(generator.schedule, gt, y, noise, t), y, t);
+      loss = at::l1_loss(x0, gt);
+    }
+    loss.backward();
+    const StepReport report = optimiser.step(scheduled_lr(settings.optim_g, iter, settings.train.total_iter));
+    // A young average follows fast, so that short runs are not held back by their random start.
+    update_ema(ema, generator.params.all(), std::min(settings.ema_decay, (1.0 + static_cast<double>(iter)) / (10.0 + static_cast<double>(iter))));
+    if (std::ranges::find(settings.snapshots, iter + 1) != settings.snapshots.end())
+      save_generator(run.checkpoint(fmt::format("generator-{:08}", iter + 1)), generator, ema, facts(iter + 1));
+    return {{"l_pix", loss.item<double>()}, {"grad_norm", report.grad_norm}, {"skipped", report.skipped}};
+  };
+  parts.save = [&](TensorFile& state) {
+    put(state, generator.params.named(), at::kFloat, "net.");
+    for (std::size_t i = 0; i < ema.size(); ++i) state.tensors["ema." + generator.params.named()[i].first] = to_data(ema[i]);
+    optimiser.save(state, "adam.");
+  };
+  parts.restore = [&](const TensorFile& state, const std::string& where) {
+    load(generator.params, state, where, "ema.");
+    copy_values(generator.params.all(), ema);
+    load(generator.params, state, where, "net.");
+    optimiser.restore(state, "adam.", where);
+  };
+  parts.validate = [&](int64_t iter) { save_generator(run.checkpoint("generator"), generator, ema, facts(iter)); };
+  run_loop(run, settings.train, resume, parts);
+}
+
+}  // namespace finpercep

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// Private to image/: one decoder and encoder a format, and what they share. A decoder gets the whole file in memory, checks the header
+// against the limits before it allocates, and returns the complete first picture or throws input_error.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "finpercep/base/error.h"
+#include "finpercep/image.h"
+#include "finpercep/image/io.h"
+
+namespace finpercep::codec {
+
+struct Decoded {
+  Image image;          ///< 1 or 3 channels, as stored: not yet turned upright
+  int orientation = 1;  ///< EXIF 1..8
+};
+
+/// What a sample becomes: v / 255 or v / 65535, or, for label pictures (gray or palette), the number v itself.
+enum class Samples { unit, raw };
+
+Decoded decode_png(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits, Samples samples);
+Decoded decode_jpeg(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits);
+Decoded decode_webp(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits);
+Decoded decode_tiff(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits, Samples samples);
+
+/// The orientation tag of an EXIF block (a small TIFF, with or without the leading "Exif\0\0"); 1 when it is absent or makes no sense.
+int exif_orientation(std::span<const std::byte> block);
+/// Turns the picture upright; orientations 5 to 8 swap width and height.
+Image apply_orientation(Image image, int orientation);
+
+/// Throws input_error when a side is 0 or over the limits.
+void check_size(const char* format, int64_t width, int64_t height, const std::string& where, const ReadLimits& limits);
+Error corrupt_error(const char* format, const std::string& where, const std::string& why);
+
+/// Interleaved samples -> row y of the planes. `step` is the number of samples a pixel has in `row`; surplus ones (alpha) are skipped.
+void fill_row(Image& image, int y, const uint8_t* row, int step);
+void fill_row(Image& image, int y, const uint16_t* row, int step);
+/// Row y of the planes -> interleaved bytes: clamped, rounded (half to even, as NumPy); NaN becomes 0.
+void pack_row(const Image& image, int y, uint8_t* row);
+/// Throws usage_error unless the picture has 1 or 3 channels and 1 to `max_side` pixels a side.
+void check_writable(const char* format, const Image& image, int max_side);
+
+}  // namespace finpercep::codec

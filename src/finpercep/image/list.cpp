@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <glob.h>
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <memory>
+#include <system_error>
+
+#include <fmt/format.h>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/image/io.h"
+
+namespace fs = std::filesystem;
+
+namespace finpercep {
+namespace {
+
+bool has_image_name(const fs::path& path) {
+  std::string name = path.extension().string();
+  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  static constexpr std::array<const char*, 6> endings = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"};
+  const bool hidden = path.filename().string().starts_with('.');  // macOS leaves ._photo.jpg that is no photo
+  return !hidden && std::find(endings.begin(), endings.end(), name) != endings.end();
+}
+
+// A dangling link or a pipe stays in the list: reading it gives an error, leaving it out would give a wrong average.
+bool is_folder(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_directory(path, ignored);
+}
+
+std::vector<fs::path> in_folder(const fs::path& folder) {
+  std::vector<fs::path> found;
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    if (has_image_name(entry->path()) && !is_folder(entry->path())) found.push_back(entry->path());
+  }
+  if (error) throw input_error(fmt::format("list images: {}: {}. check the permissions", folder.string(), error.message()));
+  if (found.empty()) {
+    throw input_error(fmt::format(
+        "list images: {}: expected pictures, found none in this folder (folders inside are not searched). "
+        "name the folder that holds .png, .jpg, .webp or .tif files",
+        folder.string()));
+  }
+  return found;
+}
+
+std::vector<fs::path> in_glob(const std::string& pattern) {
+  std::string escaped;  // only * and ? are special: photo[1].png is a plain name
+  for (const char c : pattern) {
+    if (std::strchr("[]\\", c) != nullptr) escaped += '\\';
+    escaped += c;
+  }
+  glob_t matches = {};
+  const int status = ::glob(escaped.c_str(), GLOB_NOSORT, nullptr, &matches);
+  const std::unique_ptr<glob_t, decltype(&::globfree)> release(&matches, &::globfree);
+  if (status == GLOB_NOSPACE) throw std::bad_alloc();
+  std::vector<fs::path> found;
+  for (std::size_t i = 0; status == 0 && i < matches.gl_pathc; ++i) {
+    fs::path path = matches.gl_pathv[i];
+    if (has_image_name(path) && !is_folder(path)) found.push_back(std::move(path));
+  }
+  if (found.empty()) throw input_error(fmt::format("list images: {}: expected pictures, found nothing that matches. check the pattern", pattern));
+  return found;
+}
+
+bool exists(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(fs::symlink_status(path, ignored));
+}
+
+void add(const std::string& input, std::vector<fs::path>& all) {
+  std::vector<fs::path> found;
+  if (is_folder(input)) {
+    found = in_folder(input);
+  } else if (exists(input)) {
+    all.emplace_back(input);  // whatever its name: what it is, is decided by its content
+    return;
+  } else if (input.find_first_of("*?") != std::string::npos) {
+    found = in_glob(input);
+  } else {
+    throw input_error(fmt::format("list images: '{}': no such file or folder. check the path", input));
+  }
+  std::sort(found.begin(), found.end());
+  all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
+}
+
+void add_list(const std::string& list, std::vector<fs::path>& all) {
+  const std::string text = read_text_file(list);
+  const std::size_t before = all.size();
+  int line_number = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    at = end + 1;
+    ++line_number;
+    if (line_number == 1 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
+    if (line.ends_with('\r')) line.pop_back();
+    if (line.empty()) continue;
+    if (!exists(line)) throw input_error(fmt::format("list images: {}: line {}: '{}': no such file. correct the list", list, line_number, line));
+    add(line, all);
+  }
+  if (all.size() == before) throw input_error(fmt::format("list images: {}: expected one path a line, found none. fill the list", list));
+}
+
+}  // namespace
+
+std::vector<fs::path> list_images(const std::vector<std::string>& inputs) {
+  std::vector<fs::path> all;
+  for (const std::string& input : inputs) {
+    if (input.size() > 1 && input.front() == '@' && !exists(input)) {
+      add_list(input.substr(1), all);
+    } else {
+      add(input, all);
+    }
+  }
+  if (all.empty()) throw input_error("list images: expected at least one file, folder, pattern or @LIST, found none. name one");
+  return all;
+}
+
+}  // namespace finpercep

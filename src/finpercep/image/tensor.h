@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one bridge between pictures and tensors.
+#pragma once
+#include <torch/types.h>
+
+#include "finpercep/image.h"
+
+namespace finpercep {
+
+/// 1 x C x H x W float32 on the CPU, a copy.
+at::Tensor to_tensor(const Image& image);
+/// From C x H x W or 1 x C x H x W of any device and floating type; values are copied as they are.
+Image to_image(const at::Tensor& tensor);
+/// N x C x H x W from pictures of equal size.
+at::Tensor to_batch(const std::vector<Image>& images);
+
+}  // namespace finpercep

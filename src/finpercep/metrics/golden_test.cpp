@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Published values: chaofengc/IQA-PyTorch ResultsCalibra (five TID2013 pictures). Two of them differ from their references almost only in
+// chroma, so each wrong colour convention shows. The PSNR and SSIM columns were recomputed independently to six digits.
+#include <doctest/doctest.h>
+#include <torch/types.h>
+
+#include <array>
+#include <cmath>
+#include <cstdlib>
+#include <filesystem>
+#include <memory>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/metrics/psnr.h"
+#include "finpercep/metrics/registry.h"
+#include "finpercep/metrics/ssim.h"
+
+using namespace finpercep;
+
+namespace {
+
+constexpr std::array<const char*, 5> names = {"I03", "I04", "I06", "I08", "I19"};
+using Row = std::array<double, 5>;
+
+std::filesystem::path calibration() {
+  const char* given = std::getenv("FINPERCEP_BENCHMARK");
+  return (given ? std::filesystem::path(given) : std::filesystem::path(FINPERCEP_SOURCE_DIR) / "../shared/data/benchmark") / "calibration";
+}
+
+bool have_calibration() {
+  if (std::filesystem::is_directory(calibration())) return true;
+  MESSAGE("skipped: no folder " << calibration().string() << "; set FINPERCEP_BENCHMARK");
+  return false;
+}
+
+uint32_t word(const std::vector<std::byte>& bytes, std::size_t at) {
+  uint32_t value = 0;
+  for (int i = 3; i >= 0; --i) value = value << 8 | static_cast<uint32_t>(bytes.at(at + i));
+  return value;
+}
+
+// 24-bit bottom-up BMP, which is what the set consists of.
+Image read_bmp(const std::filesystem::path& path) {
+  const auto bytes = read_file(path);
+  const int width = static_cast<int>(word(bytes, 18)), height = static_cast<int>(word(bytes, 22));
+  REQUIRE(static_cast<int>(bytes.at(28)) == 24);
+  const std::size_t start = word(bytes, 10), stride = (static_cast<std::size_t>(width) * 3 + 3) / 4 * 4;
+  Image image(width, height);
+  for (int y = 0; y < height; ++y)
+    for (int x = 0; x < width; ++x)
+      for (int c = 0; c < 3; ++c)
+        image.at(c, y, x) = static_cast<float>(bytes.at(start + (height - 1 - y) * stride + x * 3 + (2 - c))) / 255;
+  return image;
+}
+
+template <class Metric>
+void check_row(const Row& expected, double tolerance, const Metric& metric) {
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string name = names[i];
+    CAPTURE(name);
+    const Image dist = read_bmp(calibration() / "dist" / (name + ".bmp"));
+    const Image ref = read_bmp(calibration() / "ref" / (name + ".bmp"));
+    const double value = metric(dist, ref);
+    CAPTURE(value);
+    CHECK(std::abs(value - expected[i]) < tolerance);
+  }
+}
+
+auto by_protocol(const std::string& name, Protocol protocol, int crop_border = 0) {
+  return [set = std::make_shared<MetricSet>(std::vector{name}, MetricOptions{.protocol = protocol, .crop_border = crop_border})](
+             const Image& sr, const Image& ref) { return set->compute(sr, ref)[0]; };
+}
+
+}  // namespace
+
+TEST_CASE("psnr of the calibration set") {
+  if (!have_calibration()) return;
+  check_row({21.113628, 20.987190, 27.013847, 23.300247, 21.618643}, 5e-5, by_protocol("psnr", Protocol::pyiqa));
+  check_row({22.270269, 55.999527, 56.536747, 23.742989, 23.014832}, 5e-5, by_protocol("psnry", Protocol::pyiqa));
+  check_row({23.592188, 57.315300, 57.851730, 25.064907, 24.336748}, 5e-5, by_protocol("psnry", Protocol::stablesr));
+  check_row({23.582479, 57.276207, 57.860764, 24.905079, 24.281593}, 5e-5, by_protocol("psnry", Protocol::stablesr, 4));
+}
+
+TEST_CASE("ssim of the calibration set") {
+  if (!have_calibration()) return;
+  check_row({.699737, .997755, .998908, .967093, .652156}, 2e-6, by_protocol("ssim", Protocol::pyiqa));
+  check_row({.735293, .998868, .999533, .967622, .679621}, 2e-6, by_protocol("ssim", Protocol::basicsr));
+  check_row({.673980, .932519, .989635, .967606, .631107}, 2e-6, by_protocol("ssimc", Protocol::pyiqa));
+  // The official table is MATLAB's form, which does not clamp.
+  check_row({.699357, .997755, .998908, .966901, .651877}, 2e-6,
+            [](const Image& sr, const Image& ref) { return ssim(sr, ref, {.channels = Channels::yiq, .clamped = false}); });
+}
+
+TEST_CASE("lpips of the calibration set") {
+  if (!have_calibration()) return;
+  try {
+    check_row({.7236, .2572, .0508, .0521, .4253}, 1e-4, by_protocol("lpips", Protocol::pyiqa));
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::model) throw;
+    MESSAGE("skipped: " << error.what());
+  }
+}

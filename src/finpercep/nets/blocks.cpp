@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/nets/blocks.h"
+
+#include <cmath>
+
+namespace finpercep {
+
+constexpr int64_t dilation = 1;
+
+at::Tensor Conv::operator()(const at::Tensor& x) const { return at::conv2d(x, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(padding), at::IntArrayRef(dilation), groups); }
+
+Conv make_conv(Params& params, const std::string& name, int64_t in, int64_t out, int64_t kernel, ConvOptions options) {
+  const int64_t fan_in = in / options.groups * kernel * kernel;
+  return {params.normal(name + ".weight", {out, in / options.groups, kernel, kernel}, options.gain, fan_in),
+          params.constant(name + ".bias", {out}, 0), options.stride, (kernel - 1) / 2, options.groups};
+}
+
+at::Tensor Linear::operator()(const at::Tensor& x) const { return at::linear(x, weight, bias); }
+
+Linear make_linear(Params& params, const std::string& name, int64_t in, int64_t out, double gain) {
+  return {params.normal(name + ".weight", {out, in}, gain, in), params.constant(name + ".bias", {out}, 0)};
+}
+
+at::Tensor GroupNorm::operator()(const at::Tensor& x) const { return at::group_norm(x, groups, weight, bias, 1e-5); }
+
+GroupNorm make_group_norm(Params& params, const std::string& name, int64_t channels, int64_t groups) {
+  return {params.constant(name + ".weight", {channels}, 1), params.constant(name + ".bias", {channels}, 0), groups};
+}
+
+at::Tensor time_embedding(const at::Tensor& t, int64_t dim) {
+  const int64_t half = dim / 2;
+  const at::Tensor frequency = at::exp(at::arange(half, t.options()) * (-std::log(10000.0) / static_cast<double>(half)));
+  const at::Tensor phase = t.unsqueeze(1) * 1000.0 * frequency.unsqueeze(0);
+  return at::cat({at::cos(phase), at::sin(phase)}, 1);
+}
+
+at::Tensor upsample_to(const at::Tensor& x, int64_t height, int64_t width) {
+  if (x.size(-2) == height && x.size(-1) == width) return x;
+  return at::upsample_bilinear2d(x, {height, width}, false);
+}
+
+}  // namespace finpercep

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/nets/checkpoint.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cstdlib>
+
+#include "finpercep/base/error.h"
+
+namespace finpercep {
+
+namespace {
+
+constexpr const char* format_name = "finpercep-1";
+
+std::filesystem::path models_folder() {
+  if (const char* given = std::getenv("FINPERCEP_MODELS")) return given;
+  std::error_code none;
+  const auto installed = std::filesystem::read_symlink("/proc/self/exe", none).parent_path().parent_path() / "share" / "finpercep" / "models";
+  return std::filesystem::is_directory(installed, none) ? installed : std::filesystem::path(FINPERCEP_SOURCE_MODELS);
+}
+
+}  // namespace
+
+std::vector<std::filesystem::path> shipped_models() {
+  std::vector<std::filesystem::path> found;
+  std::error_code none;
+  for (const auto& entry : std::filesystem::directory_iterator(models_folder(), none))
+    if (entry.path().extension() == ".safetensors") found.push_back(entry.path());
+  std::ranges::sort(found);
+  return found;
+}
+
+std::filesystem::path find_model(const std::string& name_or_file) {
+  std::error_code none;
+  if (std::filesystem::is_regular_file(name_or_file, none)) return name_or_file;
+  std::vector<std::string> names;
+  for (const auto& path : shipped_models()) {
+    if (path.stem() == name_or_file) return path;
+    names.push_back(path.stem().string());
+  }
+  const std::string near = nearest(name_or_file, names);
+  throw model_error(fmt::format("model: '{}': expected a file or one of: {}; found neither{}", name_or_file, fmt::join(names, ", "),
+                                near.empty() ? "" : fmt::format(". did you mean '{}'?", near)));
+}
+
+TensorFile read_checkpoint(const std::string& name_or_file, const std::string& kind) {
+  const std::filesystem::path path = find_model(name_or_file);
+  TensorFile file = read_safetensors(path, Checksum::required);
+  const std::string format = file.metadata["format"], found = file.metadata["kind"];
+  if (format != format_name)
+    throw model_error(fmt::format("model: {}: expected format '{}', found '{}'. it is not a FinPercep checkpoint or of a newer version", path.string(), format_name, format));
+  if (found != kind) throw model_error(fmt::format("model: {}: expected a {}, found a {}. give another --model or -g", path.string(), kind, found));
+  return file;
+}
+
+void write_checkpoint(const std::filesystem::path& path, TensorFile file, const std::string& kind, const std::string& config_yaml) {
+  file.metadata["format"] = format_name;
+  file.metadata["kind"] = kind;
+  file.metadata["config"] = config_yaml;
+  write_safetensors(path, file);
+}
+
+}  // namespace finpercep

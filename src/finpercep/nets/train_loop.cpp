@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/nets/train_loop.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cmath>
+#include <optional>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/interrupt.h"
+#include "finpercep/base/log.h"
+
+namespace finpercep {
+
+namespace {
+
+constexpr int64_t states_kept = 2, bad_steps_allowed = 20;
+
+struct SavedState {
+  int64_t iter;
+  std::filesystem::path path;
+};
+
+// state-ITER.safetensors files, newest first.
+std::vector<SavedState> saved_states(const RunDir& run) {
+  std::vector<SavedState> found;
+  for (const auto& entry : std::filesystem::directory_iterator(run.path() / "checkpoints")) {
+    const std::string stem = entry.path().stem().string();
+    int64_t iter = 0;
+    if (!stem.starts_with("state-") || entry.path().extension() != ".safetensors") continue;
+    const auto [end, error] = std::from_chars(stem.data() + 6, stem.data() + stem.size(), iter);
+    if (error == std::errc() && end == stem.data() + stem.size()) found.push_back({iter, entry.path()});
+  }
+  std::ranges::sort(found, std::ranges::greater(), &SavedState::iter);
+  return found;
+}
+
+void save_state(const RunDir& run, int64_t iter, const LoopParts& parts) {
+  TensorFile state;
+  state.metadata["iter"] = fmt::format("{}", iter);
+  parts.save(state);
+  write_safetensors(run.checkpoint(fmt::format("state-{:08}", iter)), state);
+  const auto states = saved_states(run);
+  for (std::size_t i = states_kept; i < states.size(); ++i) std::filesystem::remove(states[i].path);
+}
+
+// The iteration to go on from.
+int64_t restore_state(RunDir& run, const LoopParts& parts) {
+  const auto states = saved_states(run);
+  for (const SavedState& candidate : states) {
+    std::optional<TensorFile> state;
+    try {
+      state = read_safetensors(candidate.path, Checksum::required);
+    } catch (const Error& error) {
+      log_warning(fmt::format("{}. trying the state before it", error.what()));
+      continue;
+    }
+    parts.restore(*state, candidate.path.string());
+    run.truncate_metrics(candidate.iter);
+    log_info(fmt::format("resumed from iteration {} ({})", candidate.iter, candidate.path.string()));
+    return candidate.iter;
+  }
+  if (!states.empty())
+    throw model_error(fmt::format("resume: {}: expected an intact training state, all {} are damaged. start a new run directory", run.path().string(), states.size()));
+  log_info("nothing saved yet: starting at iteration 0");
+  return 0;
+}
+
+}  // namespace
+
+void LoopSettings::visit(SettingsVisitor& v) {
+  v.field("total_iter", total_iter, "iterations to train", {.min = 0, .max = 1e9});
+  v.field("print_freq", print_freq, "iterations between log lines", {.min = 1, .max = 1e9});
+  v.field("save_checkpoint_freq", save_checkpoint_freq, "iterations between saved states", {.min = 1, .max = 1e9});
+  v.field("val_freq", val_freq, "iterations between validations; 0 validates at the end only", {.min = 0, .max = 1e9});
+}
+
+void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts) {
+  const int64_t first = resume ? restore_state(run, parts) : 0;
+  Progress progress(run.path().filename().string(), settings.total_iter - first);
+  Metrics sums;
+  int64_t summed = 0, bad_in_a_row = 0;
+  auto since = std::chrono::steady_clock::now();
+  for (int64_t iter = first; iter < settings.total_iter; ++iter) {
+    const Metrics values = parts.step(iter);
+    bool bad = false;
+    if (sums.empty())
+      for (const auto& [name, value] : values) sums.emplace_back(name, 0.0);
+    for (std::size_t i = 0; i < values.size() && i < sums.size(); ++i) {
+      sums[i].second += values[i].second;
+      if (values[i].first == "skipped" && values[i].second > 0) bad = true;
+    }
+    ++summed;
+    bad_in_a_row = bad ? bad_in_a_row + 1 : 0;
+    if (bad_in_a_row >= bad_steps_allowed)
+      throw model_error(fmt::format("training: iteration {}: loss or gradient was not finite {} times in a row. lower the learning rate", iter, bad_in_a_row));
+
+    const int64_t done = iter + 1;
+    progress.advance(1, values.empty() ? "" : fmt::format("{} {:.4f}", values[0].first, values[0].second));
+    if (done % settings.print_freq == 0 || done == settings.total_iter) {
+      const auto now = std::chrono::steady_clock::now();
+      const double seconds = std::chrono::duration<double>(now - since).count() / static_cast<double>(summed);
+      since = now;
+      std::string line = fmt::format("iter {:>6}/{}  {:.2f} s/it", done, settings.total_iter, seconds);
+      for (auto& [name, sum] : sums) {
+        sum /= static_cast<double>(summed);
+        line += fmt::format("  {} {:.4g}", name, sum);
+      }
+      log_info(line);
+      run.log_metrics(done, sums);
+      sums.clear();
+      summed = 0;
+    }
+    const bool last = done == settings.total_iter;
+    if (parts.validate && (last || (settings.val_freq > 0 && done % settings.val_freq == 0))) parts.validate(done);
+    if (last || done % settings.save_checkpoint_freq == 0 || interrupted()) save_state(run, done, parts);
+    if (interrupted() && !last)
+      throw interrupted_error(fmt::format("interrupted: state saved after iteration {}. continue with --resume", done));
+  }
+}
+
+}  // namespace finpercep

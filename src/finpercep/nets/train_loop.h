@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The loop that every training here runs in: steps, log lines, checkpoints, Ctrl-C, exact resume.
+#pragma once
+#include <functional>
+
+#include "finpercep/base/run_dir.h"
+#include "finpercep/base/safetensors.h"
+#include "finpercep/base/settings.h"
+
+namespace finpercep {
+
+struct LoopSettings {
+  int64_t total_iter = 1000;
+  int64_t print_freq = 50;
+  int64_t save_checkpoint_freq = 500;
+  int64_t val_freq = 0;  ///< 0: only at the end
+  void visit(SettingsVisitor& v);
+};
+
+using Metrics = std::vector<std::pair<std::string, double>>;
+
+struct LoopParts {
+  /// One iteration; what it returns is averaged over print_freq iterations and logged.
+  std::function<Metrics(int64_t iter)> step;
+  /// Everything that the next iteration depends on, apart from `iter` itself: random streams are keyed by it and need no state.
+  std::function<void(TensorFile& state)> save;
+  std::function<void(const TensorFile& state, const std::string& where)> restore;
+  /// Called after iteration `iter` (1-based count of finished ones) every val_freq and at the end.
+  std::function<void(int64_t iter)> validate;
+};
+
+/// Runs or, with `resume`, continues from the newest state in checkpoints/ that is intact (an older one if the newest is damaged, and
+/// says so). The last two states are kept. On Ctrl-C the state is saved and interrupted_error thrown. A loss or gradient that is not
+/// finite for 20 iterations in a row ends the run (model_error); `step` reports it by the metric "skipped" = 1.
+void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts);
+
+}  // namespace finpercep

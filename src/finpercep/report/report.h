@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// One HTML file that needs nothing else: tables, curves, and strips of pictures with their defect maps. Fill the values, render, write.
+// (The {} after each member let designated initialisers leave it out without a compiler warning.)
+#pragma once
+#include <cstddef>
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "finpercep/image.h"
+
+namespace finpercep {
+
+struct Curve {
+  std::string name{};
+  std::vector<std::pair<double, double>> points{};  ///< (x, y), x ascending; a not-finite y breaks the line
+  bool faint = false;  ///< drawn thin behind the curve of the same name (raw values behind smoothed ones), not in the legend
+};
+
+/// A vertical line in a chart, e.g. where the curriculum switched stage.
+struct Marker {
+  double x = 0;
+  std::string label{};
+};
+
+struct Chart {
+  std::string title{}, x_label{}, y_label{};
+  std::vector<Curve> curves{};
+  std::vector<Marker> markers{};
+  bool log_y = false;  ///< values <= 0 are then left out
+};
+
+/// What is better in a column. `none`: a name or a neutral number.
+enum class Better { none, up, down };
+
+struct Table {
+  std::string title{};
+  std::vector<std::string> columns{};
+  std::vector<Better> better{};                 ///< one a column; missing ones are `none`
+  std::vector<std::vector<std::string>> rows{};  ///< the leading number of a cell ("27.1 ± 0.2") is its value; the best ones are bold
+  std::vector<std::size_t> unranked_rows{};     ///< rows that do not compete, e.g. the ground truth
+  std::string note{};
+};
+
+struct StripImage {
+  std::string label{};       ///< "LR", "before", "after", "GT"
+  Image image{};
+  std::optional<Image> map{};  ///< 1 channel, 1 = defect; of any size, stretched over the image
+  std::string caption{};
+};
+
+/// Pictures of one scene, side by side; they may differ in size (LR and SR) but should share the aspect ratio.
+struct Strip {
+  std::string name{};
+  std::vector<StripImage> images{};
+};
+
+struct ReportPage {
+  std::string title{}, subtitle{};
+  std::vector<std::string> facts{};  ///< "key: value" lines: command, seeds, data, version
+  std::vector<Table> tables{};
+  std::vector<Chart> charts{};
+  std::vector<Strip> strips{};
+  std::vector<std::string> notes{};
+  int max_side = 1280;  ///< larger pictures are shrunk for the page
+};
+
+/// The complete HTML. Depends on the page alone (no clock, no host name), so equal pages give equal bytes. All strings are plain text.
+/// Throws usage_error for a table row of the wrong length or a map that does not have one channel.
+std::string render_report(const ReportPage& page);
+
+/// Curves of metrics.jsonl (as read_metrics gives it) over "step". A key that no line has gives no curve. `window` > 1 adds the centred
+/// mean over that many values and keeps the raw values faint behind it.
+Chart chart_from_metrics(const std::vector<std::map<std::string, double>>& metrics, const std::vector<std::string>& keys,
+                         const std::string& title, const std::string& y_label = "", int window = 1);
+
+}  // namespace finpercep

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// The three losses of FinPercep-RM as pure functions of tensors. Scores: N, in [0,1]. Maps: N x 1 x H x W.
+#pragma once
+#include <torch/types.h>
+
+namespace finpercep {
+
+/// L_map = || M - M_gt ||_1 (mean). Sparse labels make plain L1 collapse to the median, zero: pixels are weighted so that defect (label > .05) and
+/// clean pixels count alike in a picture that has both, mixed with the plain mean by `balance` in [0,1]; 0 is the paper's form.
+at::Tensor map_loss(const at::Tensor& map, const at::Tensor& label, double balance);
+
+/// L_rank = max(0, m1 - (S_syn - S_SR)) + max(0, m2 - (S_GT - S_syn)), each term averaged over the samples where it applies
+/// (`syn_above_sr`, `gt_above_syn`: N, 0 or 1; a whole swap has S_syn = S_SR, a clean swap S_syn = S_GT by construction).
+at::Tensor rank_loss(const at::Tensor& score_sr, const at::Tensor& score_syn, const at::Tensor& score_gt, const at::Tensor& syn_above_sr,
+                     const at::Tensor& gt_above_syn, double margin1, double margin2);
+
+/// L_align = || S_GT - S_base(I_GT) ||_1.
+at::Tensor align_loss(const at::Tensor& score_gt, const at::Tensor& base_score_gt);
+
+/// Pseudo-opinion score of a picture from its label map, for RM_0: top - (top - bottom) * min(1, mean(label) / full), with top .95, bottom .05,
+/// full .6. The teacher is the full-reference label itself.
+at::Tensor pseudo_opinion(const at::Tensor& label);
+
+}  // namespace finpercep

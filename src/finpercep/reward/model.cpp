@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/reward/model.h"
+
+#include <fmt/format.h>
+
+#include "finpercep/base/error.h"
+#include "finpercep/nets/checkpoint.h"
+
+namespace finpercep {
+
+void RewardSettings::visit(SettingsVisitor& v) {
+  v.field("stage", stage, "k of RM_k: 0 global score only, 1..4 maps down to stride 16, 8, 4, 2", {.min = 0, .max = finest_stage});
+  v.choice("head", head, "features behind the score: defect (the paper's f_N * M) or defect_and_clean", {"defect", "defect_and_clean"});
+  v.field("widths", widths, "channels of the neck and of the four decoder levels", {.min = 8, .max = 1024});
+  v.field("head_width", head_width, "hidden units of the score MLP", {.min = 1, .max = 4096});
+}
+
+RewardModel::RewardModel(const RewardSettings& given, uint64_t seed) : settings(given), params(seed), encoder_(params) {
+  if (settings.widths.size() != finest_stage + 1) throw usage_error(fmt::format("widths: expected {} numbers, found {}", finest_stage + 1, settings.widths.size()));
+  const auto& taps = EfficientNetLite0::tap_channels;
+  neck_ = make_conv(params, "neck", taps[4], settings.widths[0], 1);
+  const int64_t seen = settings.head == "defect" ? taps[4] : 2 * taps[4];
+  for (int64_t k = 0; k <= settings.stage; ++k) {
+    if (k > 0) {
+      const std::string name = fmt::format("level.{}.", k);
+      const int64_t width = settings.widths[k];
+      levels_.push_back({make_conv(params, name + "tap", taps[4 - k], width, 1, {.gain = 1}), make_conv(params, name + "fuse", settings.widths[k - 1], width, 3, {.gain = 1}),
+                         make_conv(params, name + "refine", width, width, 3), make_conv(params, name + "logits", width, 1, 3, {.gain = 0})});
+    }
+    const std::string name = fmt::format("head.{}.", k);
+    heads_.push_back({make_linear(params, name + "hidden", seen, settings.head_width), make_linear(params, name + "out", settings.head_width, 1)});
+  }
+}
+
+at::Tensor RewardModel::modulate(const at::Tensor& features, const at::Tensor& logits) const {
+  // interp(PDM): the map's average over each cell of f_N's grid.
+  const at::Tensor map = at::adaptive_avg_pool2d(at::sigmoid(logits.to(at::kFloat)), {features.size(-2), features.size(-1)});
+  const at::Tensor defect = features * map;
+  return settings.head == "defect" ? defect : at::cat({defect, features - defect}, 1);
+}
+
+at::Tensor RewardModel::score_of(const at::Tensor& pooled, int64_t stage) const {
+  const Head& head = heads_.at(stage);
+  return at::sigmoid(head.out(at::silu(head.hidden(pooled))).to(at::kFloat)).squeeze(1);
+}
+
+std::vector<Judgement> RewardModel::judge_all(const at::Tensor& x, int64_t stage) const {
+  TORCH_CHECK(stage >= 0 && stage <= settings.stage, "RewardModel: stage ", stage, " of a model that has stages 0..", settings.stage);
+  const int64_t height = x.size(-2), width = x.size(-1), bottom = (32 - height % 32) % 32, right = (32 - width % 32) % 32;
+  const auto taps = encoder_(bottom || right ? at::replication_pad2d(x, {0, right, 0, bottom}) : x);
+  const at::Tensor features = taps[4].to(at::kFloat);
+  at::Tensor h = at::silu(neck_(taps[4]));
+  at::Tensor logits = at::zeros({x.size(0), 1, h.size(-2), h.size(-1)}, features.options());
+  std::vector<Judgement> judgements;
+  for (int64_t k = 0; k <= stage; ++k) {
+    if (k > 0) {
+      const Level& level = levels_[k - 1];
+      const at::Tensor& tap = taps[4 - k];
+      h = at::silu(level.tap(tap) + level.fuse(at::upsample_nearest2d(h, at::IntArrayRef{tap.size(-2), tap.size(-1)})));
+      h = h + at::silu(level.refine(h));
+      logits = upsample_to(logits, tap.size(-2), tap.size(-1)) + level.logits(h).to(at::kFloat);
+    }
+    const at::Tensor map = at::sigmoid(upsample_to(logits, height + bottom, width + right).narrow(-2, 0, height).narrow(-1, 0, width));
+    const at::Tensor cells = modulate(features, logits);
+    judgements.push_back({score_of(cells.mean({2, 3}), k), logits, map, cells});
+  }
+  return judgements;
+}
+
+Judgement RewardModel::judge(const at::Tensor& x, int64_t stage) const { return judge_all(x, stage).back(); }
+
+std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed) {
+  TORCH_CHECK(model.settings.stage < finest_stage, "grow: stage ", finest_stage, " is the finest");
+  RewardSettings next = model.settings;
+  ++next.stage;
+  auto grown = std::make_unique<RewardModel>(next, seed);
+  grown->params.to(model.params.named()[0].second.device(), at::kFloat);
+  at::NoGradGuard no_grad;
+  std::size_t i = 0;
+  for (const auto& [name, tensor] : grown->params.named())
+    if (i < model.params.named().size() && model.params.named()[i].first == name) tensor.copy_(model.params.named()[i++].second);
+  TORCH_CHECK(i == model.params.named().size(), "grow: the grown model lacks a tensor of the old one");
+  const auto& last = model.heads_.back();
+  const auto& fresh = grown->heads_.back();
+  fresh.hidden.weight.copy_(last.hidden.weight);
+  fresh.hidden.bias.copy_(last.hidden.bias);
+  fresh.out.weight.copy_(last.out.weight);
+  fresh.out.bias.copy_(last.out.bias);
+  return grown;
+}
+
+void start_from_imagenet(RewardModel& model) {
+  const auto path = weight_file("efficientnet_lite0");
+  load_imagenet(model.encoder_, read_safetensors(path, Checksum::if_present), path.string());
+}
+
+std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts) {
+  const TensorFile file = read_checkpoint(name_or_file, "reward");
+  RewardSettings settings;
+  load_settings(settings, file.metadata.at("config"), name_or_file);
+  auto model = std::make_unique<RewardModel>(settings);
+  load(model->params, file, name_or_file);
+  model->params.to(device, at::kFloat);
+  if (facts) {
+    const auto number = [&](const char* key) {
+      const auto found = file.metadata.find(key);
+      if (found == file.metadata.end()) throw model_error(fmt::format("model: {}: expected metadata '{}', found none", name_or_file, key));
+      return std::stod(found->second);
+    };
+    *facts = {number("label_alpha"), number("label_scale")};
+  }
+  return model;
+}
+
+void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts, const std::map<std::string, std::string>& notes,
+                 at::ScalarType dtype) {
+  TensorFile file;
+  file.metadata = notes;
+  file.metadata["label_alpha"] = fmt::format("{}", facts.label_alpha);
+  file.metadata["label_scale"] = fmt::format("{}", facts.label_scale);
+  put(file, model.params.named(), dtype);
+  write_checkpoint(path, file, "reward", to_yaml(model.settings));
+}
+
+}  // namespace finpercep

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// FinPercep-RM: encoder, decoder, sigmoid -> Perceptual Degradation Map (PDM), and S = sigmoid(MLP(pool(f_N * interp(PDM)))).
+#pragma once
+#include <memory>
+#include <string>
+
+#include "finpercep/base/settings.h"
+#include "finpercep/nets/efficientnet.h"
+
+namespace finpercep {
+
+constexpr int64_t finest_stage = 4;
+
+struct RewardSettings {
+  int64_t stage = finest_stage;           ///< k of RM_k: 0 no decoder, 1..4 the finest level at stride 16, 8, 4, 2
+  std::string head = "defect_and_clean";  ///< what the MLP sees: "defect" f_N * M (the paper), "defect_and_clean" also f_N * (1 - M)
+  std::vector<int64_t> widths = {96, 64, 48, 32, 24};  ///< channels of the neck (stride 32) and of the levels at 16, 8, 4, 2
+  int64_t head_width = 64;
+  void visit(SettingsVisitor& v);
+};
+
+struct Judgement {
+  at::Tensor score;   ///< N, in [0,1], 1 = clean
+  at::Tensor logits;  ///< N x 1 x h x w at the finest level used (stage 0: stride 32, zeros)
+  at::Tensor map;     ///< N x 1 x H x W = sigmoid of the bilinear logits, 1 = defect; 0.5 everywhere at stage 0, which sees no map
+  at::Tensor cells;   ///< N x C x h x w: what the head pools, at stride 32. Its mean over any set of cells goes into `score_of`.
+};
+
+/// One set of weights holds the whole ladder RM_0 .. RM_stage: level k adds a residual to the coarser logits, and every stage keeps its
+/// head. Stage k is judged with levels 1..k and head k.
+class RewardModel {
+ public:
+  explicit RewardModel(const RewardSettings& settings, uint64_t seed = 0);
+  RewardModel(const RewardModel&) = delete;
+  RewardModel& operator=(const RewardModel&) = delete;
+
+  /// x: N x 3 x H x W in [0,1], any size (padded by replication to multiples of 32 inside). Differentiable in x and in the weights.
+  Judgement judge(const at::Tensor& x, int64_t stage) const;
+  /// The judgements of stages 0..stage from one pass through encoder and decoder.
+  std::vector<Judgement> judge_all(const at::Tensor& x, int64_t stage) const;
+
+  /// Head k on pooled cells (N x C): how a picture judged in tiles gets one score.
+  at::Tensor score_of(const at::Tensor& pooled, int64_t stage) const;
+
+  RewardSettings settings;
+  Params params;
+
+ private:
+  struct Level {
+    Conv tap, fuse, refine, logits;
+  };
+  struct Head {
+    Linear hidden, out;
+  };
+  at::Tensor modulate(const at::Tensor& features, const at::Tensor& logits) const;
+
+  EfficientNetLite0 encoder_;
+  Conv neck_;
+  std::vector<Level> levels_;
+  std::vector<Head> heads_;
+
+  friend std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed);
+  friend void start_from_imagenet(RewardModel& model);
+};
+
+/// RM_{k+1} with the weights of RM_k: the new level's logits start as a zero residual and the new head as a copy of the last, so both judge
+/// every picture alike at birth. (0 -> 1: both see the map 0.5.)
+std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed);
+
+/// Loads the ImageNet encoder from the weight cache.
+void start_from_imagenet(RewardModel& model);
+
+/// Facts that a reward checkpoint carries beside its weights.
+struct RewardFacts {
+  double label_alpha = 0.6;   ///< of the labels it was trained on
+  double label_scale = 0.3;   ///< Normalize: raw difference that is 1
+};
+std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts = nullptr);
+void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts, const std::map<std::string, std::string>& notes,
+                 at::ScalarType dtype = at::kHalf);
+
+}  // namespace finpercep

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/reward/train.h"
+
+#include <fmt/format.h>
+
+#include <numeric>
+#include <optional>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/log.h"
+#include "finpercep/base/parallel.h"
+#include "finpercep/image/tensor.h"
+#include "finpercep/nets/optimise.h"
+#include "finpercep/reward/losses.h"
+
+namespace finpercep {
+
+namespace {
+
+// What is being trained; replaced as a whole when a stage grows.
+struct Trainee {
+  std::unique_ptr<RewardModel> model;
+  std::vector<at::Tensor> ema;
+  std::unique_ptr<AdamW> encoder, rest;
+};
+
+Trainee make_trainee(std::unique_ptr<RewardModel> model, const RewardTrainSettings& settings) {
+  Trainee t;
+  t.model = std::move(model);
+  t.model->params.require_grad(true);
+  std::vector<at::Tensor> encoder, rest;
+  for (const auto& [name, tensor] : t.model->params.named()) (name.starts_with("encoder.") ? encoder : rest).push_back(tensor);
+  t.encoder = std::make_unique<AdamW>(encoder, settings.optim);
+  t.rest = std::make_unique<AdamW>(rest, settings.optim);
+  t.ema = clone_values(t.model->params.all());
+  return t;
+}
+
+int64_t stage_of(const std::vector<int64_t>& iters, int64_t iter) {
+  int64_t stage = 0;
+  while (stage + 1 < static_cast<int64_t>(iters.size()) && iter >= iters[stage]) iter -= iters[stage++];
+  return stage;
+}
+
+}  // namespace
+
+void RewardLossSettings::visit(SettingsVisitor& v) {
+  v.field("map_weight", map_weight, "of L_map", {.min = 0, .max = 1000});
+  v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
+  v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
+  v.field("opinion_weight", opinion_weight, "RM_0: of the regression on the pseudo-opinion score", {.min = 0, .max = 1000});
+  v.field("margin1", margin1, "m1, S_syn over S_SR", {.min = 0, .max = 1});
+  v.field("margin2", margin2, "m2, S_GT over S_syn", {.min = 0, .max = 1});
+  v.field("balance", balance, "0: plain L1 (the paper); 1: defect and clean pixels of a picture count alike", {.min = 0, .max = 1});
+}
+
+void RewardTrainSettings::visit(SettingsVisitor& v) {
+  v.field("manual_seed", manual_seed, "seed of every random draw", {.min = 0, .max = 9e15});
+  v.field("device", device, "cpu, cuda, cuda:N or auto");
+  v.field("dtype", dtype, "fp32, bf16 (mixed precision) or auto");
+  v.field("fgr_dir", fgr_dir, "shards written by `finpercep fgr build`; empty makes the samples of `fgr` in memory");
+  v.group("fgr", fgr, "samples made in memory");
+  v.group("network", network, "FinPercep-RM");
+  v.group("losses", losses, "weights and margins");
+  v.field("stage_iters", stage_iters, "iterations of RM_0, RM_1, ..", {.min = 1, .max = 1e9});
+  v.field("batch_size", batch_size, "samples an iteration; each is three pictures", {.min = 1, .max = 1024});
+  v.group("optim", optim, "AdamW");
+  v.field("encoder_lr_ratio", encoder_lr_ratio, "share of lr for the pretrained encoder; 0 freezes it", {.min = 0, .max = 1});
+  v.field("ema_decay", ema_decay, "decay of the averaged weights that are saved", {.min = 0, .max = 1});
+  v.field("print_freq", print_freq, "iterations between log lines", {.min = 1, .max = 1e9});
+  v.field("save_checkpoint_freq", save_checkpoint_freq, "iterations between saved states", {.min = 1, .max = 1e9});
+}
+
+FgrBatch make_fgr_batch(const FgrSet& set, int64_t batch_size, uint64_t seed, int64_t iter, at::Device device) {
+  // Epochs: each is a permutation of the set.
+  std::vector<Image> gt, sr, mask, label;
+  for (int64_t n = 0; n < batch_size; ++n) {
+    const int64_t draw = iter * batch_size + n, epoch = draw / set.size();
+    const int64_t index = Random(seed, "epoch", static_cast<uint64_t>(epoch)).permutation(set.size())[draw % set.size()];
+    FgrSample sample = set.sample(index);
+    gt.push_back(std::move(sample.gt));
+    sr.push_back(std::move(sample.sr));
+    mask.push_back(std::move(sample.mask));
+    label.push_back(std::move(sample.label));
+  }
+  FgrBatch batch{to_batch(gt).to(device), to_batch(sr).to(device), {}, to_batch(mask).to(device), to_batch(label).to(device)};
+  batch.syn = compose(batch.gt, batch.sr, batch.mask);
+  return batch;
+}
+
+RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage, const RewardLossSettings& settings) {
+  const int64_t n = batch.gt.size(0);
+  const auto judgements = model.judge_all(at::cat({batch.gt, batch.syn, batch.sr}, 0), stage);
+  const at::Tensor severity = batch.label.mean({1, 2, 3});
+  const at::Tensor gt_above_syn = (severity > 0.01).to(at::kFloat);
+  const at::Tensor swapped = batch.mask.mean({1, 2, 3});
+  const at::Tensor syn_above_sr = gt_above_syn * (swapped < 0.9).to(at::kFloat);
+  const at::Tensor no_defect = at::zeros_like(batch.label);
+
+  RewardLoss loss;
+  loss.total = at::zeros({}, batch.gt.options());
+  for (int64_t k = 0; k <= stage; ++k) {
+    const double share = k == stage ? 1.0 : 1.0 / static_cast<double>(stage);
+    const Judgement& j = judgements[k];
+    const at::Tensor score_gt = j.score.narrow(0, 0, n), score_syn = j.score.narrow(0, n, n), score_sr = j.score.narrow(0, 2 * n, n);
+    const at::Tensor rank = rank_loss(score_sr, score_syn, score_gt, syn_above_sr, gt_above_syn, settings.margin1, settings.margin2);
+    loss.total = loss.total + share * settings.rank_weight * rank;
+    if (!base_score_gt.defined()) {
+      const at::Tensor opinion = (score_syn - pseudo_opinion(batch.label)).abs().mean() + (score_gt - pseudo_opinion(no_defect)).abs().mean();
+      loss.total = loss.total + share * settings.opinion_weight * opinion;
+      if (k == stage) loss.opinion = opinion.item<double>();
+    } else {
+      const at::Tensor align = align_loss(score_gt, base_score_gt);
+      loss.total = loss.total + share * settings.align_weight * align;
+      if (k == stage) loss.align = align.item<double>();
+    }
+    if (k > 0) {
+      const at::Tensor map = map_loss(j.map.narrow(0, 0, 2 * n), at::cat({no_defect, batch.label}, 0), settings.balance);
+      loss.total = loss.total + share * settings.map_weight * map;
+      if (k == stage) loss.map = map.item<double>();
+    }
+    if (k == stage) {
+      loss.rank = rank.item<double>();
+      const at::Tensor ordered = ((score_syn > score_sr).to(at::kFloat) + (1 - syn_above_sr)).clamp_max(1) * (score_gt > score_syn).to(at::kFloat) * gt_above_syn;
+      loss.order = (ordered.sum() / gt_above_syn.sum().clamp_min(1)).item<double>();
+    }
+  }
+  return loss;
+}
+
+void train_reward(const RewardTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
+  if (static_cast<int64_t>(settings.stage_iters.size()) != settings.network.stage + 1)
+    throw usage_error(fmt::format("stage_iters: expected {} numbers for network.stage {}, found {}", settings.network.stage + 1, settings.network.stage, settings.stage_iters.size()));
+  const Compute compute = resolve_compute(settings.device, settings.dtype);
+  RunDir run(run_directory, to_yaml(settings), resume);
+  const auto seed = static_cast<uint64_t>(settings.manual_seed);
+  std::optional<FgrSet> set;
+  if (settings.fgr_dir.empty()) set.emplace(FgrBuilder(settings.fgr));
+  else set.emplace(std::filesystem::path(settings.fgr_dir));
+  log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set->size(), set->label_scale()));
+  const RewardFacts facts{set->alpha(), set->label_scale()};
+  const std::map<std::string, std::string> notes = {{"training", to_yaml(settings)}};
+
+  const auto fresh_model = [&](int64_t stage) {
+    RewardSettings network = settings.network;
+    network.stage = stage;
+    auto model = std::make_unique<RewardModel>(network, seed);
+    if (stage == 0) start_from_imagenet(*model);
+    model->params.to(compute.device, at::kFloat);
+    return model;
+  };
+  Trainee trainee = make_trainee(fresh_model(0), settings);
+  std::unique_ptr<RewardModel> base;  // frozen RM_0, once it is trained
+
+  LoopSettings loop;
+  loop.total_iter = std::accumulate(settings.stage_iters.begin(), settings.stage_iters.end(), int64_t{0});
+  loop.print_freq = settings.print_freq;
+  loop.save_checkpoint_freq = settings.save_checkpoint_freq;
+
+  std::unique_ptr<Prefetcher<FgrBatch>> batches;
+  const auto save_average = [&](const std::string& name) {
+    RewardModel average(trainee.model->settings);
+    average.params.to(compute.device, at::kFloat);
+    copy_values(trainee.ema, average.params.all());
+    save_reward(run.checkpoint(name), average, facts, notes);
+  };
+
+  LoopParts parts;
+  parts.step = [&](int64_t iter) -> Metrics {
+    const int64_t stage = stage_of(settings.stage_iters, iter);
+    if (stage > trainee.model->settings.stage) {
+      save_average(fmt::format("reward-stage-{}", stage - 1));
+      copy_values(trainee.ema, trainee.model->params.all());
+      if (stage == 1) {
+        base = fresh_model(0);
+        copy_values(trainee.ema, base->params.all());
+      }
+      log_info(fmt::format("growing RM_{} -> RM_{}", stage - 1, stage));
+      trainee = make_trainee(grow(*trainee.model, seed + static_cast<uint64_t>(stage)), settings);
+    }
+    if (!batches)
+      batches = std::make_unique<Prefetcher<FgrBatch>>(iter, loop.total_iter, 1, 3, [&](int64_t i) { return make_fgr_batch(*set, settings.batch_size, seed, i, at::kCPU); });
+    FgrBatch batch = *batches->next();
+    for (at::Tensor* t : {&batch.gt, &batch.sr, &batch.syn, &batch.mask, &batch.label}) *t = t->to(compute.device);
+    RewardLoss loss;
+    {
+      const MixedPrecision precision(compute.device, compute.dtype);
+      at::Tensor base_score;
+      if (base) {
+        at::NoGradGuard no_grad;
+        base_score = base->judge(batch.gt, 0).score;
+      }
+      loss = reward_loss(*trainee.model, batch, base_score, stage, settings.losses);
+    }
+    loss.total.backward();
+    const double lr = scheduled_lr(settings.optim, iter, loop.total_iter);
+    const StepReport rest = trainee.rest->step(lr), encoder = trainee.encoder->step(lr * settings.encoder_lr_ratio);
+    update_ema(trainee.ema, trainee.model->params.all(), settings.ema_decay);
+    return {{"l_total", loss.total.item<double>()}, {"l_map", loss.map}, {"l_rank", loss.rank}, {"l_align", loss.align}, {"l_opinion", loss.opinion},
+            {"order", loss.order}, {"stage", static_cast<double>(stage)}, {"grad_norm", rest.grad_norm}, {"skipped", rest.skipped || encoder.skipped}};
+  };
+  parts.save = [&](TensorFile& state) {
+    state.metadata["stage"] = fmt::format("{}", trainee.model->settings.stage);
+    put(state, trainee.model->params.named(), at::kFloat, "net.");
+    for (std::size_t i = 0; i < trainee.ema.size(); ++i) state.tensors["ema." + trainee.model->params.named()[i].first] = to_data(trainee.ema[i]);
+    if (base) put(state, base->params.named(), at::kFloat, "base.");
+    trainee.encoder->save(state, "adam.encoder.");
+    trainee.rest->save(state, "adam.rest.");
+  };
+  parts.restore = [&](const TensorFile& state, const std::string& where) {
+    const int64_t stage = std::stoll(state.metadata.at("stage"));
+    trainee = make_trainee(fresh_model(stage), settings);
+    load(trainee.model->params, state, where, "ema.");
+    copy_values(trainee.model->params.all(), trainee.ema);
+    load(trainee.model->params, state, where, "net.");
+    trainee.encoder->restore(state, "adam.encoder.", where);
+    trainee.rest->restore(state, "adam.rest.", where);
+    if (stage > 0) {
+      base = fresh_model(0);
+      load(base->params, state, where, "base.");
+    }
+  };
+  parts.validate = [&](int64_t) {
+    save_average(fmt::format("reward-stage-{}", trainee.model->settings.stage));
+    save_average("reward");
+  };
+  run_loop(run, loop, resume, parts);
+}
+
+}  // namespace finpercep

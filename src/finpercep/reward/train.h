@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// Training of FinPercep-RM, stage by stage, on FGR samples.
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "finpercep/fgr/sample.h"
+#include "finpercep/nets/train_loop.h"
+#include "finpercep/reward/model.h"
+
+namespace finpercep {
+
+struct RewardLossSettings {
+  double map_weight = 1.0;
+  double rank_weight = 1.0;
+  double align_weight = 0.5;
+  double opinion_weight = 1.0;  ///< RM_0 only: regression on the pseudo-opinion score
+  double margin1 = 0.1;         ///< m1: S_syn over S_SR
+  double margin2 = 0.1;         ///< m2: S_GT over S_syn
+  double balance = 0.5;         ///< of defect and clean pixels in the map loss
+  void visit(SettingsVisitor& v);
+};
+
+/// One batch of FGR samples as tensors.
+struct FgrBatch {
+  at::Tensor gt, sr, syn, mask, label;
+};
+FgrBatch make_fgr_batch(const FgrSet& set, int64_t batch_size, uint64_t seed, int64_t iter, at::Device device);
+
+struct RewardLoss {
+  at::Tensor total;
+  double map = 0, rank = 0, align = 0, opinion = 0;
+  double order = 0;  ///< share of samples with S_SR < S_syn < S_GT at the newest stage, where the order is defined
+};
+/// The weighted sum over stages 0..stage (each stage judged by its own map and head; the newest counts as much as all others together).
+/// `base_score_gt`: S_base(I_GT), undefined while RM_0 is trained (then the pseudo-opinion takes L_align's place).
+RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage, const RewardLossSettings& settings);
+
+struct RewardTrainSettings {
+  int64_t manual_seed = 0;
+  std::string device = "auto";
+  std::string dtype = "auto";
+  std::string fgr_dir = "";          ///< shards written by `finpercep fgr build`; empty makes the samples in memory
+  FgrSettings fgr;
+  RewardSettings network;
+  RewardLossSettings losses;
+  std::vector<int64_t> stage_iters = {400, 300, 300, 300, 400};  ///< iterations of RM_0 .. RM_stage
+  int64_t batch_size = 6;
+  OptimSettings optim;
+  double encoder_lr_ratio = 0.3;     ///< the pretrained encoder learns at this share of lr
+  double ema_decay = 0.99;
+  int64_t print_freq = 50;
+  int64_t save_checkpoint_freq = 250;
+  void visit(SettingsVisitor& v);
+};
+
+/// Writes checkpoints/reward.safetensors (fp16) and checkpoints/reward-stage-K.safetensors at the end of each stage.
+void train_reward(const RewardTrainSettings& settings, const std::filesystem::path& run_directory, bool resume);
+
+}  // namespace finpercep

