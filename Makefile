@@ -25,7 +25,7 @@ photos:
 	tools/fetch_photos.sh build/photos
 
 demo: build photos
-	$(BUILD)/finpercep demo -o runs/demo --photos build/photos
+	$(BUILD)/finpercep demo -c configs/rl/ccl.yaml --photos build/photos -o runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 bench: setup
 	$(CMAKE) --preset release -DPython3_EXECUTABLE="$(PYTHON)" -DFINPERCEP_BENCH=ON

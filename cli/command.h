@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "finpercep/base/settings.h"
+#include "finpercep/judge.h"
 
 namespace finpercep {
 
@@ -41,6 +42,9 @@ bool load_config(const ConfigFlags& flags, Settings& settings) {
   if (flags.print) print(to_yaml(settings));
   return !flags.print;
 }
+
+/// --model, --stage, --device, --dtype, --tile.
+void add_judge_flags(CLI::App& command, JudgeOptions& options);
 
 /// --output if given, else runs/<stem of the config>.
 std::string run_directory(const std::string& output, const ConfigFlags& flags);

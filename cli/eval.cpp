@@ -1,2 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// finpercep eval --set NAME=LQ:GT[:SR].. [-g GENERATOR..] [-m ..] [--bootstrap N] [--table text|md|csv|tex] [-o DIR]
+#include <fmt/format.h>
+
 #include "cli/command.h"
-namespace finpercep { void add_eval(CLI::App&) {} }
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/evaluate/evaluate.h"
+#include "finpercep/generate/generator.h"
+#include "finpercep/image/io.h"
+
+namespace finpercep {
+
+namespace {
+
+struct Flags {
+  std::vector<std::string> sets, generators, metrics = {"psnry", "ssim", "lpips"};
+  std::string protocol = "stablesr", format = "text", output, device = "auto", dtype = "auto";
+  int crop_border = 0, resamples = 10'000;
+  uint64_t seed = 0;
+  bool overwrite = false;
+};
+
+struct TestSet {
+  std::string name, lq, gt, sr;
+};
+
+TestSet parse_set(const std::string& text) {
+  const auto equals = text.find('=');
+  const std::string paths = equals == std::string::npos ? "" : text.substr(equals + 1);
+  const auto first = paths.find(':'), second = first == std::string::npos ? first : paths.find(':', first + 1);
+  if (first == std::string::npos) throw usage_error(fmt::format("--set: expected NAME=LQ:GT or NAME=LQ:GT:SR, found '{}'", text));
+  return {text.substr(0, equals), paths.substr(0, first), paths.substr(first + 1, second == std::string::npos ? second : second - first - 1),
+          second == std::string::npos ? "" : paths.substr(second + 1)};
+}
+
+void save_per_image(const Flags& flags, const std::string& set, const std::string& method, const Evaluation& evaluation) {
+  if (flags.output.empty()) return;
+  const auto path = std::filesystem::path(flags.output) / fmt::format("{}-{}.csv", set, std::filesystem::path(method).stem().string());
+  refuse_overwrite(path, flags.overwrite);
+  write_file(path, render(per_image_table(evaluation), TableFormat::csv));
+}
+
+void run(const Flags& flags) {
+  EvaluateOptions options{.metrics = flags.metrics, .metric = {}, .threads = 0, .bootstrap = {.resamples = flags.resamples}, .progress = ""};
+  options.metric.protocol = parse_protocol(flags.protocol);
+  options.metric.crop_border = flags.crop_border;
+  options.metric.device = flags.device;
+  const TableFormat format = parse_table_format(flags.format);
+  const Compute compute = resolve_compute(flags.device, flags.dtype);
+  std::vector<TestSet> sets;
+  for (const std::string& text : flags.sets) sets.push_back(parse_set(text));
+  if (!flags.output.empty()) make_directory(flags.output);
+
+  for (const TestSet& set : sets) {
+    const auto gt = list_images({set.gt});
+    std::vector<std::pair<std::string, Evaluation>> rows;
+    if (!set.sr.empty()) {
+      options.progress = set.name;
+      rows.emplace_back(set.sr, evaluate(match_pairs(list_images({set.sr}), gt), options));
+      save_per_image(flags, set.name, set.sr, rows.back().second);
+    }
+    if (!flags.generators.empty()) {
+      const auto pairs = match_pairs(list_images({set.lq}), gt, "LR picture");
+      for (const std::string& name : flags.generators) {
+        const SuperResolver generator = make_super_resolver(name, {.compute = compute});
+        options.progress = fmt::format("{} {}", set.name, name);
+        options.threads = 1;  // the generator uses all cores itself
+        const auto load = [&](int64_t i) { return Sample{pairs[i].name, generator(read_image(pairs[i].first), flags.seed + static_cast<uint64_t>(i)), read_image(pairs[i].second)}; };
+        rows.emplace_back(name, evaluate(static_cast<int64_t>(pairs.size()), load, options));
+        save_per_image(flags, set.name, name, rows.back().second);
+      }
+    }
+    if (rows.empty()) throw usage_error(fmt::format("eval: set {}: expected SR pictures (NAME=LQ:GT:SR) or a generator (-g), found neither", set.name));
+    const std::string table = render(comparison_table(rows, options), format);
+    print(fmt::format("{} ({} pictures)\n{}", set.name, rows[0].second.names.size(), table));
+    if (!flags.output.empty()) {
+      const auto path = std::filesystem::path(flags.output) / (set.name + ".md");
+      refuse_overwrite(path, flags.overwrite);
+      write_file(path, render(comparison_table(rows, options), TableFormat::markdown));
+    }
+  }
+}
+
+}  // namespace
+
+void add_eval(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("eval", "measure generators on test sets: per picture, mean, bootstrap interval");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("--set", flags->sets, "NAME=LQ:GT or NAME=LQ:GT:SR, folders; pictures are matched by stem")->required()->take_all();
+  command->add_option("-g,--generator", flags->generators, "model names, checkpoint files, bicubic")->take_all();
+  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them")->delimiter(',')->capture_default_str();
+  command->add_option("--protocol", flags->protocol, "pyiqa, basicsr, stablesr")->capture_default_str();
+  command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));
+  command->add_option("--bootstrap", flags->resamples, "resamples of the 95 % interval")->capture_default_str()->check(CLI::Range(1, 1000000));
+  command->add_option("--table", flags->format, "text, md, csv, tex")->capture_default_str();
+  command->add_option("--seed", flags->seed, "noise of the generators");
+  command->add_option("-o,--output", flags->output, "folder for the table and a CSV with every picture");
+  command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();
+  command->add_option("--dtype", flags->dtype, "fp32, bf16, auto")->capture_default_str();
+  command->add_flag("--overwrite", flags->overwrite, "replace existing files");
+  command->callback([flags] { run(*flags); });
+}
+
+}  // namespace finpercep

@@ -1,2 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// finpercep map IMAGE.. -o DIR [--format png,overlay,npy,json] [--threshold T]
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
 #include "cli/command.h"
-namespace finpercep { void add_map(CLI::App&) {} }
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/base/log.h"
+#include "finpercep/image/io.h"
+#include "finpercep/image/overlay.h"
+#include "finpercep/judge.h"
+
+namespace finpercep {
+
+namespace {
+
+struct Flags {
+  std::vector<std::string> inputs, formats = {"png", "overlay"};
+  std::string output;
+  JudgeOptions judge;
+  float threshold = 0.5f;
+  int min_area = 64;
+  bool overwrite = false;
+};
+
+std::string regions_json(const std::filesystem::path& input, const Verdict& verdict, const Flags& flags) {
+  nlohmann::ordered_json out = {{"path", input.string()}, {"score", verdict.score}, {"map_max", verdict.map_max}, {"map_mean", verdict.map_mean},
+                                {"threshold", flags.threshold}, {"regions", nlohmann::ordered_json::array()}};
+  for (const Region& region : find_regions(verdict.map, flags.threshold, flags.min_area))
+    out["regions"].push_back({{"box", {region.x, region.y, region.width, region.height}}, {"area", region.area}, {"mean_severity", region.mean},
+                              {"max_severity", region.max}, {"polygon", region.polygon}});
+  return out.dump() + "\n";
+}
+
+void run(const Flags& flags) {
+  const std::vector<std::string> known = {"png", "overlay", "npy", "json"};
+  for (const std::string& format : flags.formats)
+    if (std::find(known.begin(), known.end(), format) == known.end()) throw usage_error(fmt::format("--format: expected png, overlay, npy or json, found '{}'", format));
+  const auto wants = [&](const char* format) { return std::find(flags.formats.begin(), flags.formats.end(), format) != flags.formats.end(); };
+  const auto inputs = list_images(flags.inputs);
+  const Judge judge(flags.judge);
+  make_directory(flags.output);
+  Progress progress("map", static_cast<int64_t>(inputs.size()));
+  for (const auto& input : inputs) {
+    const auto target = [&](const char* ending) {
+      const auto path = std::filesystem::path(flags.output) / (input.stem().string() + ending);
+      refuse_overwrite(path, flags.overwrite);
+      return path;
+    };
+    const Image photo = read_image(input);
+    const Verdict verdict = judge(photo);
+    if (wants("png")) write_image(target(".map.png"), verdict.map);
+    if (wants("overlay")) write_image(target(".overlay.png"), overlay(photo, verdict.map));
+    if (wants("npy")) write_npy(target(".npy"), verdict.map);
+    if (wants("json")) write_file(target(".json"), regions_json(input, verdict, flags));
+    print(fmt::format("{}\tscore {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", input.string(), verdict.score, verdict.map_max, verdict.map_mean));
+    progress.advance();
+  }
+}
+
+}  // namespace
+
+void add_map(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("map", "write Perceptual Degradation Maps: where a picture is broken");
+  auto flags = std::make_shared<Flags>();
+  command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST")->required();
+  command->add_option("-o,--output", flags->output, "folder for STEM.map.png, STEM.overlay.png, STEM.npy, STEM.json")->required();
+  command->add_option("--format", flags->formats, "comma separated: png, overlay, npy, json")->delimiter(',')->capture_default_str();
+  command->add_option("--threshold", flags->threshold, "map value from which a pixel belongs to a region")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+  command->add_option("--min-area", flags->min_area, "smallest region, pixels")->capture_default_str()->check(CLI::Range(1, 1000000000));
+  add_judge_flags(*command, flags->judge);
+  command->add_flag("--overwrite", flags->overwrite, "replace existing files");
+  command->callback([flags] { run(*flags); });
+}
+
+}  // namespace finpercep

@@ -1,2 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// finpercep report RUN.. -o report.html
+#include <fmt/format.h>
+
 #include "cli/command.h"
-namespace finpercep { void add_report(CLI::App&) {} }
+#include "finpercep/base/files.h"
+#include "finpercep/base/log.h"
+#include "finpercep/report/runs.h"
+#include "finpercep/version.h"
+
+namespace finpercep {
+
+void add_report(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("report", "one HTML page with the curves of one or several runs");
+  struct Flags {
+    std::vector<std::string> runs;
+    std::string output;
+    bool overwrite = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_option("run", flags->runs, "run directories")->required();
+  command->add_option("-o,--output", flags->output, "the HTML file")->required();
+  command->add_flag("--overwrite", flags->overwrite, "replace an existing file");
+  command->callback([flags] {
+    refuse_overwrite(flags->output, flags->overwrite);
+    std::vector<Run> runs;
+    for (const std::string& path : flags->runs) runs.push_back({std::filesystem::path(path).lexically_normal().filename().string(), path});
+    ReportPage page{.title = "FinPercep runs", .subtitle = fmt::format("{} runs", runs.size()), .facts = {fmt::format("version: finpercep {}", version)}, .charts = run_charts(runs)};
+    for (const Run& run : runs) page.facts.push_back(fmt::format("{}: {}", run.name, run.path.string()));
+    write_file(flags->output, render_report(page));
+    log_info(fmt::format("report: {}", flags->output));
+  });
+}
+
+}  // namespace finpercep

@@ -74,7 +74,8 @@ Image filter_direct(const Image& image, const Kernel& kernel) {
       std::copy(from, from + width, to + radius);
       pad_row(to, width, radius);
     }
-    for (int y = 0; y < height; ++y) correlate_row(padded.data() + y * stride, taps, out.plane(c) + static_cast<std::size_t>(y) * width, width);
+    for (int y = 0; y < height; ++y)
+      correlate_row(padded.data() + y * stride, taps, out.plane(c) + static_cast<std::size_t>(y) * width, width);
   }
   return out;
 }

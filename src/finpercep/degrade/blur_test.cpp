@@ -98,8 +98,10 @@ TEST_CASE("kernels take their definition's shape") {
   CHECK(ratio({KernelKind::aniso, 21, 3, 1, 0}, 0, 3) == doctest::Approx(long_axis).epsilon(1e-5));
   CHECK(ratio({KernelKind::aniso, 21, 3, 1, 0}, 3, 0) == doctest::Approx(short_axis).epsilon(1e-5));
   CHECK(ratio({KernelKind::aniso, 21, 3, 1, std::numbers::pi / 2}, 3, 0) == doctest::Approx(long_axis).epsilon(1e-5));
-  // At 45 degrees the kernel is longer along the main diagonal.
-  CHECK(ratio({KernelKind::aniso, 21, 3, 1, std::numbers::pi / 4}, 3, 3) > 5 * ratio({KernelKind::aniso, 21, 3, 1, std::numbers::pi / 4}, 3, -3));
+  // At 45 degrees the long axis lies along (1, 1), the short one across it; (3, 3) is sqrt(18) away.
+  const KernelSpec diagonal{KernelKind::aniso, 21, 3, 1, std::numbers::pi / 4};
+  CHECK(ratio(diagonal, 3, 3) == doctest::Approx(std::exp(-0.5 * 18 / 9.0)).epsilon(1e-5));
+  CHECK(ratio(diagonal, 1, -1) == doctest::Approx(std::exp(-0.5 * 2 / 1.0)).epsilon(1e-5));
   // J1(x)/x against its series x/2 (1 - x^2/8 + x^4/192 - ..): weight(r) / weight(0) = 2 J1(w r) / (w r).
   const double w = 1.2, x = w * 1;
   const double series = 1 - x * x / 8 + std::pow(x, 4) / 192 - std::pow(x, 6) / 9216 + std::pow(x, 8) / 737280;

@@ -22,7 +22,9 @@ constexpr double kPi = std::numbers::pi;
 // Equal steps of strength are equal ratios of the parameter: so a step looks about the same anywhere on the scale.
 double geometric(double weak, double severe, double strength) { return weak * std::pow(severe / weak, strength); }
 
-Image blur_by(const Image& photo, double sigma) { return filter_separable(photo, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma)); }
+Image blur_by(const Image& photo, double sigma) {
+  return filter_separable(photo, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma));
+}
 
 Image gaussian_blur(const Image& photo, double strength, Random&) { return blur_by(photo, geometric(0.6, 6, strength)); }
 
@@ -52,7 +54,9 @@ Image noise(const Image& photo, double strength, Random& random) {
   return out;
 }
 
-Image jpeg(const Image& photo, double strength, Random&) { return jpeg_round_trip(photo, static_cast<int>(std::lround(geometric(70, 5, strength)))); }
+Image jpeg(const Image& photo, double strength, Random&) {
+  return jpeg_round_trip(photo, static_cast<int>(std::lround(geometric(70, 5, strength))));
+}
 
 // An ideal low pass leaves oscillations beside edges; sharpening afterwards makes them overshoot.
 Image ringing(const Image& photo, double strength, Random& random) {
@@ -72,7 +76,9 @@ Image down_up(const Image& photo, double factor, Resize down, Resize up) {
   return resize(resize(photo, width, height, down), photo.width, photo.height, up);
 }
 
-Image pixelate(const Image& photo, double strength, Random&) { return down_up(photo, geometric(1.4, 10, strength), Resize::area, Resize::nearest); }
+Image pixelate(const Image& photo, double strength, Random&) {
+  return down_up(photo, geometric(1.4, 10, strength), Resize::area, Resize::nearest);
+}
 
 Image bicubic_down_up(const Image& photo, double strength, Random&) {
   return down_up(photo, geometric(1.5, 10, strength), Resize::bicubic_aa, Resize::bicubic);
@@ -112,7 +118,10 @@ Image grid(const Image& photo, double strength, Random& random) {
   Image out = photo;
   for (int c = 0; c < 3; ++c)
     for (int y = 0; y < out.height; ++y)
-      for (int x = 0; x < out.width; ++x) out.at(c, y, x) += gain * cell[static_cast<std::size_t>((y + phase_y) % period) * period + (x + phase_x) % period];
+      for (int x = 0; x < out.width; ++x) {
+        const int row = (y + phase_y) % period, column = (x + phase_x) % period;
+        out.at(c, y, x) += gain * cell[static_cast<std::size_t>(row) * period + column];
+      }
   return out;
 }
 
@@ -121,8 +130,16 @@ struct Distortion {
   Image (*apply)(const Image&, double, Random&);
 };
 constexpr Distortion kDistortions[] = {
-    {"gaussian_blur", gaussian_blur}, {"motion_blur", motion_blur},         {"noise", noise},     {"jpeg", jpeg},                 {"ringing", ringing},
-    {"pixelate", pixelate},           {"bicubic_down_up", bicubic_down_up}, {"banding", banding}, {"colour_shift", colour_shift}, {"grid", grid},
+    {"gaussian_blur", gaussian_blur},
+    {"motion_blur", motion_blur},
+    {"noise", noise},
+    {"jpeg", jpeg},
+    {"ringing", ringing},
+    {"pixelate", pixelate},
+    {"bicubic_down_up", bicubic_down_up},
+    {"banding", banding},
+    {"colour_shift", colour_shift},
+    {"grid", grid},
 };
 
 }  // namespace
@@ -140,7 +157,8 @@ Image distort(const Image& photo, const std::string& kind, double strength, Rand
   if (!(strength >= 0 && strength <= 1))
     throw usage_error(fmt::format("distortion: strength: expected a number in [0, 1], found {}. 0 is barely visible, 1 severe", strength));
   if (photo.channels != 3 || photo.data.empty())
-    throw input_error(fmt::format("distortion: photograph: expected 3 channels, found {} x {} with {}. convert it to RGB", photo.width, photo.height, photo.channels));
+    throw input_error(fmt::format("distortion: photograph: expected 3 channels, found {} x {} with {}. convert it to RGB", photo.width,
+                                  photo.height, photo.channels));
   for (const Distortion& distortion : kDistortions)
     if (kind == distortion.name) {
       Image out = distortion.apply(photo, strength, random);

@@ -63,6 +63,7 @@ TEST_CASE("distortions are what they are called") {
     luma = std::max(luma, std::abs(0.299 * (tint.plane(0)[i] - clean.plane(0)[i]) + 0.587 * (tint.plane(1)[i] - clean.plane(1)[i]) +
                                    0.114 * (tint.plane(2)[i] - clean.plane(2)[i])));
   CHECK(luma < 1e-5);
+  CHECK(rms(tint, clean) > 0.02);
   // A blur of a flat picture changes nothing: its kernel sums to 1.
   const Image flat(40, 40, 3, 0.4f);
   for (const char* kind : {"gaussian_blur", "motion_blur", "ringing", "pixelate", "bicubic_down_up"}) {

@@ -69,8 +69,10 @@ void fill_alias(uint32_t* slots, const std::array<double, kSlots>& probability) 
   while (small_count > 0) share[small[--small_count]] = 1;
   while (large_count > 0) share[large[--large_count]] = 1;
   // A full slot would need one bit more; its alias is itself, so the threshold does not matter.
-  for (int k = 0; k < kSlots; ++k)
-    slots[k] = std::min<uint32_t>(static_cast<uint32_t>(std::lround(share[k] * 0x1p24)), 0xffffff) << 8 | static_cast<uint32_t>(share[k] >= 1 ? k : alias[k]);
+  for (int k = 0; k < kSlots; ++k) {
+    const auto threshold = std::min<uint32_t>(static_cast<uint32_t>(std::lround(share[k] * 0x1p24)), 0xffffff);
+    slots[k] = threshold << 8 | static_cast<uint32_t>(share[k] >= 1 ? k : alias[k]);
+  }
 }
 
 std::unique_ptr<PoissonTables> build_tables(int vals) {

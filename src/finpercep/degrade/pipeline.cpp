@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/degrade/pipeline.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -95,7 +97,8 @@ DegradeSettings::DegradeSettings() {
 void DegradeSettings::visit(SettingsVisitor& v) {
   v.field("scale", scale, "side of the photograph over side of the result", {.min = 1, .max = 64});
   v.field("usm", usm, "sharpen the clean photograph first (gt_usm)");
-  v.field("second_order_prob", second_order_prob, "share of images that get the second round's blur, resize and noise", {.min = 0, .max = 1});
+  v.field("second_order_prob", second_order_prob, "share of images that get the second round's blur, resize and noise",
+          {.min = 0, .max = 1});
   v.group("first", first, "first round");
   v.group("second", second, "second round; its JPEG comes before or after the last resize, half and half");
   v.field("final_sinc_prob", final_sinc_prob, "share of images with a sinc filter after the last resize", {.min = 0, .max = 1});
@@ -107,8 +110,11 @@ void DegradeSettings::visit(SettingsVisitor& v) {
 void check_degrade_settings(const DegradeSettings& settings) {
   if (settings.scale < 1 || settings.scale > 64)
     throw usage_error(fmt::format("degradation: scale: expected a whole number from 1 to 64, found {}. 4 is usual", settings.scale));
-  for (const auto& [key, value] : {std::pair{"second_order_prob", settings.second_order_prob}, {"final_sinc_prob", settings.final_sinc_prob}})
-    if (!(value >= 0 && value <= 1)) throw usage_error(fmt::format("degradation: {}: expected a probability in [0, 1], found {}. correct it", key, value));
+  const std::pair<const char*, double> shares[] = {{"second_order_prob", settings.second_order_prob},
+                                                   {"final_sinc_prob", settings.final_sinc_prob}};
+  for (const auto& [key, value] : shares)
+    if (!(value >= 0 && value <= 1))
+      throw usage_error(fmt::format("degradation: {}: expected a probability in [0, 1], found {}. correct it", key, value));
   check_round("first", settings.first);
   check_round("second", settings.second);
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The second-order degradation of Real-ESRGAN (Wang et al., ICCVW 2021): two rounds of blur, resize, noise, JPEG, then sinc, resize and JPEG
-// in either order. Parameters are those of the released options file; draws that the release makes per batch are made per image here.
+// The second-order degradation of Real-ESRGAN (Wang et al., ICCVW 2021): two rounds of blur, resize, noise, JPEG, then sinc, resize and
+// JPEG in either order. Parameters are those of the released options file; draws that the release makes per batch are made per image here.
 #pragma once
 #include <cstdint>
 #include <string>

@@ -55,8 +55,10 @@ void check_draws(const std::vector<RoundPlan>& plans, const DegradeRound& settin
       ++kinds[static_cast<int>(kernel.kind)];
       REQUIRE(inside(kernel.sigma_x, settings.blur_sigma));
       REQUIRE(inside(kernel.sigma_y, settings.blur_sigma));
-      if (kernel.kind == KernelKind::generalized_iso || kernel.kind == KernelKind::generalized_aniso) REQUIRE(inside(kernel.beta, settings.betag_range));
-      if (kernel.kind == KernelKind::plateau_iso || kernel.kind == KernelKind::plateau_aniso) REQUIRE(inside(kernel.beta, settings.betap_range));
+      const bool generalized = kernel.kind == KernelKind::generalized_iso || kernel.kind == KernelKind::generalized_aniso;
+      const bool plateau = kernel.kind == KernelKind::plateau_iso || kernel.kind == KernelKind::plateau_aniso;
+      if (generalized) REQUIRE(inside(kernel.beta, settings.betag_range));
+      if (plateau) REQUIRE(inside(kernel.beta, settings.betap_range));
     }
     blur += plan.blur;
     gaussian += plan.gaussian;
@@ -80,8 +82,10 @@ void check_draws(const std::vector<RoundPlan>& plans, const DegradeRound& settin
   for (int step = 0; step < 3; ++step) check_share("resize", steps[static_cast<ResizeStep>(step)], count, settings.resize_prob[step]);
   for (int kind = 0; kind < 6; ++kind) check_share("kernel kind", kinds[kind], count - sinc, settings.kernel_probs[kind]);
   CHECK(sizes.size() == settings.kernel_sizes.size());
-  for (const int64_t size : settings.kernel_sizes) check_share("size", sizes[static_cast<int>(size)], count, 1.0 / settings.kernel_sizes.size());
-  for (const Resize method : {Resize::area, Resize::bilinear, Resize::bicubic}) check_share("method", methods[static_cast<int>(method)], count, 1.0 / 3);
+  for (const int64_t size : settings.kernel_sizes)
+    check_share("size", sizes[static_cast<int>(size)], count, 1.0 / settings.kernel_sizes.size());
+  for (const Resize method : {Resize::area, Resize::bilinear, Resize::bicubic})
+    check_share("method", methods[static_cast<int>(method)], count, 1.0 / 3);
 }
 
 }  // namespace

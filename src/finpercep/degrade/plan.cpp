@@ -37,8 +37,10 @@ KernelSpec draw_kernel(const DegradeRound& round, Random& random) {
     spec.sigma_y = random.uniform(round.blur_sigma[0], round.blur_sigma[1]);
     spec.rotation = random.uniform(-kPi, kPi);
   }
-  if (spec.kind == KernelKind::generalized_iso || spec.kind == KernelKind::generalized_aniso) spec.beta = draw_beta(round.betag_range, random);
-  if (spec.kind == KernelKind::plateau_iso || spec.kind == KernelKind::plateau_aniso) spec.beta = draw_beta(round.betap_range, random);
+  const bool generalized = spec.kind == KernelKind::generalized_iso || spec.kind == KernelKind::generalized_aniso;
+  if (generalized) spec.beta = draw_beta(round.betag_range, random);
+  const bool plateau = spec.kind == KernelKind::plateau_iso || spec.kind == KernelKind::plateau_aniso;
+  if (plateau) spec.beta = draw_beta(round.betap_range, random);
   return spec;
 }
 
@@ -112,8 +114,8 @@ DegradePlan draw_plan(const DegradeSettings& settings, Random random) {
 Image apply_plan(const Image& photo, const DegradePlan& plan) {
   const int width = photo.width / plan.scale, height = photo.height / plan.scale;
   if (photo.channels != 3 || width < 1 || height < 1 || photo.width % plan.scale != 0 || photo.height % plan.scale != 0)
-    throw input_error(fmt::format("degradation: photograph: expected 3 channels and sides that are multiples of the scale {}, found {} x {} with {} "
-                                  "channels. crop it first",
+    throw input_error(fmt::format("degradation: photograph: expected 3 channels and sides that are multiples of the scale {}, "
+                                  "found {} x {} with {} channels. crop it first",
                                   plan.scale, photo.width, photo.height, photo.channels));
   Image image = plan.usm ? unsharp_mask(photo) : photo;
   if (plan.first.active) {

@@ -49,8 +49,9 @@ Image upscale(const Generator& generator, const Image& lr, uint64_t seed, const 
   Random random(seed, "upscale");
   const std::vector<at::Tensor> noise = generator.draw_noise(random, y.sizes(), at::kCPU);
 
-  const int64_t tile_h = options.tile > 0 ? std::min(options.tile / unit * unit, height) : height;
-  const int64_t tile_w = options.tile > 0 ? std::min(options.tile / unit * unit, width) : width;
+  // A tile must reach beyond what it shares with its neighbours on both sides.
+  const int64_t side = options.tile > 0 ? std::max(options.tile / unit, 2 * overlap / unit + 1) * unit : std::max(height, width);
+  const int64_t tile_h = std::min(side, height), tile_w = std::min(side, width);
   at::Tensor sum = at::zeros(y.sizes(), at::kFloat), weights = at::zeros({1, 1, y.size(-2), y.size(-1)}, at::kFloat);
   for (int64_t top : tile_starts(height, tile_h))
     for (int64_t left : tile_starts(width, tile_w)) {

@@ -18,14 +18,14 @@ namespace codec {
 void check_size(const char* format, int64_t width, int64_t height, const std::string& where, const ReadLimits& limits) {
   if (width < 1 || height < 1) throw corrupt_error(format, where, fmt::format("a picture of {} x {}", width, height));
   if (width > limits.max_side || height > limits.max_side || width * height > limits.max_pixels) {
-    throw input_error(fmt::format("read {}: {}: expected at most {} pixels and {} a side, found {} x {}. make it smaller or cut it up", format,
-                                  where, limits.max_pixels, limits.max_side, width, height));
+    throw input_error(fmt::format("read {}: {}: expected at most {} pixels and {} a side, found {} x {}. make it smaller or cut it up",
+                                  format, where, limits.max_pixels, limits.max_side, width, height));
   }
 }
 
 Error corrupt_error(const char* format, const std::string& where, const std::string& why) {
-  return input_error(fmt::format("read {}: {}: expected a whole, sound picture, found {}. get the file again or save it anew", format, where,
-                                 why.empty() ? "damaged data" : why));
+  return input_error(fmt::format("read {}: {}: expected a whole, sound picture, found {}. get the file again or save it anew", format,
+                                 where, why.empty() ? "damaged data" : why));
 }
 
 void fill_row(Image& image, int y, const uint8_t* row, int step) {
@@ -64,8 +64,8 @@ void check_writable(const char* format, const Image& image, int max_side) {
     throw usage_error(fmt::format("write {}: expected 1 or 3 channels, found {}", format, image.channels));
   }
   if (image.width < 1 || image.height < 1 || image.width > max_side || image.height > max_side) {
-    throw usage_error(fmt::format("write {}: expected 1 to {} pixels a side, found {} x {}. write .png or a smaller picture", format, max_side,
-                                  image.width, image.height));
+    throw usage_error(fmt::format("write {}: expected 1 to {} pixels a side, found {} x {}. write .png or a smaller picture", format,
+                                  max_side, image.width, image.height));
   }
 }
 
@@ -89,7 +89,8 @@ Error unknown_format(std::span<const std::byte> bytes, const std::string& where)
   else if (starts_with(bytes, "%PDF")) found = "PDF";
   else if (starts_with(bytes, "version https://git-lfs")) found = "a Git LFS pointer (run git lfs pull)";
   else if (starts_with(bytes, "<!DOCTYPE") || starts_with(bytes, "<html")) found = "a web page";
-  return input_error(fmt::format("read image: {}: expected PNG, JPEG, WebP or TIFF, found {}. convert it or correct the path", where, found));
+  return input_error(
+      fmt::format("read image: {}: expected PNG, JPEG, WebP or TIFF, found {}. convert it or correct the path", where, found));
 }
 
 Decoded decode_any(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits, Samples samples) {
@@ -101,7 +102,8 @@ Decoded decode_any(std::span<const std::byte> bytes, const std::string& where, c
   const bool jpeg = starts_with(bytes, "\xFF\xD8\xFF"sv);
   const bool webp = starts_with(bytes, "RIFF"sv) && starts_with(bytes, "WEBP"sv, 8);
   if (samples == Samples::raw && (jpeg || webp)) {
-    throw input_error(fmt::format("read labels: {}: expected a PNG or TIFF, found {}. save the labels as PNG", where, jpeg ? "JPEG" : "WebP"));
+    throw input_error(
+        fmt::format("read labels: {}: expected a PNG or TIFF, found {}. save the labels as PNG", where, jpeg ? "JPEG" : "WebP"));
   }
   if (jpeg) return decode_jpeg(bytes, where, limits);
   if (webp) return decode_webp(bytes, where, limits);
@@ -129,7 +131,9 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& where, c
   return image;
 }
 
-Image read_image(const std::filesystem::path& path, const ReadLimits& limits) { return decode_image(read_file(path), path.string(), limits); }
+Image read_image(const std::filesystem::path& path, const ReadLimits& limits) {
+  return decode_image(read_file(path), path.string(), limits);
+}
 
 Image read_gray(const std::filesystem::path& path, const ReadLimits& limits) {
   Image image = codec::decode_upright(read_file(path), path.string(), limits, codec::Samples::unit);

@@ -19,26 +19,28 @@ struct ReadLimits {
 };
 
 /// PNG, JPEG, WebP or TIFF of 8 or 16 bits as RGB in [0,1]: gray is repeated, alpha is dropped (as PIL convert("RGB")),
-/// EXIF orientation is applied, CMYK/YCCK JPEG is converted. A truncated or corrupt file is an input_error, never a half-gray picture.
+/// EXIF orientation is applied, CMYK/YCCK JPEG is converted. 16 bits become v / 65535. Of an animation (APNG, WebP) or a TIFF of several
+/// pages the first picture is taken. A truncated or corrupt file is an input_error, never a half-gray picture.
 Image read_image(const std::filesystem::path& path, const ReadLimits& limits = {});
 Image decode_image(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits = {});
 /// A single-channel mask, map or label picture: gray value in [0,1] (colour is turned into BT.601 luma).
 Image read_gray(const std::filesystem::path& path, const ReadLimits& limits = {});
 
 /// Format by the name's ending (.png, .jpg/.jpeg, .webp); values are clamped and rounded to 8 bits. 1 or 3 channels. Atomic.
-/// JPEG quality 95 4:4:4 by default; WebP is lossless.
+/// JPEG quality 95 4:4:4 by default; WebP is lossless and always of three channels.
 void write_image(const std::filesystem::path& path, const Image& image);
 std::vector<std::byte> encode_png(const Image& image);
 std::vector<std::byte> encode_jpeg(const Image& image, int quality, bool subsample_420);
 std::vector<std::byte> encode_webp_lossless(const Image& image);
-/// 16-bit binary label picture without conversion: raw gray values (e.g. region ids).
+/// A label picture (PNG or TIFF) without conversion: the gray values of up to 16 bits, or the palette's indices, as stored.
 std::vector<uint16_t> read_labels(const std::filesystem::path& path, int& width, int& height);
 
 /// NumPy .npy, float32, C order, shape (H, W) for one channel, (C, H, W) else. Atomic.
 void write_npy(const std::filesystem::path& path, const Image& image);
 
-/// Files named by a mix of files, directories (not recursive; .png .jpg .jpeg .webp .tif .tiff, any case), globs, and @LIST.txt files
-/// (one path a line); sorted within each directory or glob. input_error for a path that does not exist or yields no image.
+/// Files named by a mix of files, directories (not recursive; .png .jpg .jpeg .webp .tif .tiff, any case, not hidden), globs (* and ?), and
+/// @LIST.txt files (one path a line, relative to the current directory); sorted within each directory or glob. input_error for a path
+/// that does not exist or yields no image. A file named itself is taken whatever its name: what it is, its content decides.
 std::vector<std::filesystem::path> list_images(const std::vector<std::string>& inputs);
 
 }  // namespace finpercep

@@ -181,7 +181,8 @@ TEST_CASE("a header that promises too much is refused before memory is taken") {
 
 TEST_CASE("a JPEG or WebP cut anywhere is an error, never half a picture") {
   std::mt19937 engine(4);
-  for (const Bytes& whole : {encode_jpeg(photo(96, 80), 90, true), encode_jpeg(photo(96, 80, 1), 90, false), encode_webp_lossless(photo(96, 80))}) {
+  for (const Bytes& whole :
+       {encode_jpeg(photo(96, 80), 90, true), encode_jpeg(photo(96, 80, 1), 90, false), encode_webp_lossless(photo(96, 80))}) {
     REQUIRE(message_of(whole).empty());
     CHECK(!message_of(cut(whole, whole.size() / 2)).empty());
     for (int i = 0; i < 200; ++i) {
@@ -195,7 +196,8 @@ TEST_CASE("a JPEG or WebP cut anywhere is an error, never half a picture") {
 TEST_CASE("a JPEG with a hole in its data is an error, one with padding before its end mark is not") {
   Bytes jpeg = encode_jpeg(photo(96, 80), 90, false);
   Bytes holed = jpeg;
-  holed.erase(holed.begin() + static_cast<std::ptrdiff_t>(jpeg.size() / 2), holed.begin() + static_cast<std::ptrdiff_t>(jpeg.size() * 3 / 4));
+  holed.erase(holed.begin() + static_cast<std::ptrdiff_t>(jpeg.size() / 2),
+              holed.begin() + static_cast<std::ptrdiff_t>(jpeg.size() * 3 / 4));
   CHECK(!message_of(holed).empty());
   Bytes padded = jpeg;
   padded.insert(padded.end() - 2, 8, std::byte{0});
@@ -205,9 +207,7 @@ TEST_CASE("a JPEG with a hole in its data is an error, one with padding before i
   CHECK(decode_image(trailing, "trailing").data == decode_image(jpeg, "whole").data);
 }
 
-TEST_CASE("a JPEG of very many scans is refused") {
-  check_cheap_refusal(jpeg_of_many_scans(), "more than 500 scans");
-}
+TEST_CASE("a JPEG of very many scans is refused") { check_cheap_refusal(jpeg_of_many_scans(), "more than 500 scans"); }
 
 TEST_CASE("content decides, not the name") {
   const TestFolder folder;
@@ -224,8 +224,8 @@ TEST_CASE("what is no regular file is refused at once") {
   REQUIRE(::mkfifo((folder / "pipe.png").c_str(), 0600) == 0);
   std::filesystem::create_symlink(folder / "nowhere", folder / "dangling.png");
   write_file(folder / "empty.png", "");
-  for (const auto& path : {folder / "folder.png", folder / "pipe.png", folder / "dangling.png", folder / "missing.png", folder / "empty.png",
-                           std::filesystem::path("/dev/zero")}) {
+  for (const auto& path : {folder / "folder.png", folder / "pipe.png", folder / "dangling.png", folder / "missing.png",
+                           folder / "empty.png", std::filesystem::path("/dev/zero")}) {
     const std::string message = input_message([&] { read_image(path); });
     CAPTURE(path);
     CHECK(message.find(path.string()) != std::string::npos);
@@ -237,8 +237,9 @@ TEST_CASE("damaged TIFF and WebP give an error or a picture of the right size, a
   Bytes tiff;
   append(tiff, std::string("II*\0", 4));
   append_number(tiff, 8, 4, false);
-  const std::vector<std::array<uint32_t, 3>> tags = {{256, 3, 64}, {257, 3, 32}, {258, 3, 8}, {259, 3, 1}, {262, 3, 1},
-                                                     {273, 4, 8 + 2 + 9 * 12 + 4}, {277, 3, 1}, {278, 3, 32}, {279, 4, 2048}};
+  const std::vector<std::array<uint32_t, 3>> tags = {{256, 3, 64}, {257, 3, 32}, {258, 3, 8},
+                                                     {259, 3, 1},  {262, 3, 1},  {273, 4, 8 + 2 + 9 * 12 + 4},
+                                                     {277, 3, 1},  {278, 3, 32}, {279, 4, 2048}};
   append_number(tiff, static_cast<uint32_t>(tags.size()), 2, false);
   for (const auto& [tag, type, value] : tags) {
     append_number(tiff, tag, 2, false);

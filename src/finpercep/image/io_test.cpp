@@ -63,14 +63,30 @@ Image stored(const Image& upright, int orientation) {
       for (int c = 0; c < result.width; ++c) {
         int x = 0, y = 0;
         switch (orientation) {
-          case 1: x = c, y = r; break;                  // top, left
-          case 2: x = W - 1 - c, y = r; break;          // top, right
-          case 3: x = W - 1 - c, y = H - 1 - r; break;  // bottom, right
-          case 4: x = c, y = H - 1 - r; break;          // bottom, left
-          case 5: x = r, y = c; break;                  // left, top
-          case 6: x = W - 1 - r, y = c; break;          // right, top
-          case 7: x = W - 1 - r, y = H - 1 - c; break;  // right, bottom
-          default: x = r, y = H - 1 - c; break;         // left, bottom
+          case 1:
+            x = c, y = r;
+            break;  // top, left
+          case 2:
+            x = W - 1 - c, y = r;
+            break;  // top, right
+          case 3:
+            x = W - 1 - c, y = H - 1 - r;
+            break;  // bottom, right
+          case 4:
+            x = c, y = H - 1 - r;
+            break;  // bottom, left
+          case 5:
+            x = r, y = c;
+            break;  // left, top
+          case 6:
+            x = W - 1 - r, y = c;
+            break;  // right, top
+          case 7:
+            x = W - 1 - r, y = H - 1 - c;
+            break;  // right, bottom
+          default:
+            x = r, y = H - 1 - c;
+            break;  // left, bottom
         }
         result.at(channel, r, c) = upright.at(channel, y, x);
       }
@@ -121,7 +137,8 @@ Bytes extended_webp(const Image& image, int canvas_width, int canvas_height, con
 }
 
 struct TiffKind {
-  int bits = 8, samples = 3, photometric = PHOTOMETRIC_RGB, planar = PLANARCONFIG_CONTIG, compression = COMPRESSION_LZW, tile = 0, orientation = 1;
+  int bits = 8, samples = 3, photometric = PHOTOMETRIC_RGB, planar = PLANARCONFIG_CONTIG, compression = COMPRESSION_LZW, tile = 0,
+      orientation = 1;
 };
 
 // Sample s of pixel (x, y) is value(s, y, x).
@@ -187,7 +204,8 @@ TEST_CASE("lossless formats give back what was written, bit for bit") {
   for (const auto& [width, height] : std::vector<std::pair<int, int>>{{1, 1}, {7, 7}, {61, 43}, {1, 300}, {300, 1}}) {
     const Image image = photo(width, height), map = photo(width, height, 1);
     for (const char* name : {"a.png", "a.webp", "a.PNG"}) {
-      CAPTURE(name); CAPTURE(width);
+      CAPTURE(name);
+      CAPTURE(width);
       write_image(folder / name, image);
       CHECK(read_image(folder / name).data == image.data);
       write_image(folder / name, map);
@@ -240,12 +258,14 @@ TEST_CASE("every kind of PNG has one defined result") {
     CHECK(decode(make_png(2, {{0x3F}}, {.bits = 4, .colour = PNG_COLOR_TYPE_GRAY})).data[0] == value(51));
   }
   SUBCASE("alpha is dropped") {
-    CHECK(decode(make_png(1, {{10, 20, 30, 0}}, {.colour = PNG_COLOR_TYPE_RGB_ALPHA})).data == std::vector{value(10), value(20), value(30)});
+    CHECK(decode(make_png(1, {{10, 20, 30, 0}}, {.colour = PNG_COLOR_TYPE_RGB_ALPHA})).data ==
+          std::vector{value(10), value(20), value(30)});
     CHECK(decode(make_png(1, {{77, 0}}, {.colour = PNG_COLOR_TYPE_GRAY_ALPHA})).data == std::vector(3, value(77)));
     CHECK(decode(make_png(1, {{77}}, {.colour = PNG_COLOR_TYPE_GRAY, .transparent_gray = 77})).data == std::vector(3, value(77)));
   }
   SUBCASE("a palette with transparent entries gives its colours") {
-    const PngKind kind = {.bits = 2, .colour = PNG_COLOR_TYPE_PALETTE, .palette = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}, .palette_alpha = {0, 128}};
+    const PngKind kind = {
+        .bits = 2, .colour = PNG_COLOR_TYPE_PALETTE, .palette = {{1, 2, 3}, {4, 5, 6}, {7, 8, 9}}, .palette_alpha = {0, 128}};
     CHECK(decode(make_png(3, {{0b10000100}}, kind)).data ==
           std::vector{value(7), value(1), value(4), value(8), value(2), value(5), value(9), value(3), value(6)});
   }
@@ -305,7 +325,8 @@ TEST_CASE("EXIF orientation 1 to 8 in PNG, JPEG and WebP") {
   for (int orientation = 0; orientation <= 9; ++orientation) {
     const int meant = orientation >= 1 && orientation <= 8 ? orientation : 1;
     for (const bool big : {false, true}) {
-      CAPTURE(orientation); CAPTURE(big);
+      CAPTURE(orientation);
+      CAPTURE(big);
       const Bytes exif = exif_block(orientation, big);
       const Image turned = stored(upright, meant);
       CHECK(decode(with_chunk(encode_png(turned), "eXIf", exif)).data == upright.data);
@@ -363,7 +384,10 @@ TEST_CASE("TIFF of 8 and 16 bits, strips and tiles, interleaved and planar") {
     for (const int samples : {1, 3, 4}) {
       for (const int planar : {PLANARCONFIG_CONTIG, PLANARCONFIG_SEPARATE}) {
         for (const int tile : {0, 16}) {
-          CAPTURE(bits); CAPTURE(samples); CAPTURE(planar); CAPTURE(tile);
+          CAPTURE(bits);
+          CAPTURE(samples);
+          CAPTURE(planar);
+          CAPTURE(tile);
           const int photometric = samples == 1 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB;
           make_tiff(path, 21, 18, {.bits = bits, .samples = samples, .photometric = photometric, .planar = planar, .tile = tile}, value);
           const Image image = read_image(path);
@@ -374,7 +398,8 @@ TEST_CASE("TIFF of 8 and 16 bits, strips and tiles, interleaved and planar") {
             for (int y = 0; y < 18; ++y) {
               for (int x = 0; x < 21; ++x) {
                 const int v = value(samples == 1 ? 0 : c, y, x);
-                equal = equal && image.at(c, y, x) == (bits == 16 ? static_cast<float>(v) / 65535.0f : static_cast<float>(v & 0xFF) / 255.0f);
+                equal =
+                    equal && image.at(c, y, x) == (bits == 16 ? static_cast<float>(v) / 65535.0f : static_cast<float>(v & 0xFF) / 255.0f);
               }
             }
           }

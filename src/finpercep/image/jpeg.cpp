@@ -42,7 +42,8 @@ void on_message(j_common_ptr info, int level) {
     case JWRN_JFIF_MAJOR:
     case JWRN_NOT_SEQUENTIAL:  // odd spectral limits in a baseline header; they are not used
       return;
-    default: break;
+    default:
+      break;
   }
   on_error(info);
 }
@@ -113,9 +114,15 @@ bool decode(Reader& reader, std::span<const std::byte> bytes, const std::string&
   if (!info.arith_code && bytes.size() * 8 < blocks) throw corrupt_error(kFormat, where, "too little picture data, the file is cut");
   reader.orientation = orientation_of(info);
   switch (info.num_components) {
-    case 1: info.out_color_space = JCS_GRAYSCALE; break;
-    case 3: info.out_color_space = JCS_RGB; break;
-    case 4: info.out_color_space = JCS_CMYK; break;
+    case 1:
+      info.out_color_space = JCS_GRAYSCALE;
+      break;
+    case 3:
+      info.out_color_space = JCS_RGB;
+      break;
+    case 4:
+      info.out_color_space = JCS_CMYK;
+      break;
     default:
       std::snprintf(reader.errors.message, sizeof reader.errors.message, "%d colour components", info.num_components);
       return false;

@@ -40,10 +40,10 @@ std::vector<fs::path> in_folder(const fs::path& folder) {
   }
   if (error) throw input_error(fmt::format("list images: {}: {}. check the permissions", folder.string(), error.message()));
   if (found.empty()) {
-    throw input_error(fmt::format(
-        "list images: {}: expected pictures, found none in this folder (folders inside are not searched). "
-        "name the folder that holds .png, .jpg, .webp or .tif files",
-        folder.string()));
+    throw input_error(
+        fmt::format("list images: {}: expected pictures, found none in this folder (folders inside are not searched). "
+                    "name the folder that holds .png, .jpg, .webp or .tif files",
+                    folder.string()));
   }
   return found;
 }
@@ -63,7 +63,8 @@ std::vector<fs::path> in_glob(const std::string& pattern) {
     fs::path path = matches.gl_pathv[i];
     if (has_image_name(path) && !is_folder(path)) found.push_back(std::move(path));
   }
-  if (found.empty()) throw input_error(fmt::format("list images: {}: expected pictures, found nothing that matches. check the pattern", pattern));
+  if (found.empty())
+    throw input_error(fmt::format("list images: {}: expected pictures, found nothing that matches. check the pattern", pattern));
   return found;
 }
 
@@ -100,7 +101,8 @@ void add_list(const std::string& list, std::vector<fs::path>& all) {
     if (line_number == 1 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
     if (line.ends_with('\r')) line.pop_back();
     if (line.empty()) continue;
-    if (!exists(line)) throw input_error(fmt::format("list images: {}: line {}: '{}': no such file. correct the list", list, line_number, line));
+    if (!exists(line))
+      throw input_error(fmt::format("list images: {}: line {}: '{}': no such file. correct the list", list, line_number, line));
     add(line, all);
   }
   if (all.size() == before) throw input_error(fmt::format("list images: {}: expected one path a line, found none. fill the list", list));

@@ -21,7 +21,8 @@ std::vector<std::string> names(const std::vector<std::filesystem::path>& paths) 
 
 TEST_CASE("folders, patterns, lists and files become pictures in a fixed order") {
   const TestFolder folder;
-  for (const char* name : {"b.png", "a.JPG", "c.webp", "d.tiff", "e.jpeg", "f.TIF", "notes.txt", "._a.png", "p[1].png"}) write_file(folder / name, "x");
+  for (const char* name : {"b.png", "a.JPG", "c.webp", "d.tiff", "e.jpeg", "f.TIF", "notes.txt", "._a.png", "p[1].png"})
+    write_file(folder / name, "x");
   std::filesystem::create_directory(folder / "inner.png");
   write_file(folder / "inner.png" / "deep.png", "x");
   const std::string root = folder.path().string();

@@ -14,7 +14,8 @@ namespace finpercep {
 
 void write_npy(const std::filesystem::path& path, const Image& image) {
   if (image.width < 1 || image.height < 1 || image.channels < 1) {
-    throw usage_error(fmt::format("write: {}: expected a picture of at least 1 x 1, found {} x {}", path.string(), image.width, image.height));
+    throw usage_error(
+        fmt::format("write: {}: expected a picture of at least 1 x 1, found {} x {}", path.string(), image.width, image.height));
   }
   const std::string shape = image.channels == 1 ? fmt::format("({}, {})", image.height, image.width)
                                                 : fmt::format("({}, {}, {})", image.channels, image.height, image.width);

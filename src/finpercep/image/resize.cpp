@@ -22,7 +22,9 @@ struct Weights {
   std::vector<float> weight;
 
   Weights(int outputs_in, int taps_in)
-      : outputs(outputs_in), taps(taps_in), index(static_cast<std::size_t>(outputs_in) * taps_in),
+      : outputs(outputs_in),
+        taps(taps_in),
+        index(static_cast<std::size_t>(outputs_in) * taps_in),
         weight(static_cast<std::size_t>(outputs_in) * taps_in) {}
   void set(int output, int tap, int source, double value) {
     index[static_cast<std::size_t>(output) * taps + tap] = source;
@@ -149,12 +151,18 @@ Weights trimmed(const Weights& w) {
 Weights weights_for(Resize method, int in, int out, double scale) {
   const float step = scale > 0 ? static_cast<float>(1.0 / scale) : static_cast<float>(in) / static_cast<float>(out);
   switch (method) {
-    case Resize::nearest: return nearest_weights(in, out, step);
-    case Resize::area: return area_weights(in, out);
-    case Resize::bilinear: return bilinear_weights(in, out, step);
-    case Resize::bicubic: return bicubic_weights(in, out, step);
-    case Resize::bicubic_aa: return trimmed(antialias_weights(in, out, step));
-    case Resize::bicubic_matlab: return trimmed(matlab_weights(in, out, scale > 0 ? scale : static_cast<double>(out) / in));
+    case Resize::nearest:
+      return nearest_weights(in, out, step);
+    case Resize::area:
+      return area_weights(in, out);
+    case Resize::bilinear:
+      return bilinear_weights(in, out, step);
+    case Resize::bicubic:
+      return bicubic_weights(in, out, step);
+    case Resize::bicubic_aa:
+      return trimmed(antialias_weights(in, out, step));
+    case Resize::bicubic_matlab:
+      return trimmed(matlab_weights(in, out, scale > 0 ? scale : static_cast<double>(out) / in));
   }
   throw usage_error("resize: unknown method");
 }
@@ -164,7 +172,7 @@ void weigh_rows(const float* const* rows, const float* weight, int taps, int cou
   int k = 0;
   const auto add = [&](bool fresh) {
     for (; k + 4 <= taps; k += 4) {
-      const float *__restrict a = rows[k], *__restrict b = rows[k + 1], *__restrict c = rows[k + 2], *__restrict d = rows[k + 3];
+      const float* __restrict a = rows[k], * __restrict b = rows[k + 1], * __restrict c = rows[k + 2], * __restrict d = rows[k + 3];
       const float wa = weight[k], wb = weight[k + 1], wc = weight[k + 2], wd = weight[k + 3];
       if (fresh) {
         for (int x = 0; x < count; ++x) out[x] = (wa * a[x] + wb * b[x]) + (wc * c[x] + wd * d[x]);
@@ -259,8 +267,8 @@ Image resize_by(const Image& image, double scale, Resize method) {
 
 Image crop(const Image& image, int x, int y, int width, int height) {
   if (x < 0 || y < 0 || width < 1 || height < 1 || width > image.width - x || height > image.height - y) {
-    throw usage_error(fmt::format("crop: {} x {} at ({}, {}): expected it inside the picture of {} x {}. choose a smaller one", width, height, x,
-                                  y, image.width, image.height));
+    throw usage_error(fmt::format("crop: {} x {} at ({}, {}): expected it inside the picture of {} x {}. choose a smaller one", width,
+                                  height, x, y, image.width, image.height));
   }
   Image result(width, height, image.channels);
   for (int c = 0; c < image.channels; ++c) {

@@ -19,8 +19,9 @@ namespace {
 struct Sizes {
   int in_width, in_height, width, height;
 };
-const std::vector<Sizes> kSizes = {{40, 30, 20, 15}, {40, 30, 80, 60}, {37, 53, 11, 19}, {37, 53, 101, 64}, {64, 48, 63, 49}, {7, 5, 1, 1},
-                                   {1, 1, 9, 4},     {400, 300, 50, 37}, {33, 40, 33, 13}, {5, 200, 17, 3}, {2, 2, 3, 3}, {129, 65, 128, 66}};
+const std::vector<Sizes> kSizes = {{40, 30, 20, 15}, {40, 30, 80, 60}, {37, 53, 11, 19}, {37, 53, 101, 64},
+                                   {64, 48, 63, 49}, {7, 5, 1, 1},     {1, 1, 9, 4},     {400, 300, 50, 37},
+                                   {33, 40, 33, 13}, {5, 200, 17, 3},  {2, 2, 3, 3},     {129, 65, 128, 66}};
 
 Image noise(int width, int height, int channels = 3) {
   Image image(width, height, channels);
@@ -36,11 +37,16 @@ Image noise(int width, int height, int channels = 3) {
 at::Tensor aten(const at::Tensor& input, int width, int height, Resize method, std::optional<double> scale = std::nullopt) {
   const std::vector<int64_t> size = {height, width};
   switch (method) {
-    case Resize::nearest: return at::upsample_nearest2d(input, size, scale, scale);
-    case Resize::area: return at::adaptive_avg_pool2d(input, size);
-    case Resize::bilinear: return at::upsample_bilinear2d(input, size, false, scale, scale);
-    case Resize::bicubic: return at::upsample_bicubic2d(input, size, false, scale, scale);
-    default: return at::_upsample_bicubic2d_aa(input, size, false, scale, scale);
+    case Resize::nearest:
+      return at::upsample_nearest2d(input, size, scale, scale);
+    case Resize::area:
+      return at::adaptive_avg_pool2d(input, size);
+    case Resize::bilinear:
+      return at::upsample_bilinear2d(input, size, false, scale, scale);
+    case Resize::bicubic:
+      return at::upsample_bicubic2d(input, size, false, scale, scale);
+    default:
+      return at::_upsample_bicubic2d_aa(input, size, false, scale, scale);
   }
 }
 
@@ -85,8 +91,13 @@ TEST_CASE("resize to a size equals torch") {
   for (const Sizes& s : kSizes) {
     const Image image = noise(s.in_width, s.in_height);
     for (const Resize method : kTorchMethods) {
-      CAPTURE(s.in_width); CAPTURE(s.in_height); CAPTURE(s.width); CAPTURE(s.height); CAPTURE(static_cast<int>(method));
-      CHECK(largest_difference(resize(image, s.width, s.height, method), to_image(aten(to_tensor(image), s.width, s.height, method))) < 1e-5f);
+      CAPTURE(s.in_width);
+      CAPTURE(s.in_height);
+      CAPTURE(s.width);
+      CAPTURE(s.height);
+      CAPTURE(static_cast<int>(method));
+      CHECK(largest_difference(resize(image, s.width, s.height, method), to_image(aten(to_tensor(image), s.width, s.height, method))) <
+            1e-5f);
     }
   }
 }
@@ -96,7 +107,8 @@ TEST_CASE("resize by a scale takes torch's sizes and torch's grid") {
   for (const double scale : {0.25, 0.3, 0.77, 1.5, 2.0, 3.3}) {
     const int width = static_cast<int>(std::floor(50 * scale)), height = static_cast<int>(std::floor(41 * scale));
     for (const Resize method : kTorchMethods) {
-      CAPTURE(scale); CAPTURE(static_cast<int>(method));
+      CAPTURE(scale);
+      CAPTURE(static_cast<int>(method));
       CHECK(largest_difference(resize_by(image, scale, method), to_image(aten(to_tensor(image), width, height, method, scale))) < 1e-5f);
     }
   }
@@ -108,14 +120,16 @@ TEST_CASE("bicubic_matlab equals the definition of imresize") {
   for (const Sizes& s : kSizes) {
     if (s.in_width * s.in_height > 100'000) continue;
     const Image image = noise(s.in_width, s.in_height, 1);
-    const Image expected = matlab_reference(image, s.width, s.height, static_cast<double>(s.width) / s.in_width,
-                                            static_cast<double>(s.height) / s.in_height);
-    CAPTURE(s.in_width); CAPTURE(s.width);
+    const Image expected =
+        matlab_reference(image, s.width, s.height, static_cast<double>(s.width) / s.in_width, static_cast<double>(s.height) / s.in_height);
+    CAPTURE(s.in_width);
+    CAPTURE(s.width);
     CHECK(largest_difference(resize(image, s.width, s.height, Resize::bicubic_matlab), expected) < 1e-5f);
   }
   const Image image = noise(31, 22, 1);
   for (const double scale : {0.25, 0.5, 0.4, 2.0, 1.7}) {
-    const Image expected = matlab_reference(image, static_cast<int>(std::ceil(31 * scale)), static_cast<int>(std::ceil(22 * scale)), scale, scale);
+    const Image expected =
+        matlab_reference(image, static_cast<int>(std::ceil(31 * scale)), static_cast<int>(std::ceil(22 * scale)), scale, scale);
     CAPTURE(scale);
     CHECK(largest_difference(resize_by(image, scale, Resize::bicubic_matlab), expected) < 1e-5f);
   }

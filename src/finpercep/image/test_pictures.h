@@ -54,8 +54,9 @@ std::string input_message(Action action) {
 }
 
 inline void append(Bytes& out, const void* data, std::size_t size) {
-  const auto* bytes = static_cast<const std::byte*>(data);
-  out.insert(out.end(), bytes, bytes + size);
+  const std::size_t before = out.size();
+  out.resize(before + size);
+  if (size > 0) std::memcpy(out.data() + before, data, size);
 }
 
 inline void append(Bytes& out, const std::string& text) { append(out, text.data(), text.size()); }

@@ -125,7 +125,8 @@ Image read_blocks(TIFF* tiff, const Layout& layout, Source& source, const std::s
   const std::size_t bytes = layout.bits / 8;
   const tmsize_t block_size = tiled ? TIFFTileSize(tiff) : TIFFStripSize(tiff);
   const uint64_t expected = uint64_t{block_width} * block_height * step * bytes;
-  if (block_width == 0 || block_height == 0 || block_size <= 0 || static_cast<uint64_t>(block_size) != expected || expected > (uint64_t{1} << 31)) {
+  if (block_width == 0 || block_height == 0 || block_size <= 0 || static_cast<uint64_t>(block_size) != expected ||
+      expected > (uint64_t{1} << 31)) {
     throw corrupt_error(kFormat, where, "strips or tiles of an impossible size");
   }
   Image image(static_cast<int>(layout.width), static_cast<int>(layout.height), channels);
@@ -189,7 +190,8 @@ Decoded decode_tiff(std::span<const std::byte> bytes, const std::string& where, 
   const bool label = samples == Samples::raw;
   const bool whole_bytes = layout.bits == 8 || layout.bits == 16;
   if (label && !((gray || layout.photometric == PHOTOMETRIC_PALETTE) && whole_bytes)) {
-    throw input_error(fmt::format("read labels: {}: expected a gray or palette picture of 8 or 16 bits, found another kind. convert it", where));
+    throw input_error(
+        fmt::format("read labels: {}: expected a gray or palette picture of 8 or 16 bits, found another kind. convert it", where));
   }
   if (layout.format != SAMPLEFORMAT_UINT && layout.format != SAMPLEFORMAT_VOID) {
     throw corrupt_error(kFormat, where, "samples that are signed or floating point, which is not supported");

@@ -17,10 +17,14 @@ constexpr char kFormat[] = "WebP";
 
 const char* reason(VP8StatusCode status) {
   switch (status) {
-    case VP8_STATUS_OUT_OF_MEMORY: return "out of memory";
-    case VP8_STATUS_UNSUPPORTED_FEATURE: return "a feature that is not supported";
-    case VP8_STATUS_NOT_ENOUGH_DATA: return "the file is cut";
-    default: return "damaged picture data";
+    case VP8_STATUS_OUT_OF_MEMORY:
+      return "out of memory";
+    case VP8_STATUS_UNSUPPORTED_FEATURE:
+      return "a feature that is not supported";
+    case VP8_STATUS_NOT_ENOUGH_DATA:
+      return "the file is cut";
+    default:
+      return "damaged picture data";
   }
 }
 
@@ -104,7 +108,8 @@ std::vector<std::byte> encode_webp_lossless(const Image& image) {
   picture.writer = WebPMemoryWrite;
   picture.custom_ptr = &writer;
   if (WebPPictureImportRGB(&picture, pixels.data(), image.width * 3) == 0 || WebPEncode(&config, &picture) == 0) {
-    throw input_error(fmt::format("write WebP: {} x {}: libwebp error {}", image.width, image.height, static_cast<int>(picture.error_code)));
+    throw input_error(
+        fmt::format("write WebP: {} x {}: libwebp error {}", image.width, image.height, static_cast<int>(picture.error_code)));
   }
   const auto* begin = reinterpret_cast<const std::byte*>(writer.mem);
   return {begin, begin + writer.size};

@@ -19,6 +19,12 @@ namespace {
 
 constexpr int64_t states_kept = 2, bad_steps_allowed = 20;
 
+struct Mean {
+  std::string name;
+  double sum = 0;
+  int64_t count = 0;
+};
+
 struct SavedState {
   int64_t iter;
   std::filesystem::path path;
@@ -81,17 +87,18 @@ void LoopSettings::visit(SettingsVisitor& v) {
 void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts) {
   const int64_t first = resume ? restore_state(run, parts) : 0;
   Progress progress(run.path().filename().string(), settings.total_iter - first);
-  Metrics sums;
+  std::vector<Mean> means;  // by name: not every iteration reports all
   int64_t summed = 0, bad_in_a_row = 0;
   auto since = std::chrono::steady_clock::now();
   for (int64_t iter = first; iter < settings.total_iter; ++iter) {
     const Metrics values = parts.step(iter);
     bool bad = false;
-    if (sums.empty())
-      for (const auto& [name, value] : values) sums.emplace_back(name, 0.0);
-    for (std::size_t i = 0; i < values.size() && i < sums.size(); ++i) {
-      sums[i].second += values[i].second;
-      if (values[i].first == "skipped" && values[i].second > 0) bad = true;
+    for (const auto& [name, value] : values) {
+      auto mean = std::ranges::find(means, name, &Mean::name);
+      if (mean == means.end()) mean = means.insert(mean, Mean{name});
+      mean->sum += value;
+      ++mean->count;
+      bad = bad || (name == "skipped" && value > 0);
     }
     ++summed;
     bad_in_a_row = bad ? bad_in_a_row + 1 : 0;
@@ -105,13 +112,14 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
       const double seconds = std::chrono::duration<double>(now - since).count() / static_cast<double>(summed);
       since = now;
       std::string line = fmt::format("iter {:>6}/{}  {:.2f} s/it", done, settings.total_iter, seconds);
-      for (auto& [name, sum] : sums) {
-        sum /= static_cast<double>(summed);
-        line += fmt::format("  {} {:.4g}", name, sum);
+      Metrics averages;
+      for (const Mean& mean : means) {
+        averages.emplace_back(mean.name, mean.sum / static_cast<double>(mean.count));
+        line += fmt::format("  {} {:.4g}", mean.name, averages.back().second);
       }
       log_info(line);
-      run.log_metrics(done, sums);
-      sums.clear();
+      run.log_metrics(done, averages);
+      means.clear();
       summed = 0;
     }
     const bool last = done == settings.total_iter;

@@ -20,7 +20,7 @@ struct LoopSettings {
 using Metrics = std::vector<std::pair<std::string, double>>;
 
 struct LoopParts {
-  /// One iteration; what it returns is averaged over print_freq iterations and logged.
+  /// One iteration; what it returns is averaged, by name, over those of print_freq iterations that report it, and logged.
   std::function<Metrics(int64_t iter)> step;
   /// Everything that the next iteration depends on, apart from `iter` itself: random streams are keyed by it and need no state.
   std::function<void(TensorFile& state)> save;

@@ -29,7 +29,8 @@ function drawChart(chart) {
   const colourOf = curve => `--c: var(--c${Math.max(0, named.findIndex(other => other.name === curve.name)) % 8})`;
   const hiddenNames = new Set();
   const toY = value => value === null ? null : chart.logY ? Math.log10(value) : value;
-  const legend = el('div', {class: 'legend'}, ...(named.length > 1 || (named[0] && named[0].name !== chart.title) ? named : []).map(curve => {
+  const needsLegend = named.length > 1 || (named.length === 1 && named[0].name !== chart.title);
+  const legend = el('div', {class: 'legend'}, ...(needsLegend ? named : []).map(curve => {
     const button = el('button', {type: 'button', 'aria-pressed': 'true', title: 'show or hide', style: colourOf(curve), click: () => {
       hiddenNames.has(curve.name) ? hiddenNames.delete(curve.name) : hiddenNames.add(curve.name);
       button.setAttribute('aria-pressed', String(!hiddenNames.has(curve.name)));
@@ -85,7 +86,9 @@ function drawChart(chart) {
         el('svg:text', {x: sx(t), y: bottom + 18, 'text-anchor': 'middle'}, xTexts[i]));
     });
     if (chart.xLabel) svg.append(el('svg:text', {x: (left + right) / 2, y: height - 4, 'text-anchor': 'middle'}, chart.xLabel));
-    if (chart.yLabel) svg.append(el('svg:text', {transform: `translate(12 ${(top + bottom) / 2}) rotate(-90)`, 'text-anchor': 'middle'}, chart.yLabel));
+    if (chart.yLabel) {
+      svg.append(el('svg:text', {transform: `translate(12 ${(top + bottom) / 2}) rotate(-90)`, 'text-anchor': 'middle'}, chart.yLabel));
+    }
     markers.forEach((m, i) => svg.append(
       el('svg:line', {class: 'marker', x1: lines[i].x, x2: lines[i].x, y1: 12 + 15 * lines[i].line + 3, y2: bottom}),
       el('svg:text', {x: lines[i].middle, y: 12 + 15 * lines[i].line - 1, 'text-anchor': 'middle'}, m.label)));
@@ -98,11 +101,15 @@ function drawChart(chart) {
         pen = 'L';
       }
       if (curve.x.length === 1) path += 'h0.01';  // a round cap makes the single value a dot
-      svg.append(el('svg:path', {class: curve.faint ? 'curve faint' : 'curve', d: path, style: colourOf(curve), 'stroke-width': curve.x.length === 1 ? 6 : null}));
+      svg.append(el('svg:path', {class: `curve${curve.faint ? ' faint' : ''}${curve.x.length === 1 ? ' single' : ''}`, d: path, style: colourOf(curve)}));
     }
     view = {svg, left, right, top, bottom, width, x0, x1, sx, sy, hover: svg.appendChild(el('svg:g'))};
-    svg.addEventListener('pointermove', event => point((event.clientX - svg.getBoundingClientRect().left) * width / svg.getBoundingClientRect().width));
-    svg.addEventListener('pointerdown', event => point((event.clientX - svg.getBoundingClientRect().left) * width / svg.getBoundingClientRect().width));
+    const follow = event => {
+      const area = svg.getBoundingClientRect();
+      point((event.clientX - area.left) * width / area.width);
+    };
+    svg.addEventListener('pointermove', follow);
+    svg.addEventListener('pointerdown', follow);
     svg.addEventListener('pointerleave', leave);
     svg.addEventListener('blur', leave);
     svg.addEventListener('keydown', event => {
@@ -135,7 +142,8 @@ function drawChart(chart) {
     for (const curve of shown) {
       const i = nearest(curve, x);
       if (curve.y[i] === null) continue;
-      view.hover.append(el('svg:circle', {class: 'dot', r: 4.5, cx: view.sx(curve.x[i]), cy: view.sy(toY(curve.y[i])), style: colourOf(curve)}));
+      const cx = view.sx(curve.x[i]), cy = view.sy(toY(curve.y[i]));
+      view.hover.append(el('svg:circle', {class: 'dot', r: 4.5, cx, cy, style: colourOf(curve)}));
       tip.append(el('div', {style: colourOf(curve)}, el('b', {}, short(curve.y[i])), el('i'), curve.name));
     }
     tip.hidden = false;
@@ -146,7 +154,7 @@ function drawChart(chart) {
   function summary() {
     return `${chart.title}: ` + named.map(curve => {
       const values = curve.y.filter(v => v !== null);
-      return values.length ? `${curve.name} from ${short(values[0])} to ${short(values[values.length - 1])}` : `${curve.name} has no values`;
+      return values.length ? `${curve.name} from ${short(values[0])} to ${short(values.at(-1))}` : `${curve.name} has no values`;
     }).join('; ');
   }
 

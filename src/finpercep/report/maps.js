@@ -85,7 +85,8 @@ function repaintMaps() {
 addEventListener('beforeprint', () => mapViews.filter(view => view.stale).forEach(paint));
 
 function drawMapTools() {
-  const zoom = el('div', {class: 'field'}, 'Magnifier', choice('Magnifier', [[0, 'off'], [2, '2×'], [3, '3×'], [6, '6×']], mapState.zoom, value => {
+  const zooms = [[0, 'off'], [2, '2×'], [3, '3×'], [6, '6×']], modes = [['off', 'off'], ['overlay', 'overlay'], ['map', 'map only']];
+  const zoom = el('div', {class: 'field'}, 'Magnifier', choice('Magnifier', zooms, mapState.zoom, value => {
     mapState.zoom = value;
     lensClosers.forEach(close => close());
   }));
@@ -106,7 +107,7 @@ function drawMapTools() {
   });
   const opacity = slider('Opacity', 'opacity');
   return el('div', {class: 'tools'},
-    el('div', {class: 'field'}, 'Defect map', choice('Defect map', [['off', 'off'], ['overlay', 'overlay'], ['map', 'map only']], mapState.mode, mode => {
+    el('div', {class: 'field'}, 'Defect map', choice('Defect map', modes, mapState.mode, mode => {
       mapState.mode = mode;
       opacity.querySelector('input').disabled = mode !== 'overlay';
       repaintMaps();

@@ -19,9 +19,10 @@ function el(tag, attributes, ...children) {
 function short(value) {
   if (value === null || !Number.isFinite(value)) return '–';
   const size = Math.abs(value);
-  if (size !== 0 && (size < 1e-3 || size >= 1e7)) return String(Number(value.toPrecision(3)).toExponential()).replace('e+', 'e').replace('-', '−').replace('e-', 'e−');
-  if (size >= 1e4) return String(Number((value / 1000).toPrecision(4))).replace('-', '−') + 'k';
-  return String(Number(value.toPrecision(4))).replace('-', '−');
+  let text = String(Number(value.toPrecision(4)));
+  if (size !== 0 && (size < 1e-3 || size >= 1e7)) text = Number(value.toPrecision(3)).toExponential().replace('e+', 'e');
+  else if (size >= 1e4) text = Number((value / 1000).toPrecision(4)) + 'k';
+  return text.replaceAll('-', '−');
 }
 
 /** Buttons of which exactly one is pressed. */
@@ -58,6 +59,7 @@ function draw() {
     const here = sections.findLastIndex(([id]) => document.getElementById(id).getBoundingClientRect().top < innerHeight / 3);
     links.forEach((link, i) => link.classList.toggle('here', i === here));
   }, {passive: true});
-  if (location.hash.length > 1) document.getElementById(location.hash.slice(1))?.scrollIntoView();  // it did not exist when the page was loaded
+  // The section did not exist yet when the browser looked for it.
+  if (location.hash.length > 1) document.getElementById(location.hash.slice(1))?.scrollIntoView();
   document.documentElement.dataset.ready = 'yes';  // the browser test waits for this
 }

@@ -75,9 +75,12 @@ std::string script_safe(const json& data) {
 }
 
 /// Cells that hold no number but may stand in a column of numbers.
-bool is_blank(const std::string& cell) { return cell.empty() || cell == "-" || cell == "–" || cell == "—" || cell == "nan" || cell == "n/a"; }
+bool is_blank(const std::string& cell) {
+  return cell.empty() || cell == "-" || cell == "–" || cell == "—" || cell == "nan" || cell == "n/a";
+}
 
-/// The number at the start of a cell: "27.13 ± 0.2", "-1.5", "−1.5", "91 %". Infinity, the PSNR of equal images, is the largest there is.
+/// The number at the start of a cell: "27.13 ± 0.2", "-1.5", "−1.5", "91 %".
+/// Infinity, the PSNR of equal images, is the largest there is.
 std::optional<double> leading_number(std::string text) {
   if (text == "∞" || text == "inf") return std::numeric_limits<double>::max();
   static const std::string minus = "\u2212";
@@ -94,7 +97,7 @@ std::optional<double> leading_number(std::string text) {
   return value;
 }
 
-json table_json(const Table& table) {
+json table_json(const ReportTable& table) {
   json columns = json::array(), rows = json::array();
   std::vector<std::vector<std::optional<double>>> values;
   for (std::size_t r = 0; r < table.rows.size(); ++r) {
@@ -204,8 +207,8 @@ json strip_json(const Strip& strip, int max_side) {
     if (entry.map) {
       const Image& map = *entry.map;
       if (map.channels != 1 || map.plane_size() == 0) {
-        throw usage_error(fmt::format("report strip '{}': map of '{}': expected 1 channel with pixels, found {} x {} x {}. pass the defect map",
-                                      strip.name, entry.label, map.channels, map.height, map.width));
+        throw usage_error(fmt::format("report strip '{}': map of '{}': expected 1 channel with pixels, found {} x {} x {}. "
+                                      "pass the defect map", strip.name, entry.label, map.channels, map.height, map.width));
       }
       double sum = 0;
       for (const float v : map.data) sum += v;
@@ -227,7 +230,10 @@ json page_json(const ReportPage& page) {
   }
   data["tables"] = data["charts"] = data["strips"] = json::array();
   for (const auto& table : page.tables) data["tables"].push_back(table_json(table));
-  for (const auto& chart : page.charts) data["charts"].push_back(chart_json(chart));
+  for (const auto& chart : page.charts) {
+    json drawn = chart_json(chart);
+    if (!drawn["curves"].empty()) data["charts"].push_back(std::move(drawn));  // empty axes say nothing
+  }
   for (const auto& strip : page.strips) data["strips"].push_back(strip_json(strip, std::max(page.max_side, 16)));
   return data;
 }

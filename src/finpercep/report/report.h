@@ -35,7 +35,7 @@ struct Chart {
 /// What is better in a column. `none`: a name or a neutral number.
 enum class Better { none, up, down };
 
-struct Table {
+struct ReportTable {
   std::string title{};
   std::vector<std::string> columns{};
   std::vector<Better> better{};                 ///< one a column; missing ones are `none`
@@ -60,7 +60,7 @@ struct Strip {
 struct ReportPage {
   std::string title{}, subtitle{};
   std::vector<std::string> facts{};  ///< "key: value" lines: command, seeds, data, version
-  std::vector<Table> tables{};
+  std::vector<ReportTable> tables{};
   std::vector<Chart> charts{};
   std::vector<Strip> strips{};
   std::vector<std::string> notes{};

@@ -152,7 +152,7 @@ TEST_CASE("report: the best cell of a column") {
 
   const auto column = [](std::vector<std::string> cells, Better better) {
     ReportPage page;
-    Table t{.columns = {"x"}, .better = {better}};
+    ReportTable t{.columns = {"x"}, .better = {better}};
     for (auto& cell : cells) t.rows.push_back({cell});
     page.tables.push_back(t);
     return json::parse(embedded(render_report(page)))["tables"][0];
@@ -170,6 +170,9 @@ TEST_CASE("report: the best cell of a column") {
 TEST_CASE("report: sections without content are left out of the data") {
   const json data = json::parse(embedded(render_report({})));
   for (const char* key : {"facts", "tables", "charts", "strips", "notes"}) CHECK(data[key] == json::array());
+  ReportPage page;
+  page.charts.push_back({.title = "nothing logged", .curves = {{"loss", {}}}});
+  CHECK(json::parse(embedded(render_report(page)))["charts"] == json::array());
   CHECK(render_report({}).find("<title>FinPercep report</title>") != std::string::npos);
 }
 

@@ -11,7 +11,7 @@ function picture(image, widest, alt, report) {
   return {box, img, canvas, image};
 }
 
-function percent(share) { return `${(share * 100).toFixed(share < 0.1 ? 1 : 0)} %`; }
+function percent(share) { return `${(share * 100).toFixed(share > 0 && share < 0.1 ? 1 : 0)} %`; }
 
 function drawStrip(strip) {
   const widest = Math.max(...strip.images.map(image => image.width));
@@ -20,10 +20,12 @@ function drawStrip(strip) {
   const row = el('div', {class: 'row'}, ...strip.images.map(image => {
     const stats = image.map ? el('div', {class: 'stats'}) : null;
     const shown = picture(image, widest, alt(image), share => {
-      stats.textContent = `map max ${image.map.max.toFixed(2)}, mean ${image.map.mean.toFixed(2)}, ${percent(share)} ≥ ${mapState.threshold.toFixed(2)}`;
+      const {max, mean} = image.map;
+      stats.textContent = `map max ${max.toFixed(2)}, mean ${mean.toFixed(2)}, ${percent(share)} ≥ ${mapState.threshold.toFixed(2)}`;
     });
     pictures.push(shown);
-    return el('figure', {}, shown.box, el('figcaption', {}, el('span', {class: 'size'}, `${image.width} × ${image.height}`), el('b', {}, image.label),
+    const size = el('span', {class: 'size'}, `${image.width} × ${image.height}`);
+    return el('figure', {}, shown.box, el('figcaption', {}, size, el('b', {}, image.label),
       image.caption ? el('div', {}, image.caption) : null, stats));
   }));
   addMagnifier(pictures, widest);
@@ -114,9 +116,11 @@ function drawCompare(strip, widest, alt) {
   let position = 50, timer = 0;
   const layers = images.map(image => picture(image, widest, alt(image)));
   const tags = [el('span', {class: 'tag', style: 'left: .7rem'}), el('span', {class: 'tag', style: 'right: .7rem'})];
-  const handle = el('div', {class: 'handle', role: 'slider', tabindex: '0', 'aria-label': 'share of the left picture', 'aria-valuemin': 0, 'aria-valuemax': 100});
+  const handle = el('div', {class: 'handle', role: 'slider', tabindex: '0', 'aria-valuemin': 0, 'aria-valuemax': 100,
+    'aria-label': 'share of the left picture'});
   const largest = images.find(image => image.width === widest);
-  const stage = el('div', {class: 'stage', style: `aspect-ratio: ${largest.width} / ${largest.height}; max-width: min(100%, calc(76vh * ${largest.width / largest.height}))`},
+  const ratio = largest.width / largest.height;
+  const stage = el('div', {class: 'stage', style: `aspect-ratio: ${ratio}; max-width: min(100%, calc(76vh * ${ratio}))`},
     ...layers.map(layer => layer.box), ...tags, handle);
 
   function update() {
@@ -132,7 +136,8 @@ function drawCompare(strip, widest, alt) {
     tags[1].hidden = position > 92;
     handle.style.left = `${position}%`;
     handle.setAttribute('aria-valuenow', Math.round(position));
-    handle.setAttribute('aria-valuetext', `${Math.round(position)} % ${images[a].label}, ${Math.round(100 - position)} % ${images[b].label}`);
+    const share = Math.round(position);
+    handle.setAttribute('aria-valuetext', `${share} % ${images[a].label}, ${100 - share} % ${images[b].label}`);
   }
   function move(to) { position = clamp(to, 0, 100); update(); }
   const follow = event => { const area = stage.getBoundingClientRect(); move((event.clientX - area.left) / area.width * 100); };
@@ -155,7 +160,8 @@ function drawCompare(strip, widest, alt) {
   });
 
   // Blinking shows small differences that a moving edge hides.
-  const blink = el('button', {type: 'button', class: 'plain', 'aria-pressed': 'false', click: () => timer ? stopBlinking() : startBlinking()}, 'Blink');
+  const toggle = () => timer ? stopBlinking() : startBlinking();
+  const blink = el('button', {type: 'button', class: 'plain', 'aria-pressed': 'false', click: toggle}, 'Blink');
   function startBlinking() {
     blink.setAttribute('aria-pressed', 'true');
     handle.hidden = true;
@@ -170,7 +176,8 @@ function drawCompare(strip, widest, alt) {
     handle.hidden = false;
     move(50);
   }
-  const select = (label, value, onChange) => el('label', {}, label, el('select', {change: event => { onChange(Number(event.target.value)); update(); }},
+  const select = (label, value, choose) => el('label', {}, label, el('select', {
+    change: event => { choose(Number(event.target.value)); update(); }},
     ...images.map((image, i) => el('option', {value: i, selected: i === value ? '' : null}, image.label))));
   update();
   return el('div', {class: 'compare'}, el('div', {class: 'sides'}, select('Left', a, value => { a = value; }), blink,

@@ -18,7 +18,9 @@ function drawTable(table) {
     const sign = (column.better === 'up' ? -1 : 1) * (step === 1 ? 1 : -1);
     return indices.sort((a, b) => {
       const x = table.rows[a].values[c], y = table.rows[b].values[c];
-      if (!column.numeric && column.better === '') return sign * table.rows[a].cells[c].localeCompare(table.rows[b].cells[c], 'en', {numeric: true});
+      if (!column.numeric && column.better === '') {
+        return sign * table.rows[a].cells[c].localeCompare(table.rows[b].cells[c], 'en', {numeric: true});
+      }
       if (x === null || y === null) return (x === null) - (y === null);  // cells without a number stay at the end
       return sign * (x - y);
     });

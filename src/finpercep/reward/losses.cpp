@@ -14,7 +14,7 @@ at::Tensor map_loss(const at::Tensor& map, const at::Tensor& label, double balan
   const at::Tensor plain = error.mean();
   if (balance == 0) return plain;
   const at::Tensor defect = (label > 0.05).to(at::kFloat), clean = 1 - defect;
-  const auto dims = at::IntArrayRef{1, 2, 3};
+  const std::vector<int64_t> dims = {1, 2, 3};
   const at::Tensor defects = defect.sum(dims), cleans = clean.sum(dims);
   const at::Tensor both = ((error * defect).sum(dims) / defects.clamp_min(1) + (error * clean).sum(dims) / cleans.clamp_min(1)) /
                           ((defects > 0).to(at::kFloat) + (cleans > 0).to(at::kFloat));

@@ -32,10 +32,9 @@ RewardModel::RewardModel(const RewardSettings& given, uint64_t seed) : settings(
   }
 }
 
-at::Tensor RewardModel::modulate(const at::Tensor& features, const at::Tensor& logits) const {
+at::Tensor RewardModel::modulate(const at::Tensor& features, const at::Tensor& map) const {
   // interp(PDM): the map's average over each cell of f_N's grid.
-  const at::Tensor map = at::adaptive_avg_pool2d(at::sigmoid(logits.to(at::kFloat)), {features.size(-2), features.size(-1)});
-  const at::Tensor defect = features * map;
+  const at::Tensor defect = features * at::adaptive_avg_pool2d(map, {features.size(-2), features.size(-1)});
   return settings.head == "defect" ? defect : at::cat({defect, features - defect}, 1);
 }
 
@@ -50,7 +49,8 @@ std::vector<Judgement> RewardModel::judge_all(const at::Tensor& x, int64_t stage
   const auto taps = encoder_(bottom || right ? at::replication_pad2d(x, {0, right, 0, bottom}) : x);
   const at::Tensor features = taps[4].to(at::kFloat);
   at::Tensor h = at::silu(neck_(taps[4]));
-  at::Tensor logits = at::zeros({x.size(0), 1, h.size(-2), h.size(-1)}, features.options());
+  // Levels are summed at full size: a level of zeros must change nothing, and resampling the coarser logits to its stride would.
+  at::Tensor logits = at::zeros({x.size(0), 1, height + bottom, width + right}, features.options());
   std::vector<Judgement> judgements;
   for (int64_t k = 0; k <= stage; ++k) {
     if (k > 0) {
@@ -58,11 +58,11 @@ std::vector<Judgement> RewardModel::judge_all(const at::Tensor& x, int64_t stage
       const at::Tensor& tap = taps[4 - k];
       h = at::silu(level.tap(tap) + level.fuse(at::upsample_nearest2d(h, at::IntArrayRef{tap.size(-2), tap.size(-1)})));
       h = h + at::silu(level.refine(h));
-      logits = upsample_to(logits, tap.size(-2), tap.size(-1)) + level.logits(h).to(at::kFloat);
+      logits = logits + upsample_to(level.logits(h).to(at::kFloat), height + bottom, width + right);
     }
-    const at::Tensor map = at::sigmoid(upsample_to(logits, height + bottom, width + right).narrow(-2, 0, height).narrow(-1, 0, width));
-    const at::Tensor cells = modulate(features, logits);
-    judgements.push_back({score_of(cells.mean({2, 3}), k), logits, map, cells});
+    const at::Tensor map = at::sigmoid(logits);
+    const at::Tensor cells = modulate(features, map);
+    judgements.push_back({score_of(cells.mean({2, 3}), k), map.narrow(-2, 0, height).narrow(-1, 0, width), cells});
   }
   return judgements;
 }

@@ -21,13 +21,12 @@ struct RewardSettings {
 
 struct Judgement {
   at::Tensor score;   ///< N, in [0,1], 1 = clean
-  at::Tensor logits;  ///< N x 1 x h x w at the finest level used (stage 0: stride 32, zeros)
-  at::Tensor map;     ///< N x 1 x H x W = sigmoid of the bilinear logits, 1 = defect; 0.5 everywhere at stage 0, which sees no map
+  at::Tensor map;     ///< N x 1 x H x W = sigmoid of the levels' bilinear logits, 1 = defect; 0.5 everywhere at stage 0, which sees no map
   at::Tensor cells;   ///< N x C x h x w: what the head pools, at stride 32. Its mean over any set of cells goes into `score_of`.
 };
 
-/// One set of weights holds the whole ladder RM_0 .. RM_stage: level k adds a residual to the coarser logits, and every stage keeps its
-/// head. Stage k is judged with levels 1..k and head k.
+/// One set of weights holds the whole ladder RM_0 .. RM_stage: level k adds a residual to the coarser logits, at full size, and every stage
+/// keeps its head. Stage k is judged with levels 1..k and head k.
 class RewardModel {
  public:
   explicit RewardModel(const RewardSettings& settings, uint64_t seed = 0);
@@ -52,7 +51,7 @@ class RewardModel {
   struct Head {
     Linear hidden, out;
   };
-  at::Tensor modulate(const at::Tensor& features, const at::Tensor& logits) const;
+  at::Tensor modulate(const at::Tensor& features, const at::Tensor& map) const;
 
   EfficientNetLite0 encoder_;
   Conv neck_;

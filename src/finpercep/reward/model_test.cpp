@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/reward/model.h"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/test_folder.h"
+#include "finpercep/image/test_pictures.h"
+#include "finpercep/image/tensor.h"
+#include "finpercep/judge.h"
+#include "finpercep/nets/checkpoint.h"
+
+using namespace finpercep;
+
+namespace {
+
+RewardSettings small(int64_t stage) {
+  RewardSettings settings;
+  settings.stage = stage;
+  settings.widths = {16, 12, 8, 8, 8};
+  settings.head_width = 16;
+  return settings;
+}
+
+// Random weights where a fresh model has zeros, so that maps have something to say.
+void shake(const RewardModel& model) {
+  for (std::size_t i = 0; i < model.params.named().size(); ++i) {
+    const auto& [name, tensor] = model.params.named()[i];
+    if (!name.ends_with("logits.weight") && !name.ends_with("logits.bias")) continue;
+    Random random(99, "shake", i);
+    tensor.copy_(normal_tensor(random, tensor.sizes()) * 0.1);
+  }
+}
+
+std::unique_ptr<RewardModel> shaken(int64_t stage, uint64_t seed = 1) {
+  auto model = std::make_unique<RewardModel>(small(stage), seed);
+  shake(*model);
+  return model;
+}
+
+at::Tensor pictures(int64_t n, int64_t height, int64_t width, uint64_t item = 0) {
+  Random random(5, "model_test", item);
+  return at::upsample_bilinear2d(normal_tensor(random, {n, 3, height / 4 + 1, width / 4 + 1}), {height, width}, false).mul(0.25).add(0.5).clamp(0, 1);
+}
+
+double largest(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
+
+template <class Action>
+std::string model_message(Action action) {
+  try {
+    action();
+  } catch (const Error& error) {
+    return error.code() == ExitCode::model ? error.what() : "";
+  }
+  return "";
+}
+
+}  // namespace
+
+TEST_CASE("stage 0 sees no map: .5 everywhere") {
+  at::NoGradGuard no_grad;
+  const auto model = shaken(1);
+  const Judgement j = model->judge(pictures(2, 64, 32), 0);
+  CHECK(j.map.sizes() == at::IntArrayRef({2, 1, 64, 32}));
+  CHECK(at::equal(j.map, at::full_like(j.map, 0.5)));
+  CHECK(j.score.sizes() == at::IntArrayRef({2}));
+}
+
+TEST_CASE("a model grown by a stage judges as before, at every step of the ladder") {
+  at::NoGradGuard no_grad;
+  auto model = shaken(0);
+  const at::Tensor x = pictures(2, 64, 96);
+  for (int64_t k = 0; k < finest_stage; ++k) {
+    CAPTURE(k);
+    auto grown = grow(*model, 10 + static_cast<uint64_t>(k));
+    REQUIRE(grown->settings.stage == k + 1);
+    const auto before = model->judge_all(x, k), after = grown->judge_all(x, k + 1);
+    if (k > 0) CHECK(before[k].map.std().item<double>() > 1e-3);
+    for (int64_t stage = 0; stage <= k; ++stage) {  // the stages that were there are still there
+      CHECK(at::equal(after[stage].score, before[stage].score));
+      CHECK(at::equal(after[stage].map, before[stage].map));
+    }
+    CHECK(at::equal(after[k + 1].score, before[k].score));
+    CHECK(at::equal(after[k + 1].map, before[k].map));
+    for (const at::Tensor& tensor : grown->params.with_prefix("encoder.")) REQUIRE(tensor.isfinite().all().item<bool>());
+    model = std::move(grown);
+    shake(*model);
+    CHECK(largest(model->judge(x, k + 1).map, before[k].map) > 1e-3);
+  }
+  CHECK_THROWS(grow(*model, 1));
+}
+
+TEST_CASE("both heads: the paper's sees defects alone") {
+  at::NoGradGuard no_grad;
+  RewardSettings settings = small(1);
+  settings.head = "defect";
+  const RewardModel model(settings, 1);
+  CHECK(model.judge(pictures(1, 32, 32), 1).cells.size(1) == 320);
+  CHECK(shaken(1)->judge(pictures(1, 32, 32), 1).cells.size(1) == 640);
+}
+
+TEST_CASE("any size of picture") {
+  at::NoGradGuard no_grad;
+  const auto model = shaken(4);
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{1, 1}, {17, 33}, {32, 64}, {65, 31}}) {
+    const Judgement j = model->judge(pictures(1, height, width), 4);
+    CAPTURE(height);
+    CHECK(j.map.sizes() == at::IntArrayRef({1, 1, height, width}));
+    CHECK(j.map.min().item<double>() >= 0);
+    CHECK(j.map.max().item<double>() <= 1);
+    const double score = j.score.item<double>();
+    CHECK(score >= 0);
+    CHECK(score <= 1);
+  }
+  CHECK_THROWS(shaken(1)->judge(pictures(1, 32, 32), 2));
+}
+
+TEST_CASE("one pass gives what each stage gives alone; pictures of a batch do not see each other") {
+  at::NoGradGuard no_grad;
+  const auto model = shaken(4);
+  const at::Tensor x = pictures(2, 64, 64);
+  const auto all = model->judge_all(x, 4);
+  REQUIRE(all.size() == 5);
+  for (int64_t k = 0; k <= 4; ++k) {
+    CAPTURE(k);
+    const Judgement one = model->judge(x, k), alone = model->judge(x.narrow(0, 1, 1), k);
+    CHECK(at::equal(one.score, all[k].score));
+    CHECK(at::equal(one.map, all[k].map));
+    CHECK(largest(alone.score, one.score.narrow(0, 1, 1)) < 1e-5);
+    CHECK(largest(alone.map, one.map.narrow(0, 1, 1)) < 1e-4);
+    CHECK(largest(model->score_of(one.cells.mean({2, 3}), k), one.score) < 1e-6);
+    if (k > 0) CHECK(largest(one.map, all[k - 1].map) > 1e-4);
+  }
+}
+
+TEST_CASE("the score's gradient in the picture is that of a finite difference, and reaches every weight") {
+  const auto model = shaken(2);
+  model->params.require_grad(true);
+  at::Tensor x = pictures(1, 64, 64).mul(0.8).add(0.1).requires_grad_(true);
+  model->judge(x, 2).score.sum().backward();
+  REQUIRE(x.grad().isfinite().all().item<bool>());
+  const double norm = at::linalg_vector_norm(x.grad()).item<double>();
+  REQUIRE(norm > 1e-4);
+  for (const auto& [name, tensor] : model->params.named()) {
+    if (name.starts_with("head.0.") || name.starts_with("head.1.")) continue;
+    CAPTURE(name);
+    CHECK(tensor.grad().defined());
+  }
+  at::NoGradGuard no_grad;
+  const double step = 3e-2;
+  const at::Tensor direction = x.grad() / norm;
+  const double above = model->judge(x + step * direction, 2).score.item<double>(), below = model->judge(x - step * direction, 2).score.item<double>();
+  CAPTURE(norm);
+  CHECK((above - below) / (2 * step) == doctest::Approx(norm).epsilon(0.05));
+}
+
+TEST_CASE("checkpoint: weights as halves, settings and label facts come back") {
+  at::NoGradGuard no_grad;
+  const TestFolder folder;
+  const auto model = shaken(2);
+  const auto path = (folder / "r.safetensors").string();
+  save_reward(path, *model, {.label_alpha = 0.7, .label_scale = 0.1234567890123}, {{"training", "x: 1"}});
+  RewardFacts facts;
+  const auto read = load_reward(path, at::kCPU, &facts);
+  CHECK(facts.label_alpha == 0.7);
+  CHECK(facts.label_scale == 0.1234567890123);
+  CHECK(read->settings.stage == 2);
+  CHECK(read->settings.widths == model->settings.widths);
+  for (std::size_t i = 0; i < model->params.named().size(); ++i)
+    REQUIRE(at::equal(read->params.named()[i].second, model->params.named()[i].second.to(at::kHalf).to(at::kFloat)));
+  const at::Tensor x = pictures(1, 64, 64);
+  CHECK(largest(read->judge(x, 2).map, model->judge(x, 2).map) < 0.02);
+
+  save_reward(path, *model, {}, {}, at::kFloat);
+  CHECK(at::equal(load_reward(path, at::kCPU)->judge(x, 2).score, model->judge(x, 2).score));
+  CHECK(model_message([&] { Judge({.model = path, .stage = 3, .device = "cpu"}); }).find("stage 0..2") != std::string::npos);
+}
+
+TEST_CASE("checkpoint: another stage's weights are a model error") {
+  const TestFolder folder;
+  const auto two = shaken(2), three = shaken(3);
+  TensorFile of_two, of_three;
+  put(of_two, two->params.named());
+  put(of_three, three->params.named());
+  CHECK(model_message([&] { load(three->params, of_two, "FILE"); }).find("expected tensor 'level.3.tap.weight'") != std::string::npos);
+  CHECK(model_message([&] { load(two->params, of_three, "FILE"); }).find("'head.3.hidden.bias' is not part of this net") != std::string::npos);
+  const auto path = (folder / "r.safetensors").string();
+  write_checkpoint(path, of_two, "reward", to_yaml(three->settings));
+  CHECK(model_message([&] { load_reward(path, at::kCPU); }).find("expected tensor 'level.3.") != std::string::npos);
+  write_checkpoint(path, of_two, "reward", to_yaml(two->settings));
+  RewardFacts facts;
+  CHECK(model_message([&] { load_reward(path, at::kCPU, &facts); }).find("'label_alpha'") != std::string::npos);
+  write_checkpoint(path, of_two, "generator", to_yaml(two->settings));
+  CHECK(model_message([&] { load_reward(path, at::kCPU); }).find("expected a reward, found a generator") != std::string::npos);
+}
+
+TEST_CASE("judging without LibTorch in sight: one tile is the model itself, tiles agree about a picture that repeats") {
+  const TestFolder folder;
+  const auto model = shaken(2);
+  const auto path = (folder / "r.safetensors").string();
+  save_reward(path, *model, {}, {}, at::kFloat);
+  const Image photo = test::photo(75, 50);
+  const Judge judge({.model = path, .device = "cpu"});
+  const Verdict verdict = judge(photo);
+  at::NoGradGuard no_grad;
+  const Judgement j = model->judge(to_tensor(photo), 2);
+  CHECK(verdict.score == doctest::Approx(j.score.item<double>()).epsilon(1e-5));
+  CHECK(test::largest_difference(verdict.map, to_image(j.map)) < 1e-6f);
+  CHECK(verdict.map_max == doctest::Approx(j.map.max().item<double>()));
+  CHECK(verdict.map_mean == doctest::Approx(j.map.mean().item<double>()).epsilon(1e-4));
+  // Flat: every cell alike but for the border, so that tiles can only differ from the whole at their seams.
+  const Image flat(320, 64, 3, 0.4f);
+  const Verdict whole = judge(flat), tiled = Judge({.model = path, .device = "cpu", .tile = 64})(flat);
+  CHECK(tiled.map.width == 320);
+  CHECK(tiled.score == doctest::Approx(whole.score).epsilon(0.02));
+  CHECK(test::largest_difference(tiled.map, whole.map) < 0.02f);
+}

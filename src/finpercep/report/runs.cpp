@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/report/runs.h"
+
+#include <fmt/format.h>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/run_dir.h"
+
+namespace finpercep {
+
+namespace {
+
+struct Shown {
+  const char *key, *title, *axis;
+};
+// In the order in which a reader asks: is the reward rising, and do metrics that it does not see agree?
+constexpr Shown shown[] = {
+    {"score", "Reward model's score of the generator's pictures (RM_k of the stage)", "S"},
+    {"val_lpips", "Held-out LPIPS-alex, not in the reward (lower is better)", "LPIPS"},
+    {"val_psnry", "Held-out PSNR-Y, not in the reward", "dB"},
+    {"val_ssim", "Held-out SSIM-Y, not in the reward", "SSIM"},
+    {"map_mean", "Mean of the defect map", "PDM"},
+    {"reward_std", "Spread of the reward within a batch", "std of R"},
+    {"l_pix", "L1 to the clean photograph", "L1"},
+    {"l_ref", "Distance to the frozen reference", "MSE"},
+    {"grad_norm", "Gradient norm", "norm"},
+    {"l_map", "Map loss", "L_map"},
+    {"l_rank", "Rank loss", "L_rank"},
+    {"order", "Share with S_SR < S_syn < S_GT", "share"},
+    {"rm_map", "Map loss of the co-evolving reward", "L_map"},
+    {"rm_order", "Order of the co-evolving reward", "share"},
+};
+
+}  // namespace
+
+std::vector<Chart> run_charts(const std::vector<Run>& runs) {
+  std::vector<std::vector<std::map<std::string, double>>> metrics;
+  for (const Run& run : runs) {
+    if (!std::filesystem::exists(run.path / "metrics.jsonl"))
+      throw input_error(fmt::format("report: {}: expected a run directory with metrics.jsonl, found none", run.path.string()));
+    metrics.push_back(read_metrics(run.path / "metrics.jsonl"));
+  }
+  std::vector<Marker> markers;
+  for (const auto& lines : metrics) {
+    double stage = -1;
+    std::vector<Marker> switches;
+    for (const auto& line : lines) {
+      const auto found = line.find("stage");
+      if (found == line.end() || found->second == stage) continue;
+      stage = found->second;
+      switches.push_back({line.at("step"), fmt::format("RM_{:.0f}", stage)});
+    }
+    if (switches.size() > markers.size() && switches.size() > 1) markers = switches;
+  }
+  std::vector<Chart> charts;
+  for (const Shown& show : shown) {
+    Chart chart{.title = show.title, .x_label = "updates", .y_label = show.axis, .curves = {}, .markers = markers};
+    for (std::size_t r = 0; r < runs.size(); ++r) {
+      Curve curve{.name = runs[r].name, .points = {}};
+      for (const auto& line : metrics[r])
+        if (const auto found = line.find(show.key); found != line.end() && line.contains("step")) curve.points.emplace_back(line.at("step"), found->second);
+      if (curve.points.size() > 1) chart.curves.push_back(std::move(curve));
+    }
+    if (!chart.curves.empty()) charts.push_back(std::move(chart));
+  }
+  return charts;
+}
+
+}  // namespace finpercep

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What run directories have to tell, as parts of a report.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "finpercep/report/report.h"
+
+namespace finpercep {
+
+struct Run {
+  std::string name;
+  std::filesystem::path path;
+};
+
+/// One chart for each metric that says something about the course of training, one curve a run; stage switches of the first run that has
+/// several are marked. Metrics that no run has are left out. input_error for a directory without metrics.jsonl.
+std::vector<Chart> run_charts(const std::vector<Run>& runs);
+
+}  // namespace finpercep

@@ -1,0 +1,316 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The program as its users meet it: every command, bad input, Ctrl-C and resume. Usage: cli_test.py PATH/TO/finpercep"""
+import json
+import math
+import os
+import random
+import signal
+import struct
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+import zlib
+from pathlib import Path
+
+PROGRAM = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "build/release/finpercep"
+ROOT = Path(__file__).resolve().parents[2]
+LIGHT = "{usm: false, second_order_prob: 0}"
+
+
+def run(*args, timeout=120, **kwargs):
+    return subprocess.run([PROGRAM, *map(str, args)], capture_output=True, text=True, timeout=timeout, **kwargs)
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(width, height, pixel, depth=8):
+    """A PNG of pixel(x, y) -> (r, g, b) in 0..255 (or 0..65535)."""
+    fmt = ">HHH" if depth == 16 else "BBB"
+    rows = b"".join(b"\0" + b"".join(struct.pack(fmt, *pixel(x, y)) for x in range(width)) for y in range(height))
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)) +
+            chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b""))
+
+
+def texture(x, y, phase=0.0):
+    v = 127 + 60 * math.sin(0.31 * x + 0.17 * y + phase) + 40 * math.sin(0.9 * x - 0.7 * y)
+    return int(v), int(0.8 * v + 20), int(255 - v)
+
+
+class Cli(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory()
+        cls.dir = Path(cls.folder.name)
+        cls.photo = cls.dir / "photo.png"
+        cls.photo.write_bytes(png(160, 128, texture))
+        cls.photos = cls.dir / "photos"
+        cls.photos.mkdir()
+        for i in range(3):
+            (cls.photos / f"p{i}.png").write_bytes(png(144, 128, lambda x, y: texture(x, y, i)))
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.folder.cleanup()
+
+    def fails(self, code, *args, says=(), **kwargs):
+        """The command fails with this code and one line on stderr (after warnings) that says these words."""
+        result = run(*args, **kwargs)
+        self.assertEqual(result.returncode, code, f"{args}: {result.stdout}{result.stderr}")
+        line = result.stderr.strip().splitlines()[-1]
+        self.assertTrue(line.startswith("finpercep: "), line)
+        for word in [says] if isinstance(says, str) else says:
+            self.assertIn(str(word), line)
+        return result
+
+    def works(self, *args, **kwargs):
+        result = run(*args, **kwargs)
+        self.assertEqual(result.returncode, 0, f"{args}: {result.stdout}{result.stderr}")
+        return result
+
+    # --- score, map
+
+    def test_score_json(self):
+        out = json.loads(self.works("score", self.photo, "--json", "-").stdout)
+        self.assertEqual(out["path"], str(self.photo))
+        for key in ("score", "map_max", "map_mean"):
+            self.assertTrue(0 <= out["finpercep"][key] <= 1)
+
+    def test_score_pairs_table_csv_and_gate(self):
+        result = self.works("score", self.photos, "-r", self.photos, "-m", "psnr,ssim", "--csv", "-")
+        self.assertEqual(len([l for l in result.stdout.splitlines() if "/p" in l]), 3)
+        self.works("score", self.photo, "-r", self.photo, "-m", "ssim", "--fail-under", "ssim=0.99")
+        other = self.photos / "p0.png"
+        self.fails(5, "score", self.photos / "p1.png", "-r", other, "-m", "ssim", "--fail-under", "ssim=0.9999", says="ssim")
+        self.fails(2, "score", self.photo, "--fail-under", "psnr=3", says="psnr")
+
+    def test_score_is_deterministic(self):
+        first = self.works("score", self.photo, "--json", "-").stdout
+        self.assertEqual(first, self.works("score", self.photo, "--json", "-").stdout)
+
+    def test_one_bad_file_does_not_lose_the_others(self):
+        folder = self.dir / "mixed"
+        folder.mkdir()
+        (folder / "good.png").write_bytes(self.photo.read_bytes())
+        (folder / "bad.png").write_bytes(b"not a picture")
+        result = self.fails(3, "score", folder, "--json", "-", says="1 of 2")
+        self.assertIn("good.png", result.stdout)
+
+    def test_map_writes_every_format(self):
+        out = self.dir / "maps"
+        self.works("map", self.photo, "-o", out, "--format", "png,overlay,npy,json")
+        self.assertEqual(sorted(p.name for p in out.iterdir()), ["photo.json", "photo.map.png", "photo.npy", "photo.overlay.png"])
+        regions = json.loads((out / "photo.json").read_text())
+        self.assertIn("regions", regions)
+        self.assertTrue((out / "photo.npy").read_bytes().startswith(b"\x93NUMPY"))
+        before = (out / "photo.json").stat().st_mtime_ns
+        self.fails(3, "map", self.photo, "-o", out, says="--overwrite")
+        self.assertEqual(before, (out / "photo.json").stat().st_mtime_ns)
+        self.fails(2, "map", self.photo, "-o", out, "--format", "gif", says="gif")
+
+    # --- bad pictures
+
+    def test_bad_pictures(self):
+        bad = self.dir / "bad"
+        bad.mkdir()
+        good = self.photo.read_bytes()
+        cases = {
+            "empty.png": b"",
+            "text.png": b"hello, I am a text file\n" * 10,
+            "cut.png": good[: len(good) // 2],
+            "bomb.png": b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 100000, 100000, 8, 2, 0, 0, 0)) + b"\0" * 1000,
+            "zero.png": b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 0, 5, 8, 2, 0, 0, 0)),
+        }
+        flipped = bytearray(good)
+        flipped[len(good) // 2] ^= 16
+        cases["flipped.png"] = bytes(flipped)
+        for name, data in cases.items():
+            with self.subTest(name):
+                (bad / name).write_bytes(data)
+                started = time.time()
+                self.fails(3, "score", bad / name, says=name)
+                self.assertLess(time.time() - started, 20)
+        self.fails(3, "score", self.dir / "absent.png", says="absent.png")
+        os.mkfifo(bad / "fifo.png")
+        self.fails(3, "score", bad / "fifo.png", says="fifo.png")
+        self.fails(3, "score", "/dev/zero", says="/dev/zero")
+        (bad / "dangling.png").symlink_to(bad / "nowhere.png")
+        self.fails(3, "score", bad / "dangling.png", says="dangling.png")
+        empty = self.dir / "nothing"
+        empty.mkdir()
+        self.fails(3, "score", empty, says="nothing")
+
+    def test_odd_but_valid_pictures(self):
+        for name, data in {"one.png": png(1, 1, texture), "thin.png": png(3, 300, texture), "deep.png": png(40, 40, lambda x, y: (x * 1500, y * 1500, 9), 16),
+                           "black.png": png(64, 64, lambda x, y: (0, 0, 0)), "png_named.jpg": png(33, 21, texture)}.items():
+            with self.subTest(name):
+                (self.dir / name).write_bytes(data)
+                score = json.loads(self.works("score", self.dir / name, "--json", "-").stdout)["finpercep"]["score"]
+                self.assertTrue(0 <= score <= 1)
+
+    def test_pairs(self):
+        small = self.dir / "small.png"
+        small.write_bytes(png(20, 20, texture))
+        self.fails(3, "score", self.photo, "-r", small, "-m", "psnr", says=["160 x 128", "20 x 20"])
+        self.fails(3, "score", self.photos, "-r", self.dir / "bad_pairs", "-m", "psnr", says="bad_pairs")
+        lonely = self.dir / "lonely"
+        lonely.mkdir()
+        (lonely / "p0.png").write_bytes(self.photo.read_bytes())
+        self.fails(3, "score", self.photos, "-r", lonely, "-m", "psnr", says="p1")
+        self.fails(2, "score", self.photo, "-m", "psnr", says="-r")
+
+    # --- flags and configs
+
+    def test_usage(self):
+        self.fails(2, "scor", self.photo, says="score")
+        self.fails(2, "score", self.photo, "--jsn", "-", says="--json")
+        self.fails(2, "score", self.photo, "-m", "psrn", "-r", self.photo, says="psnr")
+        self.fails(2, "score", self.photo, "--tile", "many")
+        self.fails(2, "score", self.photo, "--device", "tpu", says="tpu")
+        self.fails(2)
+        self.assertEqual(run("--help").returncode, 0)
+        self.assertEqual(run("score", "--help").returncode, 0)
+        self.assertIn("finpercep 0.", self.works("--version").stdout)
+
+    def test_configs(self):
+        config = self.dir / "c.yaml"
+        for text, word in {"optim_g: {lrr: 1}": "optim_g.lr", "optim_g: {lr: fast}": "optim_g.lr", "optim_g: {lr: -1}": "optim_g.lr", "train: 7": "train",
+                           "a: [": "c.yaml", "train: {total_iter: 5}\ntrain: {total_iter: 6}": "train", "train: {total_iter: 1.5}": "total_iter"}.items():
+            with self.subTest(text):
+                config.write_text(text)
+                self.fails(2, "train", "generator", "-c", config, "-o", self.dir / "never", says=word)
+        self.assertFalse((self.dir / "never").exists())
+        self.fails(3, "train", "generator", "-c", self.dir / "absent.yaml", says="absent.yaml")
+        self.fails(2, "train", "generator", "-o", self.dir / "never", "--set", "train.total_itr=3", says="total_iter")
+        shown = self.works("train", "reward", "--print-config", "--set", "batch_size=3").stdout
+        self.assertIn("batch_size: 3", shown)
+        for path in sorted((ROOT / "configs").rglob("*.yaml")):
+            kind = {"generator": ["train", "generator"], "reward": ["train", "reward"], "rl": ["rl"], "fgr": ["fgr", "build", "-o", "x"], "degrade": ["degrade", "x", "-o", "x"]}
+            self.works(*kind[path.parent.name], "-c", path, "--print-config")
+
+    # --- models
+
+    def test_models(self):
+        names = self.works("models").stdout
+        for name in ("finpercep-rm", "sr-small", "sr-small-rl"):
+            self.assertIn(name, names)
+        model = self.dir / "model.safetensors"
+        data = bytearray((ROOT / "models" / "finpercep-rm.safetensors").read_bytes())
+        draw = random.Random(1)
+        for _ in range(6):
+            damaged = bytearray(data)
+            damaged[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+            model.write_bytes(damaged)
+            self.fails(4, "score", self.photo, "--model", model, says="model.safetensors")
+        for text in (b"", b"\x00" * 8, bytes(data[:4096]), b"PK\x03\x04" + b"\0" * 100, struct.pack("<Q", 101 * 2**20) + b"{}", struct.pack("<Q", 10**18) + b"{"):
+            model.write_bytes(text)
+            self.fails(4, "score", self.photo, "--model", model, says="model.safetensors")
+        header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode()
+        model.write_bytes(struct.pack("<Q", len(header)) + header + b"\0" * 8)
+        self.fails(4, "score", self.photo, "--model", model, says="checksum")
+        self.fails(4, "score", self.photo, "--model", "finpercep-rn", says="finpercep-rm")
+        self.fails(4, "score", self.photo, "--model", "sr-small", says="reward")
+        self.fails(4, "upscale", self.photo, "-g", "finpercep-rm", "-o", self.dir / "u", says="generator")
+        self.fails(4, "score", self.photo, "--stage", 9, says="stage")
+
+    # --- data, generators
+
+    def test_degrade_upscale_eval(self):
+        lr, sr, table = self.dir / "lr", self.dir / "sr", self.dir / "table"
+        self.works("degrade", self.photos, "-o", lr, "--seed", 5)
+        again = self.dir / "lr2"
+        self.works("degrade", self.photos, "-o", again, "--seed", 5)
+        for i in range(3):
+            self.assertEqual((lr / f"p{i}.png").read_bytes(), (again / f"p{i}.png").read_bytes())
+        self.works("upscale", lr, "-o", sr, "-g", "sr-small", "--seed", 1)
+        out = self.works("eval", "--set", f"toy={lr}:{self.photos}:{sr}", "-g", "bicubic", "-m", "psnry,ssim", "--table", "md", "-o", table).stdout
+        self.assertIn("bicubic", out)
+        self.assertTrue((table / "toy-bicubic.csv").exists())
+        self.fails(2, "eval", "--set", "nonsense", says="NAME=LQ:GT")
+
+    def test_fgr_build(self):
+        common = ["fgr", "build", "--set", f"photos.photos=[{self.photos}]", "--set", "count=4", "--set", "size=64", "--set", "sources=[bicubic,distort]"]
+        one, two = self.dir / "fgr1", self.dir / "fgr2"
+        self.works(*common, "-o", one)
+        self.works(*common, "-o", two)
+        for file in sorted(p.name for p in one.iterdir()):
+            self.assertEqual((one / file).read_bytes(), (two / file).read_bytes(), file)
+        import tarfile
+        with tarfile.open(next(one.glob("*.tar"))) as tar:
+            self.assertEqual(len(tar.getnames()), 4 * 5)
+        self.fails(3, *common, "-o", one, "--set", "count=5", says="other settings")
+        self.fails(2, *common, "-o", self.dir / "fgr3", "--shard", "3/2", says="--shard")
+
+    # --- training
+
+    def tiny_generator(self, run_dir, iters, *more):
+        return ["train", "generator", "-o", run_dir, "--set", f"datasets.photos.photos=[{self.photos}]", "--set", f"datasets.degradation={LIGHT}",
+                "--set", "datasets.gt_size=64", "--set", "datasets.batch_size=2", "--set", "network_g.net.channels=[16,24]", "--set", "network_g.net.blocks=1",
+                "--set", f"train.total_iter={iters}", "--set", "train.print_freq=1", "--set", "train.save_checkpoint_freq=1000", "--set", "device=cpu", *more]
+
+    def test_interrupt_and_resume_give_the_same_bytes(self):
+        whole, parts = self.dir / "whole", self.dir / "parts"
+        environment = dict(os.environ, OMP_NUM_THREADS="1")
+        self.works(*self.tiny_generator(whole, 40), env=environment)
+        process = subprocess.Popen([PROGRAM, *map(str, self.tiny_generator(parts, 40))], env=environment, stderr=subprocess.PIPE, text=True)
+        log = parts / "metrics.jsonl"
+        for _ in range(600):
+            if log.exists() and len(log.read_text().splitlines()) >= 5:
+                break
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, errors)
+        self.assertIn("--resume", errors)
+        self.fails(3, *self.tiny_generator(parts, 40), says="--resume", env=environment)
+        self.works(*self.tiny_generator(parts, 40, "--resume"), env=environment)
+        self.assertEqual((whole / "checkpoints/state-00000040.safetensors").read_bytes(), (parts / "checkpoints/state-00000040.safetensors").read_bytes())
+        self.assertEqual((whole / "metrics.jsonl").read_text(), (parts / "metrics.jsonl").read_text())
+
+    def test_rl_runs_and_reports(self):
+        out = self.dir / "rl"
+        self.works("rl", "-o", out, "--set", f"datasets.photos.photos=[{self.photos}]", "--set", "datasets.gt_size=64", "--set", "datasets.batch_size=2",
+                   "--set", "stages=[0,2]", "--set", "stage_iters=[2,2]", "--set", "print_freq=1", "--set", f"val_photos.photos=[{self.photos}]", "--set", "val_count=1",
+                   "--set", "val_size=64", "--set", "val_freq=2", timeout=300)
+        steps = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+        self.assertEqual([s["stage"] for s in steps if "stage" in s], [0, 0, 2, 2])
+        self.assertTrue(all(math.isfinite(s["reward"]) for s in steps if "reward" in s))
+        self.works("upscale", self.photos / "p0.png", "-g", out / "checkpoints/generator.safetensors", "-o", self.dir / "rl_up")
+        page = self.dir / "r.html"
+        self.works("report", out, "-o", page)
+        self.assertIn("<html", page.read_text())
+        self.fails(3, "report", out, "-o", page, says="--overwrite")
+        self.fails(3, "report", self.dir / "norun", "-o", self.dir / "x.html", says="norun")
+
+    # --- outputs that cannot be written
+
+    def test_unwritable_output(self):
+        self.fails(3, "map", self.photo, "-o", "/proc/finpercep-maps", says="/proc/finpercep-maps")
+        blocked = self.dir / "file"
+        blocked.write_text("x")
+        self.fails(3, "map", self.photo, "-o", blocked, says="file")
+        self.fails(3, "score", self.photo, "--json", self.dir / "no/such/folder.json", says="folder.json")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to mount a small tmpfs")
+    def test_full_disk(self):
+        mount = self.dir / "tiny"
+        mount.mkdir()
+        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", mount], capture_output=True).returncode != 0:
+            self.skipTest("mount is not permitted here")
+        try:
+            self.fails(3, "map", self.photo, "-o", mount, "--format", "npy", says="photo.npy")
+            self.assertEqual(list(mount.iterdir()), [])
+        finally:
+            subprocess.run(["umount", mount], check=True)
+
+    def test_closed_stdout(self):
+        result = subprocess.run(f"'{PROGRAM}' metrics > /dev/full", shell=True, capture_output=True, text=True)
+        self.assertEqual(result.returncode, 3, result.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(argv=[sys.argv[0], *sys.argv[2:]], verbosity=1)
