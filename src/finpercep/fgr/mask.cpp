@@ -9,6 +9,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/degrade/blur.h"
+#include "finpercep/image/resize.h"
 
 namespace finpercep {
 
@@ -111,6 +112,7 @@ Image random_mask(const std::string& kind, int width, int height, const MaskSett
   else throw usage_error(fmt::format("masks.kinds: expected brush, box, ellipse, noise or grid, found '{}'", kind));
   const double sigma = random.uniform(settings.feather.at(0), settings.feather.at(1));
   if (random.chance(settings.feather_prob) && sigma > 0.3) mask = soften(mask, sigma);
+  clamp_unit(mask);  // a kernel's sum is 1 only up to rounding
   return mask;
 }
 

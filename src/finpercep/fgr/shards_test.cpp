@@ -75,9 +75,9 @@ std::map<std::string, std::vector<std::byte>> contents(const std::filesystem::pa
 TEST_CASE("tar: what was written is read back") {
   const auto entries = some_entries();
   const auto bytes = encode_tar(entries);
-  CHECK(bytes.size() % 512 == 0);
+  CHECK((bytes.size() % 512 == 0));
   CHECK(same(parse_tar(bytes, "TAR"), entries));
-  CHECK(encode_tar(entries) == bytes);
+  CHECK((encode_tar(entries) == bytes));
   CHECK(parse_tar(encode_tar({}), "TAR").empty());
   CHECK(test::input_message([] { encode_tar({TarEntry{std::string(101, 'n'), {}}}); }) != "");
   CHECK(test::input_message([] { encode_tar({TarEntry{"", {}}}); }) != "");
@@ -139,10 +139,10 @@ TEST_CASE("shards: two parts, a rebuilt shard and one whole build are the same b
   CHECK_FALSE(std::filesystem::exists(folder / "parts" / "manifest.json"));
   CHECK(test::input_message([&] { read_manifest(folder / "parts"); }) != "");
   build_shards(builder, folder / "parts", 0, 2, 2);
-  CHECK(contents(folder / "parts") == whole);
+  CHECK((contents(folder / "parts") == whole));
   std::filesystem::remove(folder / "parts" / "fgr-000001.tar");
   build_shards(builder, folder / "parts", 0, 1, 2);
-  CHECK(contents(folder / "parts") == whole);
+  CHECK((contents(folder / "parts") == whole));
 
   const ShardManifest manifest = read_manifest(folder / "whole");
   CHECK(manifest.label_scale == builder.label_scale());

@@ -206,14 +206,14 @@ TEST_CASE("training: a run that lost its last three iterations and resumed is th
   REQUIRE(whole.tensors.size() == resumed.tensors.size());
   for (const auto& [name, data] : whole.tensors) {
     CAPTURE(name);
-    CHECK(data.bytes == resumed.tensors.at(name).bytes);
+    CHECK((data.bytes == resumed.tensors.at(name).bytes));
   }
-  CHECK(read_file(folder / "whole" / shipped) == read_file(folder / "resumed" / shipped));
+  CHECK((read_file(folder / "whole" / shipped) == read_file(folder / "resumed" / shipped)));
   CHECK(read_text_file(folder / "whole" / "metrics.jsonl") == read_text_file(folder / "resumed" / "metrics.jsonl"));
 
   // It did train, and the average lags behind.
   CHECK(from_data(whole.tensors.at("net.out.weight")).abs().max().item<double>() > 0);
-  CHECK(whole.tensors.at("net.out.weight").bytes != whole.tensors.at("ema.out.weight").bytes);
+  CHECK((whole.tensors.at("net.out.weight").bytes != whole.tensors.at("ema.out.weight").bytes));
   load_generator((folder / "whole" / "checkpoints" / "generator-00000002.safetensors").string(), at::kCPU);
 
   // A training may start from a model: with lr 0 it stays that.
@@ -223,6 +223,6 @@ TEST_CASE("training: a run that lost its last three iterations and resumed is th
   settings.train.total_iter = 1;
   settings.snapshots = {};
   train_generator(settings, folder / "tuned", false);
-  CHECK(read_safetensors(folder / "tuned" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes ==
-        read_safetensors(folder / "whole" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes);
+  CHECK((read_safetensors(folder / "tuned" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes ==
+        read_safetensors(folder / "whole" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes));
 }

@@ -79,25 +79,25 @@ TEST_CASE("a rectangle is one region of four corners, clockwise") {
   CHECK(r.area == 10);
   CHECK(r.mean == doctest::Approx(0.53));
   CHECK(r.max == doctest::Approx(0.8));
-  CHECK(r.polygon == Polygon{{1, 1}, {6, 1}, {6, 3}, {1, 3}});
+  CHECK((r.polygon == Polygon{{1, 1}, {6, 1}, {6, 3}, {1, 3}}));
 }
 
 TEST_CASE("a ring has its outer boundary only") {
   const auto regions = find_regions(map_of({"999.", "9.9.", "9999"}), 0.5f, 1);
   REQUIRE(regions.size() == 1);
   CHECK(regions[0].area == 9);
-  CHECK(regions[0].polygon == Polygon{{0, 0}, {3, 0}, {3, 2}, {4, 2}, {4, 3}, {0, 3}});
+  CHECK((regions[0].polygon == Polygon{{0, 0}, {3, 0}, {3, 2}, {4, 2}, {4, 3}, {0, 3}}));
 }
 
 TEST_CASE("pixels that touch at a corner are one region with one boundary") {
   const auto down = find_regions(map_of({"9..", ".9.", "..9"}), 0.5f, 1);
   REQUIRE(down.size() == 1);
   CHECK(down[0].area == 3);
-  CHECK(twice_area(down[0].polygon) == 6);
+  CHECK((twice_area(down[0].polygon) == 6));
   const auto up = find_regions(map_of({".9", "9."}), 0.5f, 1);
   REQUIRE(up.size() == 1);
-  CHECK(up[0].polygon == Polygon{{1, 0}, {2, 0}, {2, 1}, {1, 1}, {1, 2}, {0, 2}, {0, 1}, {1, 1}});
-  CHECK(twice_area(up[0].polygon) == 4);
+  CHECK((up[0].polygon == Polygon{{1, 0}, {2, 0}, {2, 1}, {1, 1}, {1, 2}, {0, 2}, {0, 1}, {1, 1}}));
+  CHECK((twice_area(up[0].polygon) == 4));
 }
 
 TEST_CASE("the polygon of a region without holes has the region's area") {
@@ -125,7 +125,7 @@ TEST_CASE("empty and full maps, order and smallest area") {
   CHECK(find_regions(Image(4, 4, 1, std::numeric_limits<float>::quiet_NaN()), 0.5f, 1).empty());
   const auto full = find_regions(Image(7, 3, 1, 1.0f), 0.5f);
   REQUIRE(full.size() == 1);
-  CHECK(full[0].polygon == Polygon{{0, 0}, {7, 0}, {7, 3}, {0, 3}});
+  CHECK((full[0].polygon == Polygon{{0, 0}, {7, 0}, {7, 3}, {0, 3}}));
   const auto two = find_regions(map_of({"66.99", "66...", "....."}), 0.5f, 2);
   REQUIRE(two.size() == 2);
   CHECK(two[0].area == 4);  // 4 * 0.6 > 2 * 0.9

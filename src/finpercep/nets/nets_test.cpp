@@ -57,7 +57,7 @@ TEST_CASE("parameters: names and shapes in order, values by seed alone") {
   REQUIRE(params.named().size() == expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     CHECK(params.named()[i].first == expected[i].first);
-    CHECK(params.named()[i].second.sizes().vec() == expected[i].second);
+    CHECK((params.named()[i].second.sizes().vec() == expected[i].second));
     CHECK(at::equal(params.named()[i].second, same.named()[i].second));
   }
   CHECK_FALSE(at::equal(params.named()[0].second, other.named()[0].second));
@@ -81,7 +81,7 @@ TEST_CASE("parameters: moving them is seen by the layers that hold them") {
   const Linear layer = make_linear(params, "l", 3, 2);
   params.require_grad(true);
   params.to(at::kCPU, at::kDouble);
-  CHECK(layer.weight.scalar_type() == at::kDouble);
+  CHECK((layer.weight.scalar_type() == at::kDouble));
   CHECK(layer.weight.requires_grad());
   params.require_grad(false, "l.w");
   CHECK_FALSE(layer.weight.requires_grad());
@@ -130,19 +130,19 @@ TEST_CASE("half precision round trip: what is read is the nearest half of what w
   load(read, parse_safetensors(encode_safetensors(file), "FILE", Checksum::required), "FILE");
   for (std::size_t i = 0; i < 4; ++i) {
     CHECK(at::equal(read.named()[i].second, params.named()[i].second.to(at::kHalf).to(at::kFloat)));
-    CHECK(read.named()[i].second.scalar_type() == at::kFloat);
+    CHECK((read.named()[i].second.scalar_type() == at::kFloat));
   }
   CHECK_FALSE(at::equal(read.named()[0].second, params.named()[0].second));
   for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
     const at::Tensor value = (normals(1, {3, 2}) * 2).to(type), back = from_data(to_data(value.t()));
-    CHECK(back.scalar_type() == type);
+    CHECK((back.scalar_type() == type));
     CHECK(at::equal(back, value.t()));
   }
 }
 
 TEST_CASE("the time embedding: cosines then sines, from 1000 t down to t / 10") {
   const at::Tensor e = time_embedding(at::tensor({0.0, 0.3}, at::kDouble), 8);
-  REQUIRE(e.sizes() == at::IntArrayRef({2, 8}));
+  REQUIRE((e.sizes() == at::IntArrayRef({2, 8})));
   for (int64_t k = 0; k < 4; ++k) {
     const double phase = 300 * std::pow(10000.0, -static_cast<double>(k) / 4);
     CHECK(e[0][k].item<double>() == 1);
@@ -178,7 +178,7 @@ TEST_CASE("EfficientNet-Lite0: five taps as in the float64 oracle") {
   for (std::size_t k = 0; k < taps.size(); ++k) {
     const auto& expected = fixture.at("taps")[k];
     CAPTURE(expected.at("stride").get<int>());
-    REQUIRE(taps[k].sizes().vec() == expected.at("shape").get<std::vector<int64_t>>());
+    REQUIRE((taps[k].sizes().vec() == expected.at("shape").get<std::vector<int64_t>>()));
     CHECK(taps[k].size(1) == EfficientNetLite0::tap_channels[k]);
     const double std = expected.at("std");
     CHECK(std::abs(taps[k].mean().item<double>() - expected.at("mean").get<double>()) < 1e-4 * std);
@@ -199,7 +199,7 @@ TEST_CASE("a fresh UNet returns its condition exactly; a shaken one does not, in
   CHECK(at::equal(net(x, y, t), y));
   shake(params, 0.1);
   const at::Tensor out = net(x, y, t);
-  CHECK(out.sizes() == y.sizes());
+  CHECK((out.sizes() == y.sizes()));
   CHECK((out - y).abs().mean().item<double>() > 1e-3);
   // Each of the three inputs matters, and pictures of a batch do not see each other.
   CHECK_FALSE(at::equal(net(x + 0.1, y, t), out));

@@ -87,7 +87,7 @@ TEST_CASE("a run that crashed and resumed is the run that did not, to the bit") 
   CHECK(second.first_step == 6);
   CHECK(at::equal(second.p, whole.p));
   const std::string name = "checkpoints/state-00000012.safetensors";
-  CHECK(read_file(folder / "halves" / name) == read_file(folder / "whole" / name));
+  CHECK((read_file(folder / "halves" / name) == read_file(folder / "whole" / name)));
   CHECK(read_text_file(folder / "halves" / "metrics.jsonl") == read_text_file(folder / "whole" / "metrics.jsonl"));
   CHECK(count_states(folder / "whole") == 2);
 

@@ -9,6 +9,10 @@ namespace finpercep {
 /// clean pixels count alike in a picture that has both, mixed with the plain mean by `balance` in [0,1]; 0 is the paper's form.
 at::Tensor map_loss(const at::Tensor& map, const at::Tensor& label, double balance);
 
+/// Cross-entropy of the logits with the soft label. L1 through a sigmoid has no gradient left once a map has collapsed to zero, which it does on
+/// sparse labels; this has.
+at::Tensor map_cross_entropy(const at::Tensor& logits, const at::Tensor& label);
+
 /// L_rank = max(0, m1 - (S_syn - S_SR)) + max(0, m2 - (S_GT - S_syn)), each term averaged over the samples where it applies
 /// (`syn_above_sr`, `gt_above_syn`: N, 0 or 1; a whole swap has S_syn = S_SR, a clean swap S_syn = S_GT by construction).
 at::Tensor rank_loss(const at::Tensor& score_sr, const at::Tensor& score_syn, const at::Tensor& score_gt, const at::Tensor& syn_above_sr,

@@ -62,7 +62,8 @@ std::vector<Judgement> RewardModel::judge_all(const at::Tensor& x, int64_t stage
     }
     const at::Tensor map = at::sigmoid(logits);
     const at::Tensor cells = modulate(features, map);
-    judgements.push_back({score_of(cells.mean({2, 3}), k), map.narrow(-2, 0, height).narrow(-1, 0, width), cells});
+    const auto inside = [&](const at::Tensor& full) { return full.narrow(-2, 0, height).narrow(-1, 0, width); };
+    judgements.push_back({score_of(cells.mean({2, 3}), k), inside(logits), inside(map), cells});
   }
   return judgements;
 }

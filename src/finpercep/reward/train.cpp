@@ -46,6 +46,7 @@ int64_t stage_of(const std::vector<int64_t>& iters, int64_t iter) {
 
 void RewardLossSettings::visit(SettingsVisitor& v) {
   v.field("map_weight", map_weight, "of L_map", {.min = 0, .max = 1000});
+  v.field("cross_entropy_weight", cross_entropy_weight, "of the map's cross-entropy beside L_map; 0 is the paper's form", {.min = 0, .max = 1000});
   v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
   v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
   v.field("opinion_weight", opinion_weight, "RM_0: of the regression on the pseudo-opinion score", {.min = 0, .max = 1000});
@@ -115,8 +116,9 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
       if (k == stage) loss.align = align.item<double>();
     }
     if (k > 0) {
-      const at::Tensor map = map_loss(j.map.narrow(0, 0, 2 * n), at::cat({no_defect, batch.label}, 0), settings.balance);
-      loss.total = loss.total + share * settings.map_weight * map;
+      const at::Tensor labels = at::cat({no_defect, batch.label}, 0);
+      const at::Tensor map = map_loss(j.map.narrow(0, 0, 2 * n), labels, settings.balance);
+      loss.total = loss.total + share * (settings.map_weight * map + settings.cross_entropy_weight * map_cross_entropy(j.logits.narrow(0, 0, 2 * n), labels));
       if (k == stage) loss.map = map.item<double>();
     }
     if (k == stage) {

@@ -12,6 +12,7 @@ namespace finpercep {
 
 struct RewardLossSettings {
   double map_weight = 1.0;
+  double cross_entropy_weight = 1.0;  ///< of the map's cross-entropy beside L1; 0 is the paper's form, whose maps collapse to zero here
   double rank_weight = 1.0;
   double align_weight = 0.5;
   double opinion_weight = 1.0;  ///< RM_0 only: regression on the pseudo-opinion score

@@ -29,7 +29,8 @@ struct Ending {
   double reward, drift;
 };
 Ending learn_brightness(double reference_weight, double lr_weight) {
-  const Generator generator(tiny()), reference(tiny());
+  Generator generator(tiny());
+  const Generator reference(tiny());
   generator.params.require_grad(true);
   OptimSettings optim;
   AdamW adam(generator.params.all(), optim);
@@ -140,7 +141,7 @@ TEST_CASE("ReFL: no gradient where the reward has reached its target") {
 }
 
 TEST_CASE("ReFL: the chain to step t is without gradient, the step itself with it") {
-  const Generator generator(tiny());
+  Generator generator(tiny());
   for (std::size_t i = 0; i < generator.params.named().size(); ++i) generator.params.named()[i].second.add_(0.1 * normals(100 + i, generator.params.named()[i].second.sizes()));
   generator.params.require_grad(true);
   const at::Tensor y = 0.5 + 0.1 * normals(1, {1, 3, 8, 8});
