@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 
@@ -25,6 +26,14 @@ std::string run_directory(const std::string& output, const ConfigFlags& flags) {
   if (!output.empty()) return output;
   if (flags.config.empty()) throw usage_error("-o: expected the run directory, or -c CONFIG to name it after");
   return (std::filesystem::path("runs") / std::filesystem::path(flags.config).stem()).string();
+}
+
+void check_command_word(const CLI::App& program, const std::string& word) {
+  std::vector<std::string> names;
+  for (const CLI::App* sub : program.get_subcommands({})) names.push_back(sub->get_name());
+  if (word.starts_with("-") || std::find(names.begin(), names.end(), word) != names.end()) return;
+  const std::string near = nearest(word, names);
+  throw usage_error(fmt::format("unknown command '{}'{}. see `finpercep --help`", word, near.empty() ? "" : fmt::format(", did you mean '{}'?", near)));
 }
 
 std::string describe_usage_error(const CLI::App& program, const CLI::ParseError& error) {

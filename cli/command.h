@@ -49,6 +49,9 @@ void add_judge_flags(CLI::App& command, JudgeOptions& options);
 /// --output if given, else runs/<stem of the config>.
 std::string run_directory(const std::string& output, const ConfigFlags& flags);
 
+/// usage_error naming the nearest command when `word` is neither a flag nor a command.
+void check_command_word(const CLI::App& program, const std::string& word);
+
 /// One line for a wrong command line; for an unknown flag or command it names the nearest known one.
 std::string describe_usage_error(const CLI::App& program, const CLI::ParseError& error);
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// finpercep demo: the same generator fine-tuned by a global score, by the finest maps at once, and by CCL; measured on held-out photographs.
+// finpercep demo: the same generator fine-tuned without a reward (the control), by a global score, by the finest maps at once, and by CCL;
+// measured on held-out photographs.
 #include <fmt/format.h>
 
 #include "cli/command.h"
@@ -84,6 +85,9 @@ void run(const Flags& flags) {
   refuse_overwrite(output / "report.html", false);
 
   std::vector<Method> methods = {{"bicubic", "bicubic"}, {settings.network_g, settings.network_g}};
+  RlSettings control = settings;
+  control.reward_weight = 0;
+  methods.push_back({"no-reward", train("no-reward", control, {0}, flags.updates, false, output)});
   methods.push_back({"global-score", train("global-score", settings, {0}, flags.updates, false, output)});
   methods.push_back({"no-curriculum", train("no-curriculum", settings, {finest_stage}, flags.updates, false, output)});
   methods.push_back({"ccl", train("ccl", settings, {0, 1, 2, 3, 4}, flags.updates, true, output)});
@@ -114,15 +118,15 @@ void run(const Flags& flags) {
   for (std::size_t i = 0; i < pairs.size(); ++i) strips[i].images.push_back({.label = "GT", .image = pairs[i].gt, .map = judge(pairs[i].gt).map});
 
   const Table table = comparison_table(rows, options);
-  ReportPage page{.title = "FinPercep demo", .subtitle = "One generator, three rewards, the same photographs",
+  ReportPage page{.title = "FinPercep demo", .subtitle = "One generator, four ways to go on, the same photographs",
                   .facts = {fmt::format("version: finpercep {}", version), fmt::format("generator: {}", settings.network_g), fmt::format("reward: {}", settings.reward),
                             fmt::format("updates per method: {}", flags.updates), fmt::format("seed: {}", settings.manual_seed),
                             fmt::format("held-out photographs: {} crops of {} px, never trained on", pairs.size(), flags.test_side)},
                   .tables = {report_table(table)},
-                  .charts = run_charts({{"global-score", output / "global-score"}, {"no-curriculum", output / "no-curriculum"}, {"ccl", output / "ccl"}}),
+                  .charts = run_charts({{"no-reward", output / "no-reward"}, {"global-score", output / "global-score"}, {"no-curriculum", output / "no-curriculum"}, {"ccl", output / "ccl"}}),
                   .strips = std::move(strips)};
-  page.notes = {"global-score: RM_0, a plain global score, frozen. no-curriculum: the finest maps from the first update, frozen. ccl: RM_0 to RM_4 stage by stage, the "
-                "reward learning from the generator's own pictures along the way. All three share generator, data, seed, losses and number of updates.",
+  page.notes = {"no-reward: the control. The same updates with the anchors alone: what it gains is further supervised training, not the reward. global-score: RM_0, a plain global score, frozen. no-curriculum: the finest maps from the first update, frozen. ccl: RM_0 to RM_4 stage by stage, the "
+                "reward learning from the generator's own pictures along the way. All four share generator, data, seed, losses and number of updates.",
                 "The score chart shows each run's own reward model at its stage, so its levels are comparable within a run, not between runs."};
   write_file(output / "report.html", render_report(page));
   print(render(table, TableFormat::text));

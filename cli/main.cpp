@@ -40,6 +40,7 @@ int main(int argc, char** argv) {
     add(program);
 
   try {
+    if (argc > 1) check_command_word(program, argv[1]);
     program.parse(argc, argv);
     return static_cast<int>(ExitCode::ok);
   } catch (const CLI::ParseError& error) {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Order of folders = order of data = order of dependency: a module of src/finpercep includes only itself and modules above it.
 
-The command line (cli/) may include every module. No source file is longer than 400 lines. Exit 1 with one line a fault.
+The command line (cli/) may include every module. No source file but a test is longer than 400 lines. Exit 1 with one line a fault.
 """
 import re
 import sys
@@ -25,7 +25,7 @@ def check(root):
         owner = path.relative_to(modules).parts[0] if path.is_relative_to(modules) else None
         lines = path.read_text(encoding="utf-8").splitlines()
         lengths.append((len(lines), name))
-        if len(lines) > LONGEST:
+        if len(lines) > LONGEST and not path.stem.endswith("_test"):
             faults.append(f"{name}: expected at most {LONGEST} lines, found {len(lines)}. Split it by what it does")
         for number, line in enumerate(lines, 1):
             match = INCLUDE.match(line)

@@ -17,7 +17,6 @@ from pathlib import Path
 
 PROGRAM = os.path.abspath(sys.argv[1]) if len(sys.argv) > 1 else "build/release/finpercep"
 ROOT = Path(__file__).resolve().parents[2]
-LIGHT = "{usm: false, second_order_prob: 0}"
 
 
 def run(*args, timeout=120, **kwargs):
@@ -248,7 +247,7 @@ class Cli(unittest.TestCase):
     # --- training
 
     def tiny_generator(self, run_dir, iters, *more):
-        return ["train", "generator", "-o", run_dir, "--set", f"datasets.photos.photos=[{self.photos}]", "--set", f"datasets.degradation={LIGHT}",
+        return ["train", "generator", "-o", run_dir, "--set", f"datasets.photos.photos=[{self.photos}]", "--set", "datasets.degradation.usm=false", "--set", "datasets.degradation.second_order_prob=0",
                 "--set", "datasets.gt_size=64", "--set", "datasets.batch_size=2", "--set", "network_g.net.channels=[16,24]", "--set", "network_g.net.blocks=1",
                 "--set", f"train.total_iter={iters}", "--set", "train.print_freq=1", "--set", "train.save_checkpoint_freq=1000", "--set", "device=cpu", *more]
 

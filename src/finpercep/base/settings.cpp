@@ -18,6 +18,7 @@
 namespace finpercep {
 namespace {
 
+using detail::parse_scalar;
 using detail::YamlNode;
 
 std::string number_text(double value) { return fmt::format("{}", value); }  // shortest form that reads back the same
@@ -51,40 +52,6 @@ std::string range_text(Range range) {
 }
 
 /// The four scalar types to and from their text. Locale independent; the whole text must be used up.
-bool parse_scalar(const YamlNode& node, std::string& value) {
-  value = node.text;
-  return true;
-}
-
-bool parse_scalar(const YamlNode& node, bool& value) {
-  static const std::pair<const char*, bool> words[] = {{"true", true}, {"false", false}, {"yes", true},
-                                                       {"no", false},  {"on", true},     {"off", false}};
-  for (const auto& [word, meaning] : words) {
-    std::string capital = word, upper = word;
-    for (char& c : upper) c = static_cast<char>(c - 'a' + 'A');
-    capital[0] = upper[0];
-    if (node.quoted || (node.text != word && node.text != capital && node.text != upper)) continue;
-    value = meaning;
-    return true;
-  }
-  return false;
-}
-
-template <class Number>
-bool parse_number(const YamlNode& node, Number& value) {
-  std::string_view text = node.text;
-  if (text.starts_with('+') && text.size() > 1 && text[1] != '-') text.remove_prefix(1);
-  Number parsed{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
-  if (node.quoted || error != std::errc() || end != text.data() + text.size()) return false;
-  if constexpr (std::is_same_v<Number, double>) {
-    if (!std::isfinite(parsed)) return false;
-  }
-  value = parsed;
-  return true;
-}
-bool parse_scalar(const YamlNode& node, int64_t& value) { return parse_number(node, value); }
-bool parse_scalar(const YamlNode& node, double& value) { return parse_number(node, value); }
 
 std::string scalar_text(bool value) { return value ? "true" : "false"; }
 std::string scalar_text(int64_t value) { return fmt::format("{}", value); }

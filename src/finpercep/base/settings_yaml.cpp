@@ -2,10 +2,14 @@
 #include "finpercep/base/settings_yaml.h"
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <cstdint>
 #include <set>
 #include <sstream>
 #include <string_view>
+#include <system_error>
+#include <type_traits>
 
 #include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
@@ -195,5 +199,45 @@ std::string quote_yaml(const std::string& text) {
   }
   return quoted + '"';
 }
+
+bool parse_scalar(const YamlNode& node, std::string& value) {
+  value = node.text;
+  return true;
+}
+
+bool parse_scalar(const YamlNode& node, bool& value) {
+  static const std::pair<const char*, bool> words[] = {{"true", true}, {"false", false}, {"yes", true},
+                                                       {"no", false},  {"on", true},     {"off", false}};
+  for (const auto& [word, meaning] : words) {
+    std::string capital = word, upper = word;
+    for (char& c : upper) c = static_cast<char>(c - 'a' + 'A');
+    capital[0] = upper[0];
+    if (node.quoted || (node.text != word && node.text != capital && node.text != upper)) continue;
+    value = meaning;
+    return true;
+  }
+  return false;
+}
+
+namespace {
+
+template <class Number>
+bool parse_number(const YamlNode& node, Number& value) {
+  std::string_view text = node.text;
+  if (text.starts_with('+') && text.size() > 1 && text[1] != '-') text.remove_prefix(1);
+  Number parsed{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
+  if (node.quoted || error != std::errc() || end != text.data() + text.size()) return false;
+  if constexpr (std::is_same_v<Number, double>) {
+    if (!std::isfinite(parsed)) return false;
+  }
+  value = parsed;
+  return true;
+}
+
+}  // namespace
+
+bool parse_scalar(const YamlNode& node, int64_t& value) { return parse_number(node, value); }
+bool parse_scalar(const YamlNode& node, double& value) { return parse_number(node, value); }
 
 }  // namespace finpercep::detail

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The part of YAML that settings use: maps, lists and scalars. Internal to base.
 #pragma once
+#include <cstdint>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,5 +23,11 @@ YamlNode parse_yaml(const std::string& text, const std::string& where);
 
 /// As a scalar of YAML that reads back as this text: plain where that is safe, else in double quotes.
 std::string quote_yaml(const std::string& text);
+
+/// The value of a scalar node, strictly: no trailing junk, no NaN or infinity, no overflow. False if it is not one.
+bool parse_scalar(const YamlNode& node, std::string& value);
+bool parse_scalar(const YamlNode& node, bool& value);
+bool parse_scalar(const YamlNode& node, int64_t& value);
+bool parse_scalar(const YamlNode& node, double& value);
 
 }  // namespace finpercep::detail

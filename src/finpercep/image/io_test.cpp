@@ -4,10 +4,9 @@
 #include <cstdio>  // before jpeglib.h, which uses FILE
 
 #include <jpeglib.h>
-#include <tiffio.h>
 
+#include <cstdlib>
 #include <limits>
-#include <memory>
 #include <span>
 
 #include <doctest/doctest.h>
@@ -54,47 +53,6 @@ Bytes make_cmyk_jpeg(const std::vector<uint8_t>& samples, int width, int height,
   return bytes;
 }
 
-// The picture as a camera that was turned would store it. EXIF 2.3, tag 274: where the 0th row and the 0th column lie.
-Image stored(const Image& upright, int orientation) {
-  const int W = upright.width, H = upright.height;
-  Image result(orientation >= 5 ? H : W, orientation >= 5 ? W : H, upright.channels);
-  for (int channel = 0; channel < upright.channels; ++channel) {
-    for (int r = 0; r < result.height; ++r) {
-      for (int c = 0; c < result.width; ++c) {
-        int x = 0, y = 0;
-        switch (orientation) {
-          case 1:
-            x = c, y = r;
-            break;  // top, left
-          case 2:
-            x = W - 1 - c, y = r;
-            break;  // top, right
-          case 3:
-            x = W - 1 - c, y = H - 1 - r;
-            break;  // bottom, right
-          case 4:
-            x = c, y = H - 1 - r;
-            break;  // bottom, left
-          case 5:
-            x = r, y = c;
-            break;  // left, top
-          case 6:
-            x = W - 1 - r, y = c;
-            break;  // right, top
-          case 7:
-            x = W - 1 - r, y = H - 1 - c;
-            break;  // right, bottom
-          default:
-            x = r, y = H - 1 - c;
-            break;  // left, bottom
-        }
-        result.at(channel, r, c) = upright.at(channel, y, x);
-      }
-    }
-  }
-  return result;
-}
-
 void append_riff_chunk(Bytes& out, const std::string& type, const Bytes& data) {
   append(out, type);
   append_number(out, static_cast<uint32_t>(data.size()), 4, false);
@@ -134,67 +92,6 @@ Bytes extended_webp(const Image& image, int canvas_width, int canvas_height, con
   append_number(file, static_cast<uint32_t>(body.size()), 4, false);
   append(file, body.data(), body.size());
   return file;
-}
-
-struct TiffKind {
-  int bits = 8, samples = 3, photometric = PHOTOMETRIC_RGB, planar = PLANARCONFIG_CONTIG, compression = COMPRESSION_LZW, tile = 0,
-      orientation = 1;
-};
-
-// Sample s of pixel (x, y) is value(s, y, x).
-template <class Value>
-void make_tiff(const std::filesystem::path& path, int width, int height, const TiffKind& kind, Value value) {
-  const std::unique_ptr<TIFF, decltype(&TIFFClose)> tiff(TIFFOpen(path.c_str(), "w"), &TIFFClose);
-  REQUIRE(tiff != nullptr);
-  TIFFSetField(tiff.get(), TIFFTAG_IMAGEWIDTH, width);
-  TIFFSetField(tiff.get(), TIFFTAG_IMAGELENGTH, height);
-  TIFFSetField(tiff.get(), TIFFTAG_BITSPERSAMPLE, kind.bits);
-  TIFFSetField(tiff.get(), TIFFTAG_SAMPLESPERPIXEL, kind.samples);
-  TIFFSetField(tiff.get(), TIFFTAG_PHOTOMETRIC, kind.photometric);
-  TIFFSetField(tiff.get(), TIFFTAG_PLANARCONFIG, kind.planar);
-  TIFFSetField(tiff.get(), TIFFTAG_COMPRESSION, kind.compression);
-  TIFFSetField(tiff.get(), TIFFTAG_ORIENTATION, kind.orientation);
-  if (kind.samples == 4) {
-    const uint16_t extra = EXTRASAMPLE_UNASSALPHA;
-    TIFFSetField(tiff.get(), TIFFTAG_EXTRASAMPLES, 1, &extra);
-  }
-  if (kind.photometric == PHOTOMETRIC_PALETTE) {
-    std::vector<uint16_t> r(256), g(256), b(256);
-    for (int i = 0; i < 256; ++i) r[i] = static_cast<uint16_t>(i * 257), g[i] = static_cast<uint16_t>((255 - i) * 257), b[i] = 257 * 9;
-    TIFFSetField(tiff.get(), TIFFTAG_COLORMAP, r.data(), g.data(), b.data());
-  }
-  const int bw = kind.tile > 0 ? kind.tile : width, bh = kind.tile > 0 ? kind.tile : 5;
-  if (kind.tile > 0) {
-    TIFFSetField(tiff.get(), TIFFTAG_TILEWIDTH, bw);
-    TIFFSetField(tiff.get(), TIFFTAG_TILELENGTH, bh);
-  } else {
-    TIFFSetField(tiff.get(), TIFFTAG_ROWSPERSTRIP, bh);
-  }
-  const bool planar = kind.planar == PLANARCONFIG_SEPARATE;
-  const int step = planar ? 1 : kind.samples;
-  uint32_t index = 0;
-  for (int plane = 0; plane < (planar ? kind.samples : 1); ++plane) {
-    for (int top = 0; top < height; top += bh) {
-      for (int left = 0; left < width; left += bw) {
-        const int rows = kind.tile > 0 ? bh : std::min(bh, height - top);
-        std::vector<uint8_t> block;
-        for (int y = top; y < top + rows; ++y) {
-          for (int x = left; x < left + bw; ++x) {
-            for (int s = 0; s < step; ++s) {
-              const int v = y < height && x < width ? value(planar ? plane : s, y, x) : 0;
-              block.push_back(static_cast<uint8_t>(v));  // low byte first: this machine's order, in which libtiff takes samples
-              if (kind.bits == 16) block.push_back(static_cast<uint8_t>(v >> 8));
-            }
-          }
-        }
-        const auto size = static_cast<tmsize_t>(block.size());
-        const tmsize_t written = kind.tile > 0 ? TIFFWriteEncodedTile(tiff.get(), index, block.data(), size)
-                                               : TIFFWriteEncodedStrip(tiff.get(), index, block.data(), size);
-        REQUIRE(written == size);
-        ++index;
-      }
-    }
-  }
 }
 
 }  // namespace
@@ -373,54 +270,6 @@ TEST_CASE("CMYK and YCCK JPEG become RGB") {
     for (const auto& [c, ink] : {std::pair{0, 51}, {1, 102}, {2, 204}}) {
       CHECK(image.at(c, 8, 8) == doctest::Approx((255.0 - ink) * (255.0 - 25) / 255 / 255).epsilon(0.02));
     }
-  }
-}
-
-TEST_CASE("TIFF of 8 and 16 bits, strips and tiles, interleaved and planar") {
-  const TestFolder folder;
-  const auto path = folder / "a.tif";
-  const auto value = [](int s, int y, int x) { return (s * 7001 + y * 523 + x * 37) & 0xFFFF; };
-  for (const int bits : {8, 16}) {
-    for (const int samples : {1, 3, 4}) {
-      for (const int planar : {PLANARCONFIG_CONTIG, PLANARCONFIG_SEPARATE}) {
-        for (const int tile : {0, 16}) {
-          CAPTURE(bits);
-          CAPTURE(samples);
-          CAPTURE(planar);
-          CAPTURE(tile);
-          const int photometric = samples == 1 ? PHOTOMETRIC_MINISBLACK : PHOTOMETRIC_RGB;
-          make_tiff(path, 21, 18, {.bits = bits, .samples = samples, .photometric = photometric, .planar = planar, .tile = tile}, value);
-          const Image image = read_image(path);
-          REQUIRE(image.width == 21);
-          REQUIRE(image.height == 18);
-          bool equal = true;
-          for (int c = 0; c < 3; ++c) {
-            for (int y = 0; y < 18; ++y) {
-              for (int x = 0; x < 21; ++x) {
-                const int v = value(samples == 1 ? 0 : c, y, x);
-                equal =
-                    equal && image.at(c, y, x) == (bits == 16 ? static_cast<float>(v) / 65535.0f : static_cast<float>(v & 0xFF) / 255.0f);
-              }
-            }
-          }
-          CHECK(equal);
-        }
-      }
-    }
-  }
-  make_tiff(path, 5, 4, {.samples = 1, .photometric = PHOTOMETRIC_MINISWHITE}, [](int, int, int) { return 55; });
-  CHECK(read_gray(path).data[0] == doctest::Approx(200.0 / 255));
-  make_tiff(path, 5, 4, {.samples = 1, .photometric = PHOTOMETRIC_PALETTE}, [](int, int, int x) { return x * 10; });
-  CHECK(read_image(path).at(0, 1, 3) == 30.0f / 255);
-  CHECK(read_image(path).at(1, 1, 3) == 225.0f / 255);
-  int width = 0, height = 0;
-  CHECK(read_labels(path, width, height)[3] == 30);
-  const Image upright = photo(6, 4);
-  for (int orientation = 1; orientation <= 8; ++orientation) {
-    const Image turned = stored(upright, orientation);
-    make_tiff(path, turned.width, turned.height, {.orientation = orientation},
-              [&](int s, int y, int x) { return static_cast<int>(std::lround(turned.at(s, y, x) * 255)); });
-    CHECK(read_image(path).data == upright.data);
   }
 }
 

@@ -3,6 +3,7 @@
 #pragma once
 #include <png.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -147,6 +148,47 @@ inline Bytes make_png(int width, const std::vector<std::vector<uint8_t>>& rows, 
   png_write_end(png, info);
   png_destroy_write_struct(&png, &info);
   return out;
+}
+
+// The picture as a camera that was turned would store it. EXIF 2.3, tag 274: where the 0th row and the 0th column lie.
+inline Image stored(const Image& upright, int orientation) {
+  const int W = upright.width, H = upright.height;
+  Image result(orientation >= 5 ? H : W, orientation >= 5 ? W : H, upright.channels);
+  for (int channel = 0; channel < upright.channels; ++channel) {
+    for (int r = 0; r < result.height; ++r) {
+      for (int c = 0; c < result.width; ++c) {
+        int x = 0, y = 0;
+        switch (orientation) {
+          case 1:
+            x = c, y = r;
+            break;  // top, left
+          case 2:
+            x = W - 1 - c, y = r;
+            break;  // top, right
+          case 3:
+            x = W - 1 - c, y = H - 1 - r;
+            break;  // bottom, right
+          case 4:
+            x = c, y = H - 1 - r;
+            break;  // bottom, left
+          case 5:
+            x = r, y = c;
+            break;  // left, top
+          case 6:
+            x = W - 1 - r, y = c;
+            break;  // right, top
+          case 7:
+            x = W - 1 - r, y = H - 1 - c;
+            break;  // right, bottom
+          default:
+            x = r, y = H - 1 - c;
+            break;  // left, bottom
+        }
+        result.at(channel, r, c) = upright.at(channel, y, x);
+      }
+    }
+  }
+  return result;
 }
 
 }  // namespace finpercep::test
