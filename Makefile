@@ -3,7 +3,7 @@
 BUILD := build/release
 JOBS ?= $(shell nproc)
 
-.PHONY: all setup build test demo photos bench format lint clean
+.PHONY: all setup configure build test demo photos bench format lint clean
 all: build
 
 setup:
@@ -14,8 +14,10 @@ PYTHON = $(shell cat build/python 2>/dev/null || command -v python3)
 # Beside it lies the cmake that setup takes where the system's is too old.
 CMAKE = PATH="$(patsubst %/,%,$(dir $(PYTHON))):$$PATH" cmake
 
-build: setup
+configure: setup
 	$(CMAKE) --preset release -DPython3_EXECUTABLE="$(PYTHON)"
+
+build: configure
 	$(CMAKE) --build $(BUILD) -j $(JOBS)
 
 test: build
@@ -24,7 +26,8 @@ test: build
 photos:
 	tools/fetch_photos.sh build/photos
 
-demo: build photos
+demo: configure photos
+	$(CMAKE) --build $(BUILD) -j $(JOBS) --target finpercep
 	$(BUILD)/finpercep demo -c configs/rl/ccl.yaml --photos build/photos -o runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 bench: setup

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <memory>
 #include <string_view>
 #include <system_error>
 #include <type_traits>
@@ -19,6 +20,7 @@ namespace finpercep {
 namespace {
 
 using detail::parse_scalar;
+using detail::parse_yaml;
 using detail::YamlNode;
 
 std::string number_text(double value) { return fmt::format("{}", value); }  // shortest form that reads back the same
@@ -114,8 +116,8 @@ class PathLister : public Visitor<PathLister> {
 class Loader : public Visitor<Loader> {
  public:
   Loader(const YamlNode& root, std::string where, bool has_lines, const std::vector<std::string>& paths)
-      : where_(std::move(where)), has_lines_(has_lines), paths_(paths) {
-    enter(&root);
+      : paths_(paths) {
+    frames_.push_back({&root, std::move(where), has_lines, nullptr, {}});
   }
   /// To be called when the root struct has been visited.
   void finish() { leave(); }
@@ -131,9 +133,18 @@ class Loader : public Visitor<Loader> {
     const YamlNode* node = take(name);
     groups_.push_back(name);
     if (node && node->kind == YamlNode::Kind::null) node = nullptr;  // "train:" with nothing below it
-    if (node && node->kind != YamlNode::Kind::map) throw wrong(*node, path_of_group(), "keys and values", "");
-    enter(node);
-    return node != nullptr;
+    Frame frame{node, frames_.back().where, frames_.back().has_lines, nullptr, {}};
+    if (node && node->kind == YamlNode::Kind::scalar && node->text.ends_with(".yaml")) {
+      frame.file = std::make_unique<YamlNode>(parse_yaml(read_config_text(node->text), node->text));
+      frame.map = frame.file.get();
+      frame.where = node->text;
+      frame.has_lines = true;
+      if (frame.map->kind == YamlNode::Kind::null) frame.map = nullptr;
+    }
+    const bool mentioned = frame.map != nullptr;
+    if (mentioned && frame.map->kind != YamlNode::Kind::map) throw wrong(*node, path_of_group(), "keys and values, or a .yaml file of them", "");
+    frames_.push_back(std::move(frame));
+    return mentioned;
   }
   void end_group() override {
     leave();
@@ -143,18 +154,20 @@ class Loader : public Visitor<Loader> {
  private:
   struct Frame {
     const YamlNode* map;  ///< null: the text does not mention this group
+    std::string where;    ///< the source that mentions it
+    bool has_lines;
+    std::unique_ptr<YamlNode> file;  ///< of a group that is written as the name of a file
     std::vector<std::string> known;
   };
 
-  void enter(const YamlNode* map) { frames_.push_back({map, {}}); }
-
   void leave() {
-    const Frame frame = std::move(frames_.back());
-    frames_.pop_back();
-    if (!frame.map) return;
-    for (const auto& [key, node] : frame.map->entries) {
-      if (std::find(frame.known.begin(), frame.known.end(), key) == frame.known.end()) throw unknown(key, node, frame.known);
+    const Frame& frame = frames_.back();
+    if (frame.map) {
+      for (const auto& [key, node] : frame.map->entries) {
+        if (std::find(frame.known.begin(), frame.known.end(), key) == frame.known.end()) throw unknown(key, node, frame.known);
+      }
     }
+    frames_.pop_back();
   }
 
   const YamlNode* take(const char* name) {
@@ -168,7 +181,9 @@ class Loader : public Visitor<Loader> {
   }
 
   std::string path_of_group() const { return fmt::format("{}", fmt::join(groups_, ".")); }
-  std::string place(const YamlNode& node) const { return has_lines_ ? fmt::format("{}:{}", where_, node.line) : where_; }
+  std::string place(const YamlNode& node) const {
+    return frames_.back().has_lines ? fmt::format("{}:{}", frames_.back().where, node.line) : frames_.back().where;
+  }
 
   Error unknown(const std::string& key, const YamlNode& node, const std::vector<std::string>& known) const {
     std::string advice;
@@ -237,8 +252,6 @@ class Loader : public Visitor<Loader> {
     values = std::move(parsed);
   }
 
-  std::string where_;
-  bool has_lines_;
   const std::vector<std::string>& paths_;
   std::vector<Frame> frames_;
 };

@@ -146,7 +146,7 @@ TEST_CASE("bad overrides are refused by name") {
   REFUSES("--set train.lrr=1: train.lrr: unknown key. did you mean train.lr?", "", {"train.lrr=1"});
   REFUSES("expected key=value", "", {"seed"});
   for (const char* text : {"=1", ".seed=1", "seed.=1", "train..lr=1", ""}) REFUSES("expected key=value", "", {text});
-  REFUSES("train: expected keys and values, found '3'", "", {"train=3"});
+  REFUSES("train: expected keys and values, or a .yaml file of them, found '3'", "", {"train=3"});
   REFUSES("found keys and values", "", {"train={lr: 1}"});
   REFUSES("seed: expected a whole number, found keys and values", "", {"seed.x=1"});
   REFUSES("close every bracket", "", {"train.milestones=[1, 2"});
@@ -216,7 +216,7 @@ TEST_CASE("values out of range or of the wrong kind are refused with place and p
   REFUSES("train.name: expected text, found nothing. write \"\"", "train: {name: }");
   REFUSES("train.milestones: expected a list, found '5'. write [5]", "train: {milestones: 5}");
   REFUSES("c.yaml:5: train.milestones[2]: expected a whole number, found 'x'", "train:\n  milestones:\n  - 1\n  - 2\n  - x\n");
-  REFUSES("train: expected keys and values, found a list", "train: [1]");
+  REFUSES("train: expected keys and values, or a .yaml file of them, found a list", "train: [1]");
   REFUSES("train.milestones[1]: expected a whole number in 0 .. 100, found '101'", "train: {milestones: [1, 101]}");
   REFUSES("train.blur.widths[0]: expected a number, found a list", "train: {blur: {widths: [[1]]}}");
   REFUSES("c.yaml:1: expected keys and values, found a list", "- 1\n");
@@ -397,4 +397,17 @@ TEST_CASE("read_config_text") {
     CHECK(error.code() == ExitCode::input);
     CHECK(has(error.what(), "missing.yaml"));
   }
+}
+
+TEST_CASE("a group may be the name of a file") {
+  const TestFolder folder;
+  const std::string file = (folder / "train.yaml").string();
+  write_file(file, std::string("# shared\nlr: 0.25\n"));
+  CHECK(load("seed: 5\ntrain: " + file + "\n").train.lr == 0.25);
+  CHECK(load("seed: 5\n", {"train=" + file}).train.lr == 0.25);
+  write_file(file, std::string("lr: 0.25\nlrr: 1\n"));
+  REFUSES("train.yaml:2: train.lrr: unknown key. did you mean train.lr?", "train: " + file + "\n");
+  write_file(file, std::string("- 1\n"));
+  REFUSES("expected keys and values, or a .yaml file of them", "train: " + file + "\n");
+  CHECK_THROWS_WITH_AS(load("train: nowhere.yaml\n"), doctest::Contains("nowhere.yaml"), Error);
 }
