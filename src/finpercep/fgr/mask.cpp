@@ -84,9 +84,15 @@ void fractal_noise(Image& mask, double area, Random& random) {
 void grid(Image& mask, double area, Random& random) {
   const int cell = static_cast<int>(random.integer(16, std::max(17, std::min(mask.width, mask.height) / 3)));
   const int offset_x = static_cast<int>(random.integer(0, cell - 1)), offset_y = static_cast<int>(random.integer(0, cell - 1));
+  // One cell for certain: by chance alone, small areas would often be empty.
+  const int columns = (mask.width + offset_x + cell - 1) / cell, rows = (mask.height + offset_y + cell - 1) / cell;
+  const int64_t cells = static_cast<int64_t>(columns) * rows, certain = random.integer(0, cells - 1);
+  const double rest = std::max(0.0, (area * static_cast<double>(cells) - 1) / static_cast<double>(std::max<int64_t>(cells - 1, 1)));
+  int64_t index = 0;
   for (int y = -offset_y; y < mask.height; y += cell)
     for (int x = -offset_x; x < mask.width; x += cell) {
-      if (!random.chance(area)) continue;
+      const bool drawn = random.chance(rest);
+      if (index++ != certain && !drawn) continue;
       for (int row = std::max(y, 0); row < std::min(y + cell, mask.height); ++row)
         for (int col = std::max(x, 0); col < std::min(x + cell, mask.width); ++col) mask.at(0, row, col) = 1;
     }

