@@ -1,20 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// finpercep score IMAGE|DIR|GLOB|@LIST.. [-r REF] [-m finpercep,psnr,..] [--json FILE|-] [--csv FILE|-] [--fail-under m=v]
+// finpercep score IMAGE|DIR|GLOB|LIST.. [-r REF] [-m finpercep,psnr,..] [--json FILE|-] [--csv FILE|-] [--summary FILE|-] [--fail-under m=v]
 #include <fmt/format.h>
 
-#include <charconv>
-#include <map>
-#include <optional>
-
 #include "cli/command.h"
+#include "cli/score_report.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/evaluate/pairs.h"
-#include "finpercep/evaluate/table.h"
 #include "finpercep/image/io.h"
-#include "finpercep/judge.h"
-#include "finpercep/metrics/registry.h"
 
 namespace finpercep {
 
@@ -23,111 +18,79 @@ namespace {
 struct Flags {
   std::vector<std::string> inputs, references, metrics, gates;
   JudgeOptions judge;
-  std::string protocol = "stablesr", json, csv;
-  int crop_border = 0;
-  bool overwrite = false;
+  std::string protocol = "stablesr";
+  ScoreOutputs outputs;
+  int crop_border = 0, threads = 0;
+  bool overwrite = false, strict = false;
 };
 
-struct Gate {
-  std::string metric;
-  double least = 0;
-};
-
-Gate parse_gate(const std::string& text, const std::vector<std::string>& columns) {
-  const auto equals = text.find('=');
-  Gate gate{text.substr(0, equals), 0};
-  const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), gate.least);
-  if (error != std::errc() || end != number.data() + number.size()) throw usage_error(fmt::format("--fail-under: expected METRIC=NUMBER, found '{}'", text));
-  if (gate.metric == "finpercep") gate.metric = "finpercep.score";
-  if (std::find(columns.begin(), columns.end(), gate.metric) == columns.end())
-    throw usage_error(fmt::format("--fail-under: '{}' is not computed. add it to -m", gate.metric));
-  return gate;
+/// Before any work: at most one output on stdout, no output over an input, nothing replaced unasked.
+void check_outputs(const Flags& flags, const ScoreJob& job) {
+  const ScoreOutputs& out = flags.outputs;
+  if ((out.json == "-") + (out.csv == "-") + (out.summary == "-") > 1) throw usage_error("stdout: expected one of --json -, --csv -, --summary -, found several. give files");
+  for (const std::string& file : {out.json, out.csv, out.summary}) {
+    if (file.empty() || file == "-") continue;
+    for (const auto* list : {&job.pictures, &job.references})
+      for (const auto& path : *list) {
+        std::error_code ignored;
+        if (std::filesystem::equivalent(path, file, ignored)) throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another name", file));
+      }
+    refuse_overwrite(file, flags.overwrite);
+  }
 }
 
-void write_output(const std::string& file, const std::string& text, bool overwrite) {
-  if (file == "-") return print(text);
-  refuse_overwrite(file, overwrite);
-  write_file(file, text);
-}
-
-bool is_lower_better(const std::string& column) {
-  if (column.starts_with("finpercep.")) return column != "finpercep.score";
-  return !find_metric(column).higher_is_better;
+ScoreJob make_job(const Flags& flags) {
+  ScoreJob job;
+  job.metrics = flags.metrics;
+  if (job.metrics.empty()) job.metrics = flags.references.empty() ? std::vector<std::string>{"finpercep"} : std::vector<std::string>{"finpercep", "psnr", "ssim"};
+  job.judging = std::erase(job.metrics, "finpercep") > 0;
+  bool references_used = false;
+  for (const std::string& name : job.metrics) {
+    const bool needed = find_metric(name).needs_reference;
+    references_used |= needed;
+    if (needed && flags.references.empty()) throw usage_error(fmt::format("-m {}: expected a reference, found none. add -r REF", name));
+  }
+  job.judge = flags.judge;
+  job.metric = {.protocol = parse_protocol(flags.protocol), .crop_border = flags.crop_border, .device = flags.judge.device};
+  job.threads = flags.threads;
+  job.pictures = list_images(flags.inputs);
+  if (!flags.references.empty() && !references_used) throw usage_error("-r: expected a metric that compares with a reference, found none. add one to -m, e.g. psnr");
+  if (references_used)
+    for (const Pair& pair : match_pairs(job.pictures, list_images(flags.references))) job.references.push_back(pair.second);
+  return job;
 }
 
 void run(const Flags& flags) {
-  std::vector<std::string> metrics = flags.metrics;
-  if (metrics.empty()) metrics = {"finpercep"};
-  const bool judging = std::erase(metrics, "finpercep") > 0;
-  std::vector<std::string> columns;
-  if (judging) columns = {"finpercep.score", "finpercep.map_max", "finpercep.map_mean"};
-  for (const std::string& name : metrics) {
-    if (find_metric(name).needs_reference && flags.references.empty()) throw usage_error(fmt::format("-m {}: expected a reference, found none. add -r REF", name));
-    columns.push_back(name);
-  }
+  const ScoreJob job = make_job(flags);
+  const std::vector<std::string> columns = score_columns(job);
   std::vector<Gate> gates;
   for (const std::string& text : flags.gates) gates.push_back(parse_gate(text, columns));
-
-  const auto inputs = list_images(flags.inputs);
-  std::vector<Pair> pairs;
-  if (!flags.references.empty()) pairs = match_pairs(inputs, list_images(flags.references));
-  std::optional<Judge> judge;
-  if (judging) judge.emplace(flags.judge);
-  std::optional<MetricSet> set;
-  if (!metrics.empty()) set.emplace(metrics, MetricOptions{.protocol = parse_protocol(flags.protocol), .crop_border = flags.crop_border, .device = flags.judge.device, .threads = 0});
+  check_outputs(flags, job);
 
   std::vector<ScoreLine> lines;
-  std::map<std::string, std::pair<double, int64_t>> sums;
-  int64_t failures = 0;
   std::string first_failure;
-  Progress progress("score", static_cast<int64_t>(inputs.size()));
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    try {  // one bad file does not lose the others
-      const Image photo = read_image(inputs[i]);
-      ScoreLine line{inputs[i].string(), {}};
-      if (judge) {
-        const Verdict verdict = (*judge)(photo);
-        line.values = {{"finpercep.score", verdict.score}, {"finpercep.map_max", verdict.map_max}, {"finpercep.map_mean", verdict.map_mean}};
-      }
-      if (set) {
-        const Image reference = read_image(pairs[i].second);
-        if (photo.width != reference.width || photo.height != reference.height)
-          throw input_error(fmt::format("pair: {} and {}: expected equal sizes, found {} x {} and {} x {}", inputs[i].string(), pairs[i].second.string(), photo.width,
-                                        photo.height, reference.width, reference.height));
-        const std::vector<double> values = set->compute(photo, reference);
-        for (std::size_t m = 0; m < values.size(); ++m) line.values.emplace_back(metrics[m], values[m]);
-      }
-      for (const auto& [name, value] : line.values) {
-        sums[name].first += *value;
-        ++sums[name].second;
-      }
-      lines.push_back(std::move(line));
-    } catch (const Error& error) {
-      if (inputs.size() == 1) throw;
-      log_warning(error.what());
-      if (failures++ == 0) first_failure = error.what();
+  int64_t failures = 0;
+  Progress progress("score", static_cast<int64_t>(job.pictures.size()));
+  const ScoreNotes notes = score_pictures(job, [&](ScoreLine line) {
+    if (!line.error.empty()) {
+      if (job.pictures.size() == 1) throw input_error(line.error);
+      log_warning(line.error);
+      if (failures++ == 0) first_failure = line.error;
     }
+    if (flags.outputs.json == "-") print(json_line(line));  // as they come: a reader need not wait for the last
+    lines.push_back(std::move(line));
     progress.advance();
-  }
+    return !interrupted() && !(flags.strict && failures > 0);
+  });
+  if (notes.with_alpha > 0) log_warning(fmt::format("alpha: {} of {} pictures have an alpha channel, which is dropped; the first: {}", notes.with_alpha, lines.size(), notes.first_alpha));
+  if (notes.of_mixed_depth > 0)
+    log_warning(fmt::format("depth: {} of {} pairs have different bits a sample and are compared as values in [0,1]; the first: {}", notes.of_mixed_depth, lines.size(), notes.first_mixed));
 
-  std::string json;
-  for (const ScoreLine& line : lines) json += json_line(line);
-  if (!flags.json.empty()) write_output(flags.json, json, flags.overwrite);
-  if (!flags.csv.empty()) write_output(flags.csv, render(score_table(lines), TableFormat::csv), flags.overwrite);
-  if (flags.json.empty() && flags.csv.empty()) {
-    ScoreLine mean{"mean", {}};
-    for (const std::string& name : columns)
-      if (sums[name].second > 0) mean.values.emplace_back(name, sums[name].first / static_cast<double>(sums[name].second));
-    if (lines.size() > 1) lines.push_back(mean);
-    print(render(score_table(lines), TableFormat::text));
-  }
-  if (failures > 0) throw input_error(fmt::format("{} of {} pictures could not be scored; the first: {}", failures, inputs.size(), first_failure));
-  for (const Gate& gate : gates) {
-    const double value = sums[gate.metric].first / static_cast<double>(sums[gate.metric].second);
-    if (is_lower_better(gate.metric) ? value > gate.least : value < gate.least)
-      throw Error(ExitCode::gate, fmt::format("gate: {}: expected {} {}, found {:.6g}", gate.metric, is_lower_better(gate.metric) ? "at most" : "at least", gate.least, value));
-  }
+  const std::vector<ColumnSummary> summary = summarise(lines, columns);
+  report_scores(flags.outputs, job, lines, summary, failures);
+  if (interrupted() && lines.size() < job.pictures.size()) throw interrupted_error(fmt::format("score: interrupted after {} of {} pictures; these are written", lines.size(), job.pictures.size()));
+  if (failures > 0) throw input_error(fmt::format("{} of {} pictures could not be scored; the first: {}", failures, lines.size(), first_failure));
+  check_gates(gates, summary);
 }
 
 }  // namespace
@@ -137,22 +100,30 @@ void add_judge_flags(CLI::App& command, JudgeOptions& options) {
   command.add_option("--stage", options.stage, "judge with RM_k of the model; default: its finest");
   command.add_option("--device", options.device, "cpu, cuda, cuda:N, auto")->capture_default_str();
   command.add_option("--dtype", options.dtype, "fp32, bf16, auto")->capture_default_str();
-  command.add_option("--tile", options.tile, "side of a tile in pixels; larger pictures are judged in overlapping tiles")->capture_default_str()->check(CLI::Range(64, 65536));
+  command.add_option("--tile", options.tile, "side of a tile in pixels, or auto (1024); larger pictures are judged in overlapping tiles")
+      ->capture_default_str()
+      ->check(CLI::Range(64, 65536))
+      ->transform([](std::string text) { return text == "auto" ? std::string("1024") : text; });
 }
 
 void add_score(CLI::App& program) {
   CLI::App* command = program.add_subcommand("score", "score pictures: FinPercep-RM and full-reference metrics");
   auto flags = std::make_shared<Flags>();
-  command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST")->required();
+  command->add_option("input", flags->inputs, "pictures: files, folders, globs, LIST.txt or @LIST (a path a line), - (such a list on stdin)")->required();
   command->add_option("-r,--reference", flags->references, "references, matched by file stem");
-  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them (default: finpercep)")->delimiter(',');
+  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them (default: finpercep; with -r: finpercep,psnr,ssim)")->delimiter(',');
   command->add_option("--protocol", flags->protocol, "conventions of PSNR and SSIM: pyiqa, basicsr, stablesr")->capture_default_str();
   command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));
   add_judge_flags(*command, flags->judge);
-  command->add_option("--json", flags->json, "one JSON object a picture, to a file or - for stdout");
-  command->add_option("--csv", flags->csv, "CSV, to a file or - for stdout");
+  command->add_option("--threads", flags->threads, "pictures read and measured at a time (default: one a core)")->check(CLI::Range(1, 1024));
+  command->add_option("--json", flags->outputs.json, "one JSON object a picture, to a file or - for stdout");
+  command->add_option("--csv", flags->outputs.csv, "CSV, to a file or - for stdout");
+  command->add_option("--summary", flags->outputs.summary, "JSON of means, 95 % bootstrap intervals and what exactly was measured, to a file or - for stdout");
   command->add_option("--fail-under", flags->gates, "METRIC=VALUE: exit 5 if the mean is worse (for a metric where lower is better: above)")->take_all();
+  command->add_flag("--strict", flags->strict, "stop at the first picture that cannot be scored");
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
+  command->footer("Examples:\n  finpercep score photo.jpg\n  finpercep score sr/ -r gt/ -m finpercep,psnry,ssim,lpips --csv scores.csv\n"
+                  "  find . -name '*.png' | finpercep score - --json - --fail-under finpercep=0.6");
   command->callback([flags] { run(*flags); });
 }
 

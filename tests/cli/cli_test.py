@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """The program as its users meet it: every command, bad input, Ctrl-C and resume. Usage: cli_test.py PATH/TO/finpercep"""
+import csv
 import json
 import math
 import os
@@ -27,11 +28,11 @@ def chunk(kind, data):
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
-def png(width, height, pixel, depth=8):
-    """A PNG of pixel(x, y) -> (r, g, b) in 0..255 (or 0..65535)."""
-    fmt = ">HHH" if depth == 16 else "BBB"
+def png(width, height, pixel, depth=8, alpha=False, more=b""):
+    """A PNG of pixel(x, y) -> (r, g, b[, a]) in 0..255 (or 0..65535); `more` are chunks after the header."""
+    fmt = ">" + ("H" if depth == 16 else "B") * (4 if alpha else 3)
     rows = b"".join(b"\0" + b"".join(struct.pack(fmt, *pixel(x, y)) for x in range(width)) for y in range(height))
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 2, 0, 0, 0)) +
+    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, 6 if alpha else 2, 0, 0, 0)) + more +
             chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b""))
 
 
@@ -98,6 +99,99 @@ class Cli(unittest.TestCase):
         (folder / "bad.png").write_bytes(b"not a picture")
         result = self.fails(3, "score", folder, "--json", "-", says="1 of 2")
         self.assertIn("good.png", result.stdout)
+
+    def test_one_bad_file_has_its_row_in_every_output(self):
+        folder = self.dir / "rows"
+        folder.mkdir()
+        (folder / "a.png").write_bytes(self.photo.read_bytes())
+        (folder / "b.png").write_bytes(b"not a picture")
+        (folder / "c.png").write_bytes(self.photo.read_bytes())
+        result = self.fails(3, "score", folder, "--json", "-", "--csv", self.dir / "rows.csv", "--summary", self.dir / "rows.json", says="1 of 3")
+        lines = [json.loads(line) for line in result.stdout.splitlines()]
+        self.assertEqual([Path(line["path"]).name for line in lines], ["a.png", "b.png", "c.png"])
+        self.assertIn("b.png", lines[1]["error"])
+        self.assertNotIn("finpercep", lines[1])
+        self.assertEqual(lines[0]["finpercep"], lines[2]["finpercep"])
+        with open(self.dir / "rows.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.assertEqual([bool(row["error"]) for row in rows], [False, True, False])
+        self.assertEqual(rows[1]["finpercep.score"], "")
+        summary = json.loads((self.dir / "rows.json").read_text())
+        self.assertEqual((summary["pictures"], summary["failed"], summary["metrics"]["finpercep.score"]["count"]), (3, 1, 2))
+        strict = self.fails(3, "score", folder, "--json", "-", "--strict", says="1 of 2")
+        self.assertEqual(len(strict.stdout.splitlines()), 2)
+
+    def test_score_inputs(self):
+        """Folders, globs, lists and stdin name the same pictures in the same order."""
+        listed = "".join(f"{self.photos}/p{i}.png\n" for i in range(3))
+        (self.dir / "list.txt").write_text(listed)
+        common = ["-r", self.photos, "-m", "psnr", "--json", "-"]
+        expected = self.works("score", self.photos, *common).stdout
+        self.assertEqual(len(expected.splitlines()), 3)
+        for inputs in ([f"{self.photos}/p*.png"], [f"@{self.dir}/list.txt"], [self.dir / "list.txt"], [self.photos / f"p{i}.png" for i in range(3)]):
+            self.assertEqual(self.works("score", *inputs, *common).stdout, expected)
+        self.assertEqual(self.works("score", "-", *common, input=listed).stdout, expected)
+        self.fails(3, "score", "-", input="", says="stdin")
+        self.fails(3, "score", "-", input="nowhere.png\n", says=["stdin: line 1", "nowhere.png"])
+        self.fails(3, "score", f"{self.photos}/q*.png", says="q*.png")
+
+    def test_score_summary_and_outputs(self):
+        other = self.dir / "other"
+        other.mkdir()
+        for i in range(3):
+            (other / f"p{i}.png").write_bytes(png(144, 128, lambda x, y: texture(x, y, i + 0.02 * (i + 1))))
+        args = ["score", other, "-r", self.photos, "-m", "psnr,ssim", "--threads", 2]
+        summary = json.loads(self.works(*args, "--summary", "-").stdout)
+        values = [json.loads(line)["psnr"] for line in self.works(*args, "--json", "-").stdout.splitlines()]
+        psnr = summary["metrics"]["psnr"]
+        self.assertAlmostEqual(psnr["mean"], sum(values) / 3, places=9)
+        self.assertTrue(min(values) <= psnr["low"] < psnr["mean"] < psnr["high"] <= max(values))
+        self.assertTrue(psnr["higher_is_better"])
+        self.assertIn("RGB", psnr["variant"])
+        table = self.works(*args).stdout
+        self.assertIn("mean [95 %]", table)
+        self.assertIn("protocol stablesr", table)
+        result = self.works(*args, "--csv", self.dir / "s.csv")
+        self.assertEqual(result.stdout, "")
+        self.assertIn("higher is better", result.stderr)
+        self.assertNotIn("higher", self.works("-q", *args, "--csv", self.dir / "s.csv", "--overwrite").stderr)
+        self.fails(3, *args, "--csv", self.dir / "s.csv", says="--overwrite")
+        self.fails(2, *args, "--csv", "-", "--json", "-", says="stdout")
+        before = (other / "p0.png").read_bytes()
+        self.fails(2, *args, "--csv", other / "p0.png", "--overwrite", says="p0.png")
+        self.fails(2, *args, "--json", self.photos / "p1.png", "--overwrite", says="p1.png")
+        self.assertEqual(before, (other / "p0.png").read_bytes())
+        self.works(*args, "--fail-under", "psnr=5", "--fail-under", "ssim=0.1")
+        self.fails(5, *args, "--fail-under", "psnr=5", "--fail-under", "ssim=0.99999", says=["ssim", "at least"])
+        self.fails(2, *args, "--fail-under", "psnr", says="METRIC=NUMBER")
+        self.fails(2, *args, "--fail-under", "psnr=nan", says="METRIC=NUMBER")
+        self.fails(2, "score", other, "-r", self.photos, "-m", "finpercep", says="-r")
+
+    def test_pictures_that_a_metric_cannot_take(self):
+        """Alpha, mixed depth, too small, floating point samples, absent weights: one clear line each."""
+        folder = self.dir / "odd"
+        folder.mkdir()
+        clear = folder / "clear.png"
+        clear.write_bytes(png(160, 128, lambda x, y: (*texture(x, y), (x * 7) % 256), alpha=True))
+        score = self.works("score", clear, "-r", self.photo, "-m", "psnr", "--json", "-")
+        self.assertIn("alpha: 1 of 1", score.stderr)
+        self.assertGreater(json.loads(score.stdout)["psnr"], 79)  # dropped, not blended
+        deep = folder / "deep.png"
+        deep.write_bytes(png(160, 128, lambda x, y: tuple(257 * v for v in texture(x, y)), 16))
+        score = self.works("score", deep, "-r", self.photo, "-m", "psnr", "--json", "-")
+        self.assertIn("depth: 1 of 1", score.stderr)
+        self.assertGreater(json.loads(score.stdout)["psnr"], 79)
+        small = folder / "small.png"
+        small.write_bytes(png(8, 8, texture))
+        self.fails(3, "score", small, "-r", small, "-m", "ssim", says=["small.png", "at least 11", "8x8"])
+        self.fails(3, "score", small, "-r", small, "-m", "psnr", "--crop-border", 4, says="small.png")
+        floating = folder / "float.tiff"
+        entries = [(256, 4, 2), (257, 4, 1), (258, 3, 32), (259, 3, 1), (262, 3, 1), (273, 4, 150), (277, 3, 1), (278, 4, 1), (279, 4, 8), (339, 3, 3)]
+        head = b"II*\0" + struct.pack("<IH", 8, len(entries)) + b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries) + b"\0" * 4
+        floating.write_bytes(head.ljust(150, b"\0") + struct.pack("<ff", math.nan, 0.5))
+        self.fails(3, "score", floating, "-r", floating, "-m", "psnr", says=["float.tiff", "floating point"])
+        environment = dict(os.environ, FINPERCEP_CACHE=str(self.dir / "no-cache"))
+        self.fails(4, "score", self.photo, "-r", self.photo, "-m", "lpips", env=environment, says=["weights", "no-cache"])
 
     def test_map_writes_every_format(self):
         out = self.dir / "maps"

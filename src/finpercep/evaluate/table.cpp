@@ -29,6 +29,7 @@ std::string json_line(const ScoreLine& line) {
     if (dot == std::string::npos) object[name] = *value;
     else object[name.substr(0, dot)][name.substr(dot + 1)] = *value;
   }
+  if (!line.error.empty()) object["error"] = line.error;
   // A path that is not UTF-8 must not end the run: its odd bytes are replaced.
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
@@ -48,8 +49,11 @@ Table score_table(const std::vector<ScoreLine>& lines) {
     if (name.starts_with("finpercep.map")) column.higher_is_better = false;
     table.columns.push_back(column);
   }
+  const bool failed = std::any_of(lines.begin(), lines.end(), [](const ScoreLine& line) { return !line.error.empty(); });
+  if (failed) table.columns.push_back({"error", std::nullopt, 0});
   for (const auto& line : lines) {
-    std::vector<Cell> row(names.size() + 1);
+    std::vector<Cell> row(table.columns.size());
+    if (!line.error.empty()) row.back() = line.error;
     row[0] = line.path;
     for (const auto& [name, value] : line.values)
       if (value && std::isfinite(*value)) row[1 + (std::find(names.begin(), names.end(), name) - names.begin())] = *value;

@@ -41,11 +41,13 @@ using NamedValues = std::vector<std::pair<std::string, std::optional<double>>>;
 struct ScoreLine {
   std::string path;
   NamedValues values;
+  std::string error = "";  ///< why there are no values
 };
 /// {"path": .., "psnr": 27.1, "finpercep": {"score": 0.71, ..}} and a newline. Values that are absent or not finite are left out: no
-/// NaN, no null.
+/// NaN, no null. A picture that could not be scored has "error".
 std::string json_line(const ScoreLine& line);
-/// One row a line; columns in order of first appearance, direction and decimals by the metric list where it knows the name.
+/// One row a line; columns in order of first appearance, direction and decimals by the metric list where it knows the name; a last
+/// column "error" when a line has one.
 Table score_table(const std::vector<ScoreLine>& lines);
 
 }  // namespace finpercep

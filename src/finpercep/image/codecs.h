@@ -10,6 +10,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/image.h"
 #include "finpercep/image/io.h"
+#include "finpercep/image/probe.h"
 
 namespace finpercep::codec {
 
@@ -25,6 +26,8 @@ Decoded decode_png(std::span<const std::byte> bytes, const std::string& where, c
 Decoded decode_jpeg(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits);
 Decoded decode_webp(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits);
 Decoded decode_tiff(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits, Samples samples);
+
+PictureInfo probe_tiff(std::span<const std::byte> bytes);
 
 /// The orientation tag of an EXIF block (a small TIFF, with or without the leading "Exif\0\0"); 1 when it is absent or makes no sense.
 int exif_orientation(std::span<const std::byte> block);

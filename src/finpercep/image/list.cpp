@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdio>
 #include <cstring>
 #include <memory>
 #include <system_error>
@@ -89,8 +90,8 @@ void add(const std::string& input, std::vector<fs::path>& all) {
   all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
 }
 
-void add_list(const std::string& list, std::vector<fs::path>& all) {
-  const std::string text = read_text_file(list);
+/// `text` has one path a line; `list` names it in errors.
+void add_list(const std::string& text, const std::string& list, std::vector<fs::path>& all) {
   const std::size_t before = all.size();
   int line_number = 0;
   for (std::size_t at = 0; at < text.size();) {
@@ -108,13 +109,29 @@ void add_list(const std::string& list, std::vector<fs::path>& all) {
   if (all.size() == before) throw input_error(fmt::format("list images: {}: expected one path a line, found none. fill the list", list));
 }
 
+// A pipe from find or git, so bounded as a list file is.
+std::string read_stdin() {
+  constexpr std::size_t limit = std::size_t{1} << 26;
+  std::string text;
+  char block[1 << 16];
+  while (const std::size_t count = std::fread(block, 1, sizeof block, stdin)) {
+    text.append(block, count);
+    if (text.size() > limit) throw input_error(fmt::format("list images: stdin: expected at most {} bytes of paths, found more. split the list", limit));
+  }
+  return text;
+}
+
 }  // namespace
 
 std::vector<fs::path> list_images(const std::vector<std::string>& inputs) {
   std::vector<fs::path> all;
   for (const std::string& input : inputs) {
-    if (input.size() > 1 && input.front() == '@' && !exists(input)) {
-      add_list(input.substr(1), all);
+    if (input == "-") {
+      add_list(read_stdin(), "stdin", all);
+    } else if (input.size() > 1 && input.front() == '@' && !exists(input)) {
+      add_list(read_text_file(input.substr(1)), input.substr(1), all);
+    } else if (input.ends_with(".txt") && exists(input) && !is_folder(input)) {  // no picture is called that
+      add_list(read_text_file(input), input, all);
     } else {
       add(input, all);
     }

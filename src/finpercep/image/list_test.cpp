@@ -32,10 +32,12 @@ TEST_CASE("folders, patterns, lists and files become pictures in a fixed order")
   CHECK(names(list_images({root + "/?.w*"})) == Names{"c.webp"});
   CHECK(names(list_images({root + "/p[1]*"})) == Names{"p[1].png"});
   CHECK(names(list_images({root + "/p[1].png"})) == Names{"p[1].png"});
-  CHECK(names(list_images({root + "/notes.txt"})) == Names{"notes.txt"});  // content decides, when it is read
+  write_file(folder / "notes", "x");
+  CHECK(names(list_images({root + "/notes"})) == Names{"notes"});  // content decides, when it is read
   CHECK(names(list_images({root + "/c.webp", root + "/*.png", root + "/a.JPG"})) == Names{"c.webp", "b.png", "p[1].png", "a.JPG"});
   write_file(folder / "list.txt", "\xEF\xBB\xBF" + root + "/c.webp\r\n\n" + root + "/b.png");
   CHECK(names(list_images({"@" + root + "/list.txt", root + "/a.JPG"})) == Names{"c.webp", "b.png", "a.JPG"});
+  CHECK(names(list_images({root + "/list.txt"})) == Names{"c.webp", "b.png"});
 }
 
 TEST_CASE("what yields no picture is an error that names it") {

@@ -178,6 +178,15 @@ Image read_converted(TIFF* tiff, const Layout& layout, Source& source, const std
 
 }  // namespace
 
+PictureInfo probe_tiff(std::span<const std::byte> bytes) {
+  Source source{bytes};
+  const Handle tiff = open_tiff(source);
+  if (tiff == nullptr) return {};
+  const Layout layout = read_layout(tiff.get());
+  const int colours = layout.photometric == PHOTOMETRIC_RGB ? 3 : layout.photometric == PHOTOMETRIC_SEPARATED ? 4 : 1;
+  return {layout.width, layout.height, layout.bits, layout.samples > colours && layout.photometric != PHOTOMETRIC_YCBCR};
+}
+
 // Of a file of several pages the first.
 Decoded decode_tiff(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits, Samples samples) {
   Source source{bytes};

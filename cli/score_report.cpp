@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/score_report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "cli/command.h"
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/base/log.h"
+#include "finpercep/version.h"
+
+namespace finpercep {
+
+namespace {
+
+void write_output(const std::string& file, const std::string& text) {
+  if (file.empty()) return;
+  if (file == "-") print(text);
+  else write_file(file, text);
+}
+
+/// Under every table and in every summary: where the numbers come from.
+std::string provenance(const ScoreJob& job, const std::vector<std::string>& columns) {
+  std::string text = fmt::format("finpercep {}, protocol {}", version, name_of(job.metric.protocol));
+  for (const std::string& column : columns)
+    if (!column.starts_with("finpercep.map")) text += fmt::format("; {}: {}", column, column_variant(job, column));
+  return text;
+}
+
+std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& summary, int64_t failures) {
+  nlohmann::ordered_json out = {{"version", version}, {"protocol", name_of(job.metric.protocol)}, {"pictures", job.pictures.size()}, {"failed", failures}};
+  for (const ColumnSummary& column : summary)
+    out["metrics"][column.name] = {{"mean", column.interval.mean}, {"low", column.interval.low}, {"high", column.interval.high}, {"confidence", 0.95},
+                                   {"count", column.count}, {"higher_is_better", column_higher_is_better(column.name)}, {"variant", column_variant(job, column.name)}};
+  return out.dump() + "\n";
+}
+
+}  // namespace
+
+void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<ScoreLine>& lines, const std::vector<ColumnSummary>& summary, int64_t failures) {
+  const std::vector<std::string> columns = score_columns(job);
+  Table table = score_table(lines);
+  if (!outputs.csv.empty()) write_output(outputs.csv, render(table, TableFormat::csv));
+  std::string json;
+  for (const ScoreLine& line : lines) json += json_line(line);
+  if (outputs.json != "-") write_output(outputs.json, json);
+  if (!outputs.summary.empty()) write_output(outputs.summary, summary_json(job, summary, failures));
+  if (outputs.json.empty() && outputs.csv.empty() && outputs.summary.empty()) {
+    if (lines.size() > 1) {
+      std::vector<Cell> mean(table.columns.size());
+      mean[0] = std::string("mean [95 %]");
+      for (const ColumnSummary& column : summary)
+        for (std::size_t c = 1; c < mean.size(); ++c)
+          if (table.columns[c].title == column.name) mean[c] = column.interval;
+      table.rows.push_back(std::move(mean));
+    }
+    table.caption = provenance(job, columns);
+    print(render(table, TableFormat::text));
+  } else if (lines.size() > 1) {
+    for (const ColumnSummary& column : summary)
+      log_info(fmt::format("{} {:.4f} [{:.4f}, {:.4f}] over {} pictures, {} is better", column.name, column.interval.mean, column.interval.low, column.interval.high,
+                           column.count, column_higher_is_better(column.name) ? "higher" : "lower"));
+  }
+}
+
+void check_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary>& summary) {
+  for (const Gate& gate : gates)
+    for (const ColumnSummary& column : summary) {
+      const bool higher = column_higher_is_better(gate.column);
+      if (column.name == gate.column && (higher ? column.interval.mean < gate.limit : column.interval.mean > gate.limit))
+        throw Error(ExitCode::gate, fmt::format("gate: {}: expected {} {}, found {:.6g}", gate.column, higher ? "at least" : "at most", gate.limit, column.interval.mean));
+    }
+}
+
+Gate parse_gate(const std::string& text, const std::vector<std::string>& columns) {
+  const auto equals = text.find('=');
+  Gate gate{text.substr(0, equals), 0};
+  const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), gate.limit);
+  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(gate.limit))
+    throw usage_error(fmt::format("--fail-under: expected METRIC=NUMBER, found '{}'", text));
+  if (gate.column == "finpercep") gate.column = "finpercep.score";
+  if (std::find(columns.begin(), columns.end(), gate.column) == columns.end())
+    throw usage_error(fmt::format("--fail-under: '{}' is not computed. add it to -m", gate.column));
+  return gate;
+}
+
+}  // namespace finpercep

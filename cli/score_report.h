@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `score` prints and writes once the pictures are scored, and its gates.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "finpercep/evaluate/score.h"
+
+namespace finpercep {
+
+/// Files, or - for stdout; "" is not wanted.
+struct ScoreOutputs {
+  std::string json, csv, summary;
+};
+
+/// JSON lines for stdout have been printed as they came; without any output a table goes to stdout.
+void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<ScoreLine>& lines, const std::vector<ColumnSummary>& summary, int64_t failures);
+
+/// --fail-under METRIC=VALUE.
+struct Gate {
+  std::string column;
+  double limit = 0;
+};
+/// usage_error for another form or a metric that is not among `columns`.
+Gate parse_gate(const std::string& text, const std::vector<std::string>& columns);
+/// Throws with exit code 5 at the first mean that is worse than its gate.
+void check_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary>& summary);
+
+}  // namespace finpercep

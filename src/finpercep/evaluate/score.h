@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: Apache-2.0
+// Scores of many pictures: reading and the classical metrics on workers, nets on the calling thread, results handed out in order.
+#pragma once
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "finpercep/evaluate/bootstrap.h"
+#include "finpercep/evaluate/table.h"
+#include "finpercep/judge.h"
+#include "finpercep/metrics/registry.h"
+
+namespace finpercep {
+
+struct ScoreJob {
+  std::vector<std::filesystem::path> pictures;
+  std::vector<std::filesystem::path> references;  ///< one a picture, or none
+  bool judging = false;                           ///< finpercep.score, .map_max, .map_mean
+  JudgeOptions judge;
+  std::vector<std::string> metrics;  ///< full-reference ones need references
+  MetricOptions metric;
+  int threads = 0;                        ///< workers; 0: all cores
+  int64_t pixels_in_flight = 64'000'000;  ///< bounds memory: more are decoded only when a single picture has more
+};
+
+/// What was noticed on the way and is no error: counted, with the first file as an example.
+struct ScoreNotes {
+  int64_t with_alpha = 0, of_mixed_depth = 0;
+  std::string first_alpha, first_mixed;
+};
+
+/// One line a picture, in the order of the job; a picture that cannot be scored has a line with `error` and no values. `on_line` returns
+/// false to stop early. model_error for absent weights comes before the first line.
+ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLine)>& on_line);
+
+/// The columns that the job's lines have.
+std::vector<std::string> score_columns(const ScoreJob& job);
+/// What exactly a column means: "Y of studio YCbCr, .., crop 0"; for finpercep the model.
+std::string column_variant(const ScoreJob& job, const std::string& column);
+/// Of finpercep.score and of any metric.
+bool column_higher_is_better(const std::string& column);
+
+struct ColumnSummary {
+  std::string name;
+  int64_t count = 0;
+  Interval interval;
+};
+/// Mean and 95 % bootstrap interval of each column over the lines that have it; columns without any value are left out.
+std::vector<ColumnSummary> summarise(const std::vector<ScoreLine>& lines, const std::vector<std::string>& columns);
+
+}  // namespace finpercep
