@@ -141,6 +141,20 @@ TEST_CASE("an isotropic Gaussian in two passes equals the direct sum") {
   CHECK(max_difference(two_passes, plain_filter(image, 13, plain_gaussian(13, 2.1))) < 1e-6);
 }
 
+TEST_CASE("every kind of kernel, however it is computed, equals the direct sum") {
+  const Image image = random_image(83, 38, 3, 5);  // neither a multiple of the lanes nor of the rows that are computed together
+  for (int kind = 0; kind <= static_cast<int>(KernelKind::sinc); ++kind)
+    for (const int size : {7, 21})
+      for (const double sigma : {0.3, 1.1, 2.9}) {
+        CAPTURE(kind);
+        CAPTURE(size);
+        CAPTURE(sigma);
+        const Kernel kernel = make_kernel({static_cast<KernelKind>(kind), size, sigma, 0.7, 0.6, 0.6 + sigma / 2, 0.7 + sigma / 1.3});
+        const std::vector<double> weights(kernel.weights.begin(), kernel.weights.end());
+        CHECK(max_difference(filter2d(image, kernel), plain_filter(image, size, weights)) < 4e-6);
+      }
+}
+
 TEST_CASE("the unsharp mask equals its definition by direct sums") {
   Image image = random_image(40, 30, 3, 2);
   for (float& value : image.data) value = 0.45f + 0.1f * value;  // mild texture: some residuals below the threshold, some above

@@ -101,7 +101,7 @@ TEST_CASE("draws have the shares and ranges of the settings") {
       const DegradePlan plan = draw_plan(settings, Random(9, "degrade", i));
       REQUIRE(plan.first.active);
       REQUIRE(plan.second.active);
-      REQUIRE(plan.usm);
+      REQUIRE(plan.usm == settings.usm);
       first.push_back(plan.first);
       second.push_back(plan.second);
       sinc += plan.final_sinc;
