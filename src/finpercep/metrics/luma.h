@@ -15,13 +15,28 @@ enum class Channels {
   ycbcr,  ///< Y = (65.481 R + 128.553 G + 24.966 B + 16) / 255, studio range of BT.601 (MATLAB, BasicSR, StableSR's tables)
 };
 
-/// The planes to compare, on the scale 0..255, without `crop_border` pixels at each side; `rounded` to integers (half to even) or not.
-struct Planes {
-  int width = 0, height = 0;
-  std::vector<std::vector<double>> planes;
+/// What is compared of a picture: its planes on the scale 0..255 without `crop_border` pixels at each side, row by row, so that no plane
+/// of doubles need be held. `rounded` to integers (half to even) or not. Refers to the picture, which must outlive it.
+class ComparedRows {
+ public:
+  /// input_error when a colour conversion is asked of a gray picture or the border leaves nothing.
+  ComparedRows(const Image& image, Channels channels, int crop_border, bool rounded);
+
+  int width() const { return image_->width - 2 * crop_border_; }
+  int height() const { return image_->height - 2 * crop_border_; }
+  int planes() const { return channels_ == Channels::rgb ? image_->channels : 1; }
+  /// Row `y` of plane `plane`: width() values.
+  void read(int plane, int y, double* to) const;
+
+ private:
+  const Image* image_;
+  Channels channels_;
+  int crop_border_;
+  bool rounded_;
 };
-/// input_error when a colour conversion is asked of a gray picture or the border leaves nothing.
-Planes planes_of(const Image& image, Channels channels, int crop_border, bool rounded);
+
+/// Plane 0 of the same, as a whole.
+std::vector<double> read_plane(const ComparedRows& rows);
 
 /// input_error naming both sizes unless they are equal.
 void require_same_size(const Image& sr, const Image& ref, const std::string& metric);

@@ -11,6 +11,7 @@ struct PsnrOptions {
   int crop_border = 0;
   double added = 1e-8;  ///< to mse: equal pictures score 80 dB
   double floor = 0;     ///< least mse; BasicSR's form uses added = 0, floor = 1e-10: equal pictures score 100 dB, so that means stay finite
+  int threads = 1;      ///< 0: all cores; the result is the same for any number
 };
 
 double psnr(const Image& sr, const Image& ref, const PsnrOptions& options = {});

@@ -8,7 +8,11 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/image/tensor.h"
+#include "finpercep/metrics/brisque.h"
+#include "finpercep/metrics/dists.h"
+#include "finpercep/metrics/gmsd.h"
 #include "finpercep/metrics/lpips.h"
+#include "finpercep/metrics/niqe.h"
 #include "finpercep/metrics/psnr.h"
 #include "finpercep/metrics/ssim.h"
 #include "finpercep/nets/optimise.h"
@@ -22,8 +26,8 @@ const std::vector<std::pair<std::string, Protocol>> protocols = {
 
 Channels luma_of(Protocol protocol) { return protocol == Protocol::pyiqa ? Channels::yiq : Channels::ycbcr; }
 
-PsnrOptions psnr_options(Channels channels, Protocol protocol, int crop_border) {
-  PsnrOptions options{.channels = channels, .crop_border = crop_border};
+PsnrOptions psnr_options(Channels channels, Protocol protocol, int crop_border, int threads) {
+  PsnrOptions options{.channels = channels, .crop_border = crop_border, .threads = threads};
   if (protocol == Protocol::basicsr) {
     options.added = 0;
     options.floor = 1e-10;
@@ -36,10 +40,37 @@ SsimOptions ssim_options(Channels channels, Protocol protocol, int crop_border, 
   return {.channels = channels, .crop_border = crop_border, .rounded = pyiqa_form, .clamped = pyiqa_form, .threads = threads};
 }
 
-double lpips_of(const Lpips& lpips, const Image& sr, const Image& ref) {
-  at::NoGradGuard no_grad;
-  const at::Device device = lpips.shift.device();
-  return lpips(to_tensor(sr).to(device), to_tensor(ref).to(device)).item<double>();
+// A net on two pictures.
+template <class Net>
+std::function<double(const Image&, const Image&)> on_tensors(Net net, at::Device device) {
+  return [net = std::move(net), device](const Image& sr, const Image& ref) {
+    at::NoGradGuard no_grad;
+    return net(to_tensor(sr).to(device), to_tensor(ref).to(device)).template item<double>();
+  };
+}
+
+std::function<double(const Image&, const Image&)> make_metric(const std::string& name, const MetricOptions& options) {
+  const Protocol protocol = options.protocol;
+  const int crop = options.crop_border, threads = options.threads;
+  const bool basicsr = protocol == Protocol::basicsr, colour = name == "psnr" || name == "ssimc";
+  const Channels channels = colour ? Channels::rgb : luma_of(protocol);
+  if (name == "psnr" || name == "psnry")
+    return [o = psnr_options(channels, protocol, crop, threads)](const Image& sr, const Image& ref) { return psnr(sr, ref, o); };
+  if (name == "ssim" || name == "ssimc")
+    return [o = ssim_options(channels, protocol, crop, threads)](const Image& sr, const Image& ref) { return ssim(sr, ref, o); };
+  if (name == "ms_ssim")
+    return [o = MsSsimOptions{channels, crop, threads}](const Image& sr, const Image& ref) { return ms_ssim(sr, ref, o); };
+  if (name == "gmsd") return [o = GmsdOptions{.threads = threads}](const Image& sr, const Image& ref) { return gmsd(sr, ref, o); };
+  if (name == "niqe") {
+    NiqeOptions o{.threads = threads};
+    if (basicsr) o = {.channels = Channels::ycbcr, .crop_border = crop, .float32_window = false, .threads = threads};
+    return [o, niqe = Niqe::load()](const Image& sr, const Image&) { return niqe(sr, o); };
+  }
+  if (name == "brisque")
+    return [o = BrisqueOptions{.threads = threads}, brisque = Brisque::load()](const Image& sr, const Image&) { return brisque(sr, o); };
+  const at::Device device = resolve_compute(options.device, "fp32").device;
+  if (name == "dists") return on_tensors(Dists::load(device), device);
+  return on_tensors(Lpips::load(name == "lpips" ? "alex" : "vgg", device), device);
 }
 
 }  // namespace
@@ -65,8 +96,13 @@ const std::vector<MetricInfo>& metric_list() {
       {"psnry", true, "0..80 dB", true, false, "peak signal-to-noise ratio of luma"},
       {"ssim", true, "-1..1", true, false, "structural similarity of luma (Wang et al. 2004)"},
       {"ssimc", true, "-1..1", true, false, "structural similarity, mean over R, G, B"},
-      {"lpips", false, "0..~1", true, true, "LPIPS v0.1, AlexNet (Zhang et al. 2018)"},
-      {"lpips-vgg", false, "0..~1", true, true, "LPIPS v0.1, VGG16 (Zhang et al. 2018)"},
+      {"ms_ssim", true, "0..1", true, false, "multi-scale structural similarity of luma (Wang et al. 2003)"},
+      {"gmsd", false, "0..~0.5", true, false, "gradient magnitude similarity deviation (Xue et al. 2014)"},
+      {"lpips", false, "0..~1", true, true, "LPIPS v0.1, AlexNet (Zhang et al. 2018)", {"lpips_alex"}},
+      {"lpips-vgg", false, "0..~1", true, true, "LPIPS v0.1, VGG16 (Zhang et al. 2018)", {"lpips_vgg"}},
+      {"dists", false, "0..~1", true, true, "deep image structure and texture similarity (Ding et al. 2020)", {"dists", "lpips_vgg"}},
+      {"niqe", false, "~0..~100", false, false, "natural image quality evaluator (Mittal et al. 2013)", {"niqe"}},
+      {"brisque", false, "~0..~150", false, false, "blind spatial quality evaluator, SVM of LIVE (Mittal et al. 2012)", {"brisque"}},
   };
   return list;
 }
@@ -84,43 +120,37 @@ const MetricInfo& find_metric(const std::string& name) {
 
 std::string variant_text(const std::string& metric, Protocol protocol, int crop_border) {
   find_metric(metric);
-  if (metric.starts_with("lpips")) return "RGB in [0,1], native size, no crop";
+  if (find_metric(metric).runs_net) return "RGB in [0,1], native size, no crop";
+  if (metric == "gmsd") return "Y of YIQ, rounded to 0..255, halved, no crop";
+  if (metric == "brisque") return "Y of YIQ, rounded to 0..255, float32, zeros beyond the border, no crop";
+  if (metric == "niqe")
+    return protocol == Protocol::basicsr ? fmt::format("Y of studio YCbCr, rounded to 0..255, window in float64, crop {}", crop_border)
+                                         : "Y of YIQ, rounded to 0..255, window in float32, no crop";
   const bool colour = metric == "psnr" || metric == "ssimc";
   const std::string channels = colour ? "RGB" : protocol == Protocol::pyiqa ? "Y of YIQ" : "Y of studio YCbCr";
   const bool basicsr = protocol == Protocol::basicsr;
   if (metric.starts_with("psnr"))
     return fmt::format("{}, not rounded, {}, crop {}", channels, basicsr ? "mse at least 1e-10" : "mse + 1e-8", crop_border);
+  if (metric == "ms_ssim")
+    return fmt::format("{}, rounded to 0..255, 5 scales by 2x2 means, 11x11 Gaussian 1.5, valid windows, contrast factor clamped at 0, crop {}", channels,
+                       crop_border);
   return fmt::format("{}, {}, 11x11 Gaussian 1.5, valid windows, crop {}", channels,
                      basicsr ? "not rounded, not clamped" : "rounded to 0..255, contrast factor clamped at 0", crop_border);
 }
 
-MetricSet::MetricSet(std::vector<std::string> names, MetricOptions options) : names_(std::move(names)), options_(std::move(options)) {
+MetricSet::MetricSet(std::vector<std::string> names, MetricOptions options) : names_(std::move(names)) {
   for (std::size_t i = 0; i < names_.size(); ++i) {
     find_metric(names_[i]);
     if (std::find(names_.begin(), names_.begin() + i, names_[i]) != names_.begin() + i)
       throw usage_error(fmt::format("metric: '{}' is given twice. name it once", names_[i]));
-    const auto open = [&](const char* net) {
-      return std::make_shared<const Lpips>(Lpips::load(net, resolve_compute(options_.device, "fp32").device));
-    };
-    if (names_[i] == "lpips") alex_ = open("alex");
-    if (names_[i] == "lpips-vgg") vgg_ = open("vgg");
   }
-}
-
-double MetricSet::compute_one(const std::string& name, const Image& sr, const Image& ref) const {
-  const Protocol protocol = options_.protocol;
-  const int crop = options_.crop_border;
-  if (name == "psnr") return psnr(sr, ref, psnr_options(Channels::rgb, protocol, crop));
-  if (name == "psnry") return psnr(sr, ref, psnr_options(luma_of(protocol), protocol, crop));
-  if (name == "ssim") return ssim(sr, ref, ssim_options(luma_of(protocol), protocol, crop, options_.threads));
-  if (name == "ssimc") return ssim(sr, ref, ssim_options(Channels::rgb, protocol, crop, options_.threads));
-  return lpips_of(name == "lpips" ? *alex_ : *vgg_, sr, ref);
+  for (const auto& name : names_) metrics_.push_back(make_metric(name, options));
 }
 
 std::vector<double> MetricSet::compute(const Image& sr, const Image& ref) const {
   require_same_size(sr, ref, "metrics");
   std::vector<double> values;
-  for (const auto& name : names_) values.push_back(compute_one(name, sr, ref));
+  for (const auto& metric : metrics_) values.push_back(metric(sr, ref));
   return values;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The list of metrics, and the protocols that say which variant of them a table means.
 #pragma once
-#include <memory>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -9,11 +9,11 @@
 
 namespace finpercep {
 
-/// Whose conventions PSNR and SSIM follow.
+/// Whose conventions the metrics without nets follow.
 enum class Protocol {
   pyiqa,     ///< pyiqa's defaults: Y by YIQ
-  basicsr,   ///< BasicSR: Y by studio YCbCr, never rounded, SSIM not clamped
-  stablesr,  ///< pyiqa set to YCbCr, as StableSR, SeeSR and OSEDiff report: reproduces OSEDiff's published logs
+  basicsr,   ///< BasicSR: Y by studio YCbCr, not rounded, SSIM not clamped; NIQE with the same Y and an exact window
+  stablesr,  ///< pyiqa with PSNR and SSIM set to YCbCr, as StableSR, SeeSR and OSEDiff report: reproduces OSEDiff's published logs
 };
 /// "pyiqa", "basicsr", "stablesr"; usage_error naming them for another word.
 Protocol parse_protocol(const std::string& name);
@@ -24,8 +24,9 @@ struct MetricInfo {
   bool higher_is_better = true;
   std::string range;
   bool needs_reference = true;
-  bool needs_weights = false;
-  std::string definition;  ///< one line: what it is and from where
+  bool runs_net = false;    ///< on `device`; torch has threads of its own, so compute these one picture at a time
+  std::string definition;   ///< one line: what it is and from where
+  std::vector<std::string> weights = {};  ///< names of the weight files it loads
 };
 
 /// Every metric, in the order that help prints them.
@@ -37,12 +38,10 @@ std::string variant_text(const std::string& metric, Protocol protocol, int crop_
 
 struct MetricOptions {
   Protocol protocol = Protocol::stablesr;
-  int crop_border = 0;          ///< for PSNR and SSIM only, as everywhere
+  int crop_border = 0;          ///< for PSNR, SSIM, MS-SSIM and BasicSR's NIQE only, as everywhere
   std::string device = "auto";  ///< for metrics with nets: cpu, cuda, cuda:1, auto
   int threads = 1;              ///< within one picture; 0: all cores
 };
-
-struct Lpips;
 
 /// Metrics ready to be computed: names checked and weights opened once.
 class MetricSet {
@@ -51,15 +50,13 @@ class MetricSet {
   MetricSet(std::vector<std::string> names, MetricOptions options = {});
 
   const std::vector<std::string>& names() const { return names_; }
-  /// One value a name, in their order. input_error for pictures of different sizes. May be called from several threads.
+  /// One value a name, in their order. Metrics without a reference look at `sr` only: give it twice where there is none.
+  /// input_error for pictures of different sizes. May be called from several threads.
   std::vector<double> compute(const Image& sr, const Image& ref) const;
 
  private:
-  double compute_one(const std::string& name, const Image& sr, const Image& ref) const;
-
   std::vector<std::string> names_;
-  MetricOptions options_;
-  std::shared_ptr<const Lpips> alex_, vgg_;
+  std::vector<std::function<double(const Image& sr, const Image& ref)>> metrics_;
 };
 
 }  // namespace finpercep

@@ -9,95 +9,93 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/metrics/ssim_windows.h"
 
 namespace finpercep {
 
 namespace {
 
-constexpr int window = 11;
-constexpr double c1 = (.01 * 255) * (.01 * 255), c2 = (.03 * 255) * (.03 * 255);
-constexpr int rows_per_task = 32;
-
-std::array<double, window> gaussian() {
-  std::array<double, window> g{};
-  double sum = 0;
-  for (int i = 0; i < window; ++i) sum += g[i] = std::exp(-(i - window / 2) * (i - window / 2) / (2 * 1.5 * 1.5));
-  for (double& v : g) v /= sum;
-  return g;
+void require_sides(const ComparedRows& rows, int least, const char* metric) {
+  if (rows.width() < least || rows.height() < least)
+    throw input_error(fmt::format("{}: expected sides of at least {} pixels, found {}x{}", metric, least, rows.width(), rows.height()));
 }
 
-// Only four windowed means are needed: a, b, a^2 + b^2 and ab. Each row is filtered vertically, then horizontally, in buffers that
-// stay in the first-level cache; all inner loops run over x and vectorise.
-class RowFilter {
- public:
-  explicit RowFilter(int width)
-      : width_(width), out_width_(width - window + 1), g_(gaussian()), columns_(4 * width_), means_(4 * out_width_) {}
-
-  double sum_of_row(const double* a, const double* b, bool clamped) {
-    filter(a, b);
-    const double *ma = means_.data(), *mb = ma + out_width_, *squares = mb + out_width_, *product = squares + out_width_;
-    double* value = columns_.data();
-    for (int x = 0; x < out_width_; ++x) {
-      const double cross = ma[x] * mb[x], power = ma[x] * ma[x] + mb[x] * mb[x];
-      const double contrast = (2 * (product[x] - cross) + c2) / (squares[x] - power + c2);
-      value[x] = (2 * cross + c1) / (power + c1) * (clamped && contrast < 0 ? 0.0 : contrast);
-    }
-    double sum = 0;
-    for (int x = 0; x < out_width_; ++x) sum += value[x];
-    return sum;
+// Float holds it exactly: the mean of four integers has two more binary places, and four halvings keep within 24 bits.
+struct SmallPlane {
+  int width = 0, height = 0;
+  std::vector<float> values;
+  RowReader reader() const {
+    return [this](int y, double* to) { std::copy_n(values.data() + static_cast<std::size_t>(y) * width, width, to); };
   }
-
- private:
-  void filter(const double* a, const double* b) {
-    std::fill(columns_.begin(), columns_.end(), 0.0);
-    std::fill(means_.begin(), means_.end(), 0.0);
-    double *sa = columns_.data(), *sb = sa + width_, *squares = sb + width_, *product = squares + width_;
-    for (int k = 0; k < window; ++k, a += width_, b += width_) {
-      const double g = g_[k];
-      for (int x = 0; x < width_; ++x) {
-        const double u = a[x], v = b[x];
-        sa[x] += g * u;
-        sb[x] += g * v;
-        squares[x] += g * (u * u + v * v);
-        product[x] += g * (u * v);
-      }
-    }
-    for (int quantity = 0; quantity < 4; ++quantity) {
-      const double* from = columns_.data() + static_cast<std::size_t>(quantity) * width_;
-      double* to = means_.data() + static_cast<std::size_t>(quantity) * out_width_;
-      for (int k = 0; k < window; ++k)
-        for (int x = 0; x < out_width_; ++x) to[x] += g_[k] * from[x + k];
-    }
-  }
-
-  int width_, out_width_;
-  std::array<double, window> g_;
-  std::vector<double> columns_, means_;
 };
+
+// Means of 2 x 2 pixels. An odd side gets a row of zeros in front, as average pooling with padding has it.
+SmallPlane halve(const RowReader& rows, int width, int height, int threads) {
+  constexpr int rows_per_task = 64;
+  SmallPlane out{(width + 1) / 2, (height + 1) / 2, {}};
+  out.values.resize(static_cast<std::size_t>(out.width) * out.height);
+  const int shift_x = width % 2, shift_y = height % 2;
+  parallel_for((out.height + rows_per_task - 1) / rows_per_task, threads, [&](int64_t task) {
+    std::vector<double> top(width + 2), bottom(width + 2);
+    const int first = static_cast<int>(task) * rows_per_task;
+    for (int y = first; y < std::min(first + rows_per_task, out.height); ++y) {
+      const int source = 2 * y - shift_y;
+      if (source < 0) std::fill(top.begin(), top.end(), 0.0);
+      else rows(source, top.data() + shift_x);
+      rows(source + 1, bottom.data() + shift_x);
+      float* to = out.values.data() + static_cast<std::size_t>(y) * out.width;
+      for (int x = 0; x < out.width; ++x) to[x] = static_cast<float>((top[2 * x] + top[2 * x + 1] + bottom[2 * x] + bottom[2 * x + 1]) / 4);
+    }
+  });
+  return out;
+}
+
+RowReader reader_of(const ComparedRows& rows, int plane) {
+  return [&rows, plane](int y, double* to) { rows.read(plane, y, to); };
+}
 
 }  // namespace
 
 double ssim(const Image& sr, const Image& ref, const SsimOptions& options) {
   require_same_size(sr, ref, "ssim");
-  const Planes a = planes_of(sr, options.channels, options.crop_border, options.rounded);
-  const Planes b = planes_of(ref, options.channels, options.crop_border, options.rounded);
-  if (a.width < window || a.height < window)
-    throw input_error(fmt::format("ssim: expected sides of at least {} pixels, found {}x{}", window, a.width, a.height));
-
-  const int rows = a.height - window + 1;
-  std::vector<double> row_sums(a.planes.size() * static_cast<std::size_t>(rows));  // added up in order: no effect of the threads
-  const int64_t tasks = (static_cast<int64_t>(row_sums.size()) + rows_per_task - 1) / rows_per_task;
-  parallel_for(tasks, options.threads, [&](int64_t task) {
-    RowFilter filter(a.width);
-    const std::size_t first = static_cast<std::size_t>(task) * rows_per_task;
-    for (std::size_t i = first; i < std::min(first + rows_per_task, row_sums.size()); ++i) {
-      const std::size_t plane = i / rows, start = i % rows * a.width;
-      row_sums[i] = filter.sum_of_row(a.planes[plane].data() + start, b.planes[plane].data() + start, options.clamped);
-    }
-  });
+  const ComparedRows a(sr, options.channels, options.crop_border, options.rounded), b(ref, options.channels, options.crop_border, options.rounded);
+  require_sides(a, ssim_window, "ssim");
   double total = 0;
-  for (double sum : row_sums) total += sum;
-  return total / (static_cast<double>(row_sums.size()) * (a.width - window + 1));
+  for (int p = 0; p < a.planes(); ++p)
+    total += ssim_windows(reader_of(a, p), reader_of(b, p), a.width(), a.height(), options.clamped, options.threads).similarity;
+  return total / a.planes();
+}
+
+double ms_ssim(const Image& sr, const Image& ref, const MsSsimOptions& options) {
+  constexpr std::array<double, 5> exponents = {.0448, .2856, .3001, .2363, .1333};
+  constexpr int least = (ssim_window - 1) * 16 + 1;  // four halvings, rounded up, leave one window
+  require_same_size(sr, ref, "ms_ssim");
+  const ComparedRows a(sr, options.channels, options.crop_border, true), b(ref, options.channels, options.crop_border, true);
+  require_sides(a, least, "ms_ssim");
+
+  std::array<WindowMeans, exponents.size()> levels{};
+  for (int p = 0; p < a.planes(); ++p) {
+    RowReader u = reader_of(a, p), v = reader_of(b, p);
+    SmallPlane small_u, small_v;
+    int width = a.width(), height = a.height();
+    for (std::size_t level = 0; level < levels.size(); ++level) {
+      if (level > 0) {
+        SmallPlane next_u = halve(u, width, height, options.threads), next_v = halve(v, width, height, options.threads);
+        small_u = std::move(next_u);
+        small_v = std::move(next_v);
+        u = small_u.reader();
+        v = small_v.reader();
+        width = small_u.width;
+        height = small_u.height;
+      }
+      const WindowMeans means = ssim_windows(u, v, width, height, true, options.threads);
+      levels[level].similarity += means.similarity / a.planes();
+      levels[level].contrast += means.contrast / a.planes();
+    }
+  }
+  double product = std::pow(std::max(levels.back().similarity, 0.0), exponents.back());
+  for (std::size_t level = 0; level + 1 < levels.size(); ++level) product *= std::pow(levels[level].contrast, exponents[level]);
+  return product;
 }
 
 }  // namespace finpercep

@@ -20,4 +20,15 @@ struct SsimOptions {
 /// input_error when a side is below 11 pixels.
 double ssim(const Image& sr, const Image& ref, const SsimOptions& options = {});
 
+struct MsSsimOptions {
+  Channels channels = Channels::ycbcr;
+  int crop_border = 0;
+  int threads = 1;  ///< 0: all cores; the result is the same for any number
+};
+
+/// Multi-scale SSIM (Wang, Simoncelli & Bovik 2003) in the form of pyiqa `archs/ssim_arch.py`: planes rounded to integers, five levels by
+/// 2 x 2 means (an odd side gets zeros in front), the clamped contrast-structure means of the first four and the SSIM of the last, each to
+/// the power .0448 .2856 .3001 .2363 .1333, multiplied. 0..1. input_error when a side is below 161 pixels.
+double ms_ssim(const Image& sr, const Image& ref, const MsSsimOptions& options = {});
+
 }  // namespace finpercep

@@ -5,8 +5,6 @@ namespace finpercep {
 
 namespace {
 
-constexpr std::array<int64_t, 5> vgg_convs_per_slice = {2, 2, 3, 3, 3};
-
 std::string numbered(const std::string& prefix, std::size_t index) { return prefix + std::to_string(index); }
 
 }  // namespace
@@ -35,7 +33,7 @@ std::array<at::Tensor, 5> AlexNet::operator()(const at::Tensor& x) const {
 Vgg16::Vgg16(Params& params, const std::string& prefix) {
   int64_t in = 3;
   for (std::size_t slice = 0; slice < slice_channels.size(); ++slice) {
-    for (int64_t k = 0; k < vgg_convs_per_slice[slice]; ++k) {
+    for (int64_t k = 0; k < slice_convs[slice]; ++k) {
       convs.push_back(make_conv(params, numbered(prefix, convs.size()), in, slice_channels[slice], 3, {.gain = 0}));
       in = slice_channels[slice];
     }
@@ -48,7 +46,7 @@ std::array<at::Tensor, 5> Vgg16::operator()(const at::Tensor& x) const {
   std::size_t next = 0;
   for (std::size_t slice = 0; slice < slices.size(); ++slice) {
     if (slice > 0) h = at::max_pool2d(h, 2, 2);
-    for (int64_t k = 0; k < vgg_convs_per_slice[slice]; ++k) h = convs[next++](h).relu_();
+    for (int64_t k = 0; k < slice_convs[slice]; ++k) h = convs[next++](h).relu_();
     slices[slice] = h;
   }
   return slices;

@@ -23,6 +23,7 @@ struct AlexNet {
 
 struct Vgg16 {
   static constexpr std::array<int64_t, 5> slice_channels = {64, 128, 256, 512, 512};
+  static constexpr std::array<int64_t, 5> slice_convs = {2, 2, 3, 3, 3};
   static constexpr int64_t min_side = 16;
 
   explicit Vgg16(Params& params, const std::string& prefix = "features.");
