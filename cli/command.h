@@ -22,6 +22,7 @@ void add_report(CLI::App& program);
 void add_demo(CLI::App& program);
 void add_models(CLI::App& program);
 void add_metrics(CLI::App& program);
+void add_doctor(CLI::App& program);
 void add_weights(CLI::App& program);
 
 /// -c CONFIG, --set KEY=VALUE.. and --print-config.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// finpercep models | metrics | weights: what is there.
+// finpercep models | weights: what is there.
 #include <fmt/format.h>
+
+#include <set>
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
@@ -23,18 +25,11 @@ void add_models(CLI::App& program) {
   });
 }
 
-void add_metrics(CLI::App& program) {
-  program.add_subcommand("metrics", "list the metrics: direction, range, what they need")->callback([] {
-    print("finpercep\thigher is better\t[0, 1]\tno reference\tFinPercep-RM: score, map_max, map_mean (the map: lower is better)\n");
-    for (const MetricInfo& metric : metric_list())
-      print(fmt::format("{}\t{} is better\t{}\t{}\t{}\n", metric.name, metric.higher_is_better ? "higher" : "lower", metric.range,
-                        metric.needs_reference ? "reference" : "no reference", metric.definition));
-  });
-}
-
 void add_weights(CLI::App& program) {
   program.add_subcommand("weights", "list the pretrained weights in the cache")->callback([] {
-    for (const char* name : {"efficientnet_lite0", "lpips_alex", "lpips_vgg"}) {
+    std::set<std::string> names = {"efficientnet_lite0"};
+    for (const MetricInfo& metric : metric_list()) names.insert(metric.weights.begin(), metric.weights.end());
+    for (const std::string& name : names) {
       try {
         const auto path = weight_file(name);
         read_safetensors(path, Checksum::if_present);

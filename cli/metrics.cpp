@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+// finpercep metrics: what can be measured. finpercep doctor: whether this installation measures it right.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <memory>
+
+#include "cli/command.h"
+#include "finpercep/base/error.h"
+#include "finpercep/base/parallel.h"
+#include "finpercep/evaluate/table.h"
+#include "finpercep/metrics/calibration.h"
+#include "finpercep/metrics/registry.h"
+#include "finpercep/nets/efficientnet.h"
+#include "finpercep/nets/optimise.h"
+#include "finpercep/version.h"
+
+namespace finpercep {
+
+namespace {
+
+/// "none needed", "present", or the names of the files that are not there or not whole.
+std::string state_of_weights(const MetricInfo& metric) {
+  std::vector<std::string> faults;
+  for (const std::string& name : metric.weights) {
+    try {
+      read_safetensors(weight_file(name), Checksum::if_present);
+    } catch (const Error&) {
+      faults.push_back(name);
+    }
+  }
+  if (!faults.empty()) return fmt::format("missing: {}", fmt::join(faults, ", "));
+  return metric.weights.empty() ? "none needed" : "present";
+}
+
+void list_metrics(Protocol protocol) {
+  Table table;
+  for (const char* title : {"name", "better", "range", "needs", "weights", "what", "as computed here"}) table.columns.push_back({title, std::nullopt, 0});
+  table.rows.push_back({"finpercep", "higher", "0..1", "picture", "none needed", "FinPercep-RM: score, map_max, map_mean (the map: lower is better)", "shipped model"});
+  for (const MetricInfo& metric : metric_list())
+    table.rows.push_back({metric.name, metric.higher_is_better ? "higher" : "lower", metric.range, metric.needs_reference ? "reference" : "picture",
+                          state_of_weights(metric), metric.definition, variant_text(metric.name, protocol)});
+  table.caption = fmt::format("protocol {}; missing weights: `python3 tools/fetch_weights.py`", name_of(protocol));
+  print(render(table, TableFormat::text));
+}
+
+// One row of the table, or why there is none.
+struct Checked {
+  double found = 0;
+  std::string problem;
+};
+
+Checked check(const CalibrationRow& row, const Image& reference, const std::string& device) {
+  try {
+    const MetricSet metric({row.metric}, {.protocol = row.protocol, .device = device, .threads = 0});
+    return {metric.compute(calibration_picture(row.picture), reference)[0], ""};
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::model) throw;
+    return {0, "weights missing"};
+  }
+}
+
+void examine(const std::string& device) {
+  const at::Device where = resolve_compute(device, "fp32").device;
+  const Image reference = calibration_reference();
+  Table table;
+  for (const char* title : {"metric", "protocol", "picture"}) table.columns.push_back({title, std::nullopt, 0});
+  for (const char* title : {"expected", "found"}) table.columns.push_back({title, std::nullopt, 6});
+  table.columns.push_back({"deviation", std::nullopt, 0});
+  table.columns.push_back({"tolerance", std::nullopt, 4});
+  table.columns.push_back({"verdict", std::nullopt, 0});
+  int over = 0, skipped = 0;
+  for (const CalibrationRow& row : calibration_table()) {
+    const Checked checked = check(row, reference, device);
+    if (!checked.problem.empty()) {
+      ++skipped;
+      table.rows.push_back({row.metric, name_of(row.protocol), row.picture, row.expected, {}, {}, row.tolerance(), checked.problem});
+      continue;
+    }
+    const double deviation = std::abs(checked.found - row.expected);
+    const bool good = deviation <= row.tolerance();
+    over += !good;
+    table.rows.push_back({row.metric, name_of(row.protocol), row.picture, row.expected, checked.found, fmt::format("{:.1e}", deviation), row.tolerance(), good ? "ok" : "OVER"});
+  }
+  table.caption = fmt::format("finpercep {}, {} threads, nets on {}; expected: a second implementation (tests/parity/plain_metrics.py), tolerance: pyiqa's own test; {} of {} "
+                              "within it, {} without weights (`python3 tools/fetch_weights.py`)",
+                              version, default_threads(), where.str(), table.rows.size() - over - skipped, table.rows.size(), skipped);
+  print(render(table, TableFormat::text));
+  if (over > 0) throw Error(ExitCode::gate, fmt::format("doctor: expected every value within its tolerance, found {} over it. this build measures something else; report it", over));
+}
+
+}  // namespace
+
+void add_metrics(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("metrics", "list the metrics: direction, range, what they need, how a protocol computes them");
+  auto protocol = std::make_shared<std::string>("stablesr");
+  command->add_option("--protocol", *protocol, "pyiqa, basicsr, stablesr")->capture_default_str();
+  command->callback([protocol] { list_metrics(parse_protocol(*protocol)); });
+}
+
+void add_doctor(CLI::App& program) {
+  CLI::App* command = program.add_subcommand("doctor", "check the metrics of this installation against known values; exit 5 if one is off");
+  auto device = std::make_shared<std::string>("auto");
+  command->add_option("--device", *device, "cpu, cuda, cuda:N, auto")->capture_default_str();
+  command->callback([device] { examine(*device); });
+}
+
+}  // namespace finpercep
