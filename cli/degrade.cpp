@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "cli/command.h"
+#include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
@@ -34,6 +35,7 @@ void add_degrade(CLI::App& program) {
     DegradeSettings settings;
     if (!load_config(flags->config, settings)) return;
     const auto inputs = list_images(flags->inputs);
+    keep_inputs(inputs, flags->output, {".png"});
     make_directory(flags->output);
     Progress progress("degrade", static_cast<int64_t>(inputs.size()));
     parallel_for(static_cast<int64_t>(inputs.size()), 0, [&](int64_t i) {

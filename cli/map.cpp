@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
@@ -40,6 +41,7 @@ void run(const Flags& flags) {
     if (std::find(known.begin(), known.end(), format) == known.end()) throw usage_error(fmt::format("--format: expected png, overlay, npy or json, found '{}'", format));
   const auto wants = [&](const char* format) { return std::find(flags.formats.begin(), flags.formats.end(), format) != flags.formats.end(); };
   const auto inputs = list_images(flags.inputs);
+  keep_inputs(inputs, flags.output, {".map.png", ".overlay.png", ".npy", ".json"});
   const Judge judge(flags.judge);
   make_directory(flags.output);
   Progress progress("map", static_cast<int64_t>(inputs.size()));
@@ -68,7 +70,9 @@ void add_map(CLI::App& program) {
   command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST")->required();
   command->add_option("-o,--output", flags->output, "folder for STEM.map.png, STEM.overlay.png, STEM.npy, STEM.json")->required();
   command->add_option("--format", flags->formats, "comma separated: png, overlay, npy, json")->delimiter(',')->capture_default_str();
-  command->add_option("--threshold", flags->threshold, "map value from which a pixel belongs to a region")->capture_default_str()->check(CLI::Range(0.0, 1.0));
+  command->add_option("--threshold", flags->threshold, "map value from which a pixel belongs to a region")->capture_default_str()
+      ->check(CLI::Range(0.0, 1.0))
+      ->check([](const std::string& text) { return text.find_first_not_of("0123456789.eE+-") == std::string::npos ? "" : "expected a number, found " + text; });  // Range lets NaN pass
   command->add_option("--min-area", flags->min_area, "smallest region, pixels")->capture_default_str()->check(CLI::Range(1, 1000000000));
   add_judge_flags(*command, flags->judge);
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/outputs.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
 #include "finpercep/generate/generator.h"
@@ -30,6 +31,7 @@ void add_upscale(CLI::App& program) {
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
   command->callback([flags] {
     const auto inputs = list_images(flags->inputs);
+    keep_inputs(inputs, flags->output, {".png"});
     const SuperResolver generator = make_super_resolver(flags->generator, {.tile = flags->tile, .compute = resolve_compute(flags->device, flags->dtype)});
     make_directory(flags->output);
     Progress progress("upscale", static_cast<int64_t>(inputs.size()));

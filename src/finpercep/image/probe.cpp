@@ -37,10 +37,13 @@ PictureInfo probe_png(std::span<const std::byte> bytes) {
 // A frame header is a marker C0..CF that is not one of DHT, JPG and DAC.
 PictureInfo probe_jpeg(std::span<const std::byte> bytes) {
   for (std::size_t at = 2; at + 9 <= bytes.size();) {
-    if (big_endian(bytes, at, 1) != 0xFF) return {};
     const unsigned marker = big_endian(bytes, at + 1, 1);
-    if (marker == 0xFF || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {  // padding, and marks without a length
-      at += marker == 0xFF ? 1 : 2;
+    if (big_endian(bytes, at, 1) != 0xFF || marker == 0xFF) {  // stray bytes and padding, which libjpeg steps over too
+      ++at;
+      continue;
+    }
+    if (marker <= 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {  // marks without a length
+      at += 2;
       continue;
     }
     if (marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC)
