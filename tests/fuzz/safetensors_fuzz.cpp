@@ -1,9 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes must either parse or give a model_error; what parses must encode and parse again to the same tensors.
-//
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/safetensors_fuzz.cpp src/finpercep/base/safetensors.cpp
-//     src/finpercep/base/files.cpp src/finpercep/base/error.cpp -lfmt -lxxhash -o /tmp/safetensors_fuzz
-//   /tmp/safetensors_fuzz -max_len=4096 -max_total_time=60 CORPUS      (CORPUS: a folder with some small .safetensors files)
+// Any bytes must either parse or give a model_error; what parses must encode and parse again to the same tensors. Built and run by run.sh.
 #include <cstdint>
 #include <cstdlib>
 #include <vector>

@@ -1,10 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any text must either load or give a usage_error; what loads must write and load again to the same text. The part after the
-// first zero byte is taken as an override.
-//
-//   clang++ -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc tests/fuzz/settings_fuzz.cpp src/finpercep/base/settings.cpp
-//     src/finpercep/base/settings_yaml.cpp src/finpercep/base/files.cpp src/finpercep/base/error.cpp -lfmt -lyaml-cpp -o /tmp/settings_fuzz
-//   /tmp/settings_fuzz -max_len=2048 -max_total_time=60 configs
+// first zero byte is taken as an override. Built and run by run.sh.
 #include <cstdint>
 #include <cstdlib>
 #include <string>

@@ -336,7 +336,7 @@ YamlNode tree_of_override(const std::string& override_text, const std::string& w
     const std::size_t begin = dot == std::string::npos ? 0 : dot + 1;
     YamlNode parent;
     parent.kind = YamlNode::Kind::map;
-    parent.entries.emplace_back(path.substr(begin, end - begin), std::move(node));
+    parent.entries.push_back({path.substr(begin, end - begin), std::move(node)});
     node = std::move(parent);
   }
   return node;

@@ -83,7 +83,7 @@ class TreeBuilder : public YAML::EventHandler {
       parent.key = std::move(node.text);
       parent.has_key = true;
     } else if (parent.node.kind == YamlNode::Kind::map) {
-      parent.node.entries.emplace_back(std::move(parent.key), std::move(node));
+      parent.node.entries.push_back({std::move(parent.key), std::move(node)});
       parent.has_key = false;
     } else {
       parent.node.items.push_back(std::move(node));

@@ -3,19 +3,24 @@
 #pragma once
 #include <cstdint>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace finpercep::detail {
 
+struct YamlEntry;
+
 struct YamlNode {
   enum class Kind { null, scalar, list, map };
   Kind kind = Kind::null;
-  std::string text;                                       ///< of a scalar
-  bool quoted = false;                                    ///< '12' is text, 12 is a number
-  int line = 0;                                           ///< counted from 1
-  std::vector<YamlNode> items;                            ///< of a list
-  std::vector<std::pair<std::string, YamlNode>> entries;  ///< of a map, in the order of the text
+  std::string text;                ///< of a scalar
+  bool quoted = false;             ///< '12' is text, 12 is a number
+  int line = 0;                    ///< counted from 1
+  std::vector<YamlNode> items;     ///< of a list
+  std::vector<YamlEntry> entries;  ///< of a map, in the order of the text
+};
+struct YamlEntry {  // not a pair: a pair asks about its parts before they are complete, which clang refuses
+  std::string first;
+  YamlNode second;
 };
 
 /// One document of at most 1 MiB and limited depth, without duplicate keys, aliases or merge keys. Throws usage_error.

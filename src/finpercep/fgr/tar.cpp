@@ -73,9 +73,9 @@ std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::str
     const char* header = reinterpret_cast<const char*>(bytes.data() + at);
     if (std::all_of(header, header + block, [](char c) { return c == 0; })) return entries;
     std::size_t size = 0, sum = 0;
-    if (!read_octal(header + 148, 8, sum) || sum != header_sum(header) || !read_octal(header + 124, 12, size))
+    if (header[0] == 0 || !read_octal(header + 148, 8, sum) || sum != header_sum(header) || !read_octal(header + 124, 12, size))
       throw input_error(fmt::format("tar: {}: damaged header at byte {}. build it again", where, at));
-    if (header[156] != '0' && header[156] != '\0') throw input_error(fmt::format("tar: {}: expected regular files only, found type '{}' at byte {}", where, header[156], at));
+    if (header[156] != '0' && header[156] != '\0') throw input_error(fmt::format("tar: {}: expected regular files only, found type {} at byte {}", where, static_cast<int>(header[156]), at));
     at += block;
     if (size > bytes.size() - at) throw input_error(fmt::format("tar: {}: an entry of {} bytes runs past the end of the file. build it again", where, size));
     entries.push_back({std::string(header, strnlen(header, 100)), {bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(at + size)}});

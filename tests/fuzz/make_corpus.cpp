@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+// make_corpus DIR: some small sound files of each kind, for the fuzzers to start from.
+#include <cmath>
+#include <cstring>
+#include <filesystem>
+
+#include "finpercep/base/files.h"
+#include "finpercep/base/safetensors.h"
+#include "finpercep/fgr/tar.h"
+#include "finpercep/image/io.h"
+
+using namespace finpercep;
+
+int main(int, char** arguments) {
+  const std::filesystem::path root = arguments[1];
+  for (const char* kind : {"image", "safetensors", "tar"}) std::filesystem::create_directories(root / kind);
+  for (const int channels : {1, 3}) {
+    Image image(19, 13, channels);
+    for (std::size_t i = 0; i < image.data.size(); ++i) image.data[i] = static_cast<float>(0.5 + 0.5 * std::sin(0.7 * static_cast<double>(i)));
+    const std::string name = std::to_string(channels);
+    write_file(root / "image" / (name + ".png"), encode_png(image));
+    write_file(root / "image" / (name + ".jpg"), encode_jpeg(image, 80, true));
+    write_file(root / "image" / (name + ".webp"), encode_webp_lossless(image));
+  }
+  // A gray TIFF of 4 x 2, one strip.
+  const uint16_t tags[][2] = {{256, 4}, {257, 2}, {258, 8}, {259, 1}, {262, 1}, {273, 122}, {277, 1}, {278, 2}, {279, 8}};
+  std::string tiff("II*\0\x08\0\0\0\x09\0", 10);
+  for (const auto& [tag, value] : tags) {
+    const uint16_t entry[] = {tag, 3, 1, 0, value, 0};
+    tiff.append(reinterpret_cast<const char*>(entry), sizeof entry);
+  }
+  write_file(root / "image" / "gray.tif", tiff + std::string(4, '\0') + "abcdefgh");
+
+  TensorFile file;
+  file.metadata["format"] = "finpercep-1";
+  file.tensors["a.weight"] = {DType::f32, {2, 3}, std::vector<std::byte>(24)};
+  file.tensors["b"] = {DType::boolean, {}, std::vector<std::byte>(1)};
+  file.tensors["empty"] = {DType::f16, {0, 4}, {}};
+  write_file(root / "safetensors" / "small.safetensors", encode_safetensors(file));
+  write_file(root / "tar" / "two.tar", encode_tar({{"0001.json", std::vector<std::byte>(5, std::byte{'x'})}, {"0001.png", std::vector<std::byte>(700)}}));
+}
