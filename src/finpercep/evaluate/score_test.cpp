@@ -59,7 +59,7 @@ TEST_CASE("lines come in order, the same for any threads and any memory budget")
     REQUIRE(lines.size() == expected.size());
     for (std::size_t i = 0; i < lines.size(); ++i) {
       CHECK(lines[i].path == job.pictures[i].string());
-      CHECK(lines[i].values == expected[i].values);
+      CHECK((lines[i].values == expected[i].values));
       CHECK(lines[i].error.empty());
     }
   }
