@@ -7,6 +7,8 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/test_folder.h"
+#include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/optimise.h"
 #include "finpercep/nets/unet.h"
@@ -120,6 +122,18 @@ TEST_CASE("loading names the tensor that does not fit") {
     file.tensors["net.b.bias"] = to_data(bias);
     CHECK(contains(model_message([&] { load(params, file, "FILE", "net."); }), "'net.b.bias' holds NaN or infinity"));
   }
+}
+
+TEST_CASE("a checkpoint of a later format or another kind is refused by name") {
+  const TestFolder folder;
+  const std::string path = (folder / "later.safetensors").string();
+  TensorFile file;
+  file.metadata["format"] = "finpercep-2";
+  file.metadata["kind"] = "reward";
+  write_safetensors(path, file);
+  CHECK(contains(model_message([&] { read_checkpoint(path, "reward"); }), "later.safetensors: expected format 'finpercep-1', found 'finpercep-2'"));
+  write_checkpoint(path, {}, "generator", "");
+  CHECK(contains(model_message([&] { read_checkpoint(path, "reward"); }), "expected a reward, found a generator"));
 }
 
 TEST_CASE("half precision round trip: what is read is the nearest half of what was written") {
