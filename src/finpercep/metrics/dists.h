@@ -7,9 +7,10 @@
 #pragma once
 #include <torch/types.h>
 
+#include <memory>
 #include <vector>
 
-#include "finpercep/nets/blocks.h"
+#include "finpercep/nets/trunk_stream.h"
 
 namespace finpercep {
 
@@ -21,9 +22,13 @@ struct Dists {
   /// input_error for other shapes or a side below 16 pixels.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& y) const;
 
-  std::vector<Conv> convs;   ///< VGG16's thirteen
-  at::Tensor alpha, beta;    ///< 1475 each: 3 + 64 + 128 + 256 + 512 + 512 channels
+  std::vector<Conv> convs;     ///< VGG16's thirteen
+  at::Tensor alpha, beta;      ///< 1475 each: 3 + 64 + 128 + 256 + 512 + 512 channels
   at::Tensor mean, deviation;  ///< of ImageNet, 1 x 3 x 1 x 1
+  std::shared_ptr<const VggStream> stream;  ///< the same net without gradients, on the CPU; may be empty
+
+ private:
+  at::Tensor streamed(const at::Tensor& x, const at::Tensor& y) const;
 };
 
 }  // namespace finpercep

@@ -9,6 +9,8 @@
 #include <functional>
 #include <string>
 
+#include "finpercep/nets/trunk_stream.h"
+
 namespace finpercep {
 
 struct Lpips {
@@ -21,11 +23,15 @@ struct Lpips {
   at::Tensor map(const at::Tensor& x, const at::Tensor& y) const;
 
   std::function<std::array<at::Tensor, 5>(const at::Tensor&)> features;
+  /// The same net for two pictures without gradients, on the CPU: several times as fast and in a fraction of the memory. May be empty.
+  std::function<void(const at::Tensor& a, const at::Tensor& b, const TakeFeatures& take)> stream;
   std::array<at::Tensor, 5> weights;  ///< 1 x C x 1 x 1
   at::Tensor shift, scale;            ///< of the input in [-1,1]
   int64_t min_side = 0;
 
  private:
+  void require_pair(const at::Tensor& x, const at::Tensor& y) const;
+  at::Tensor streamed(const at::Tensor& x, const at::Tensor& y) const;
   std::array<at::Tensor, 5> distances(const at::Tensor& x, const at::Tensor& y) const;  // N x 1 x h x w
 };
 

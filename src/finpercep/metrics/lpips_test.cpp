@@ -110,7 +110,9 @@ TEST_CASE("with the published weights") {
     CHECK(second[0].item<double>() == doctest::Approx(both[1].item<double>()).epsilon(1e-4));  // a batch does not mix its pictures
     CHECK(lpips.map(x, y).sizes() == at::IntArrayRef({2, 1, 64, 80}));
     at::Tensor moved = x.clone().requires_grad_(true);
-    lpips(moved, y).sum().backward();
+    const at::Tensor with_gradient = lpips(moved, y);  // the road without gradients is another one
+    CHECK(at::allclose(with_gradient, both, 1e-4, 1e-6));
+    with_gradient.sum().backward();
     const at::Tensor step = moved.grad() / moved.grad().norm();
     CHECK((lpips(x - 0.05 * step, y) < both).all().item<bool>());  // the gradient points uphill
   }
