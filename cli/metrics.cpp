@@ -41,7 +41,7 @@ void list_metrics(Protocol protocol) {
   for (const MetricInfo& metric : metric_list())
     table.rows.push_back({metric.name, metric.higher_is_better ? "higher" : "lower", metric.range, metric.needs_reference ? "reference" : "picture",
                           state_of_weights(metric), metric.definition, variant_text(metric.name, protocol)});
-  table.caption = fmt::format("protocol {}; missing weights: `python3 tools/fetch_weights.py`", name_of(protocol));
+  table.caption = fmt::format("protocol {}; missing weights: `python3 tools/fetch_weights.py`; clipiqa, liqe, musiq-*: `python3 tools/convert_weights.py --help` names the file to supply", name_of(protocol));
   print(render(table, TableFormat::text));
 }
 

@@ -113,6 +113,30 @@ class FetchWeights(unittest.TestCase):
         self.assertFalse(self.path.exists())
 
 
+class ConvertWeights(unittest.TestCase):
+    def run_on(self, name, raw):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder) / "given.pth"
+            file.write_bytes(raw)
+            done = subprocess.run([sys.executable, str(Path(__file__).parent / "convert_weights.py"), name, str(file)], capture_output=True, text=True,
+                                  env={**os.environ, "FINPERCEP_CACHE": folder})
+            self.assertEqual([path.name for path in Path(folder).iterdir()], ["given.pth"])  # nothing half-written
+            return done
+
+    def test_wrong_files_are_one_line(self):
+        try:
+            import torch
+        except ImportError:
+            self.skipTest("no torch")
+        stream = io.BytesIO()
+        torch.save({"other": torch.ones(3)}, stream)
+        for raw, expected in ((stream.getvalue(), "transformer_encoder.cls"), (b"not a pickle", "given.pth"), (b"", "given.pth")):
+            done = self.run_on("musiq-koniq", raw)
+            self.assertEqual(done.returncode, 1)
+            self.assertEqual(len(done.stderr.strip().splitlines()), 1, done.stderr)
+            self.assertIn(expected, done.stderr)
+
+
 class CheckLayers(unittest.TestCase):
     def check(self, files):
         with tempfile.TemporaryDirectory() as folder:

@@ -5,6 +5,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import load_file
 
@@ -42,3 +43,30 @@ def write(name, fixture):
     path = HERE / name
     path.write_text(json.dumps(fixture, indent=1) + "\n")
     print(path)
+
+
+def formula_noise(name, shape):
+    """As in src/finpercep/nets/formula_weights.h: uniform in [-sqrt 3, sqrt 3), from SplitMix64 of FNV-1a(name) + position, float32."""
+    seed = 0xCBF29CE484222325
+    for byte in name.encode():
+        seed = (seed ^ byte) * 0x100000001B3 % 2**64
+    count = int(np.prod(shape)) if len(shape) else 1
+    with np.errstate(over="ignore"):
+        z = np.uint64(seed) + np.arange(1, count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z ^= z >> np.uint64(31)
+    values = ((z >> np.uint64(40)).astype(np.float64) / 8388608 - 1) * np.sqrt(3.0)
+    return torch.from_numpy(values.astype(np.float32).reshape(shape))
+
+
+def formula_tensor(name, shape):
+    """Kernels and matrices N(0, 1 / fan in), norms' weights 1 + .1 u, variances 1.5 + .25 u, log scales 4.6 + .1 u, all else .1 u."""
+    noise = formula_noise(name, shape)
+    if name.endswith("running_var"):
+        return 1.5 + 0.25 * noise
+    if name.endswith("logit_scale"):
+        return 4.6 + 0.1 * noise
+    if len(shape) >= 2:
+        return noise * np.float32(1 / np.sqrt(float(np.prod(shape[1:]))))
+    return 1 + 0.1 * noise if name.endswith("weight") else 0.1 * noise

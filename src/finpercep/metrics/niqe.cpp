@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <array>
+#include <cmath>
+#include <vector>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/parallel.h"
@@ -48,6 +50,26 @@ std::vector<double> halved(const std::vector<double>& plane, int width, int heig
   std::vector<double> out(small.data.size());
   std::transform(small.data.begin(), small.data.end(), out.begin(), [](float v) { return static_cast<double>(v * 255); });
   return out;
+}
+
+// gap' matrix^-1 gap by Cholesky's factors. pyiqa takes the pseudo-inverse, which is the inverse here: the pristine covariance alone has no
+// eigenvalue below 7e-6. A library's would start threads for 36 numbers.
+double squared_distance(const at::Tensor& matrix, const at::Tensor& gap) {
+  const int64_t n = gap.size(0);
+  std::vector<double> l(matrix.const_data_ptr<double>(), matrix.const_data_ptr<double>() + n * n), z(gap.const_data_ptr<double>(), gap.const_data_ptr<double>() + n);
+  double sum = 0;
+  for (int64_t i = 0; i < n; ++i) {
+    for (int64_t j = 0; j <= i; ++j) {
+      double v = l[i * n + j];
+      for (int64_t k = 0; k < j; ++k) v -= l[i * n + k] * l[j * n + k];
+      if (i == j && !(v > 0)) throw input_error("niqe: expected features with a positive definite covariance, found others. the weight file is of another kind");
+      l[i * n + j] = i == j ? std::sqrt(v) : v / l[j * n + j];
+    }
+    for (int64_t k = 0; k < i; ++k) z[i] -= l[i * n + k] * z[k];
+    z[i] /= l[i * n + i];
+    sum += z[i] * z[i];
+  }
+  return sum;
 }
 
 }  // namespace
@@ -101,8 +123,7 @@ double Niqe::operator()(const Image& image, const NiqeOptions& options) const {
                                   image.width, image.height, whole.size(0)));
   const at::Tensor mean = at::nanmean(features, 0), centred = whole - whole.mean(0);
   const at::Tensor covariance = centred.t().mm(centred) / (whole.size(0) - 1);
-  const at::Tensor gap = (mu - mean).unsqueeze(1);
-  return gap.t().mm(at::linalg_pinv((cov + covariance) / 2)).mm(gap).sqrt().item<double>();
+  return std::sqrt(squared_distance(((cov + covariance) / 2).contiguous(), (mu - mean).contiguous()));
 }
 
 }  // namespace finpercep

@@ -9,9 +9,12 @@
 #include "finpercep/base/error.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/metrics/brisque.h"
+#include "finpercep/metrics/clipiqa.h"
 #include "finpercep/metrics/dists.h"
 #include "finpercep/metrics/gmsd.h"
+#include "finpercep/metrics/liqe.h"
 #include "finpercep/metrics/lpips.h"
+#include "finpercep/metrics/musiq.h"
 #include "finpercep/metrics/niqe.h"
 #include "finpercep/metrics/psnr.h"
 #include "finpercep/metrics/ssim.h"
@@ -49,6 +52,14 @@ std::function<double(const Image&, const Image&)> on_tensors(Net net, at::Device
   };
 }
 
+template <class Net>
+std::function<double(const Image&, const Image&)> on_tensor(Net net, at::Device device) {
+  return [net = std::move(net), device](const Image& sr, const Image&) {
+    at::NoGradGuard no_grad;
+    return net(to_tensor(sr).to(device)).template item<double>();
+  };
+}
+
 std::function<double(const Image&, const Image&)> make_metric(const std::string& name, const MetricOptions& options) {
   const Protocol protocol = options.protocol;
   const int crop = options.crop_border, threads = options.threads;
@@ -70,6 +81,9 @@ std::function<double(const Image&, const Image&)> make_metric(const std::string&
     return [o = BrisqueOptions{.threads = threads}, brisque = Brisque::load()](const Image& sr, const Image&) { return brisque(sr, o); };
   const at::Device device = resolve_compute(options.device, "fp32").device;
   if (name == "dists") return on_tensors(Dists::load(device), device);
+  if (name.starts_with("clipiqa")) return on_tensor(ClipIqa::load(name == "clipiqa" ? "pairs" : "pair", device), device);
+  if (name == "liqe") return on_tensor(Liqe::load(device), device);
+  if (name.starts_with("musiq")) return on_tensor(Musiq::load(name == "musiq" ? "koniq" : name.substr(6), device), device);
   return on_tensors(Lpips::load(name == "lpips" ? "alex" : "vgg", device), device);
 }
 
@@ -103,6 +117,13 @@ const std::vector<MetricInfo>& metric_list() {
       {"dists", false, "0..~1", true, true, "deep image structure and texture similarity (Ding et al. 2020)", {"dists", "lpips_vgg"}},
       {"niqe", false, "~0..~100", false, false, "natural image quality evaluator (Mittal et al. 2013)", {"niqe"}},
       {"brisque", false, "~0..~150", false, false, "blind spatial quality evaluator, SVM of LIVE (Mittal et al. 2012)", {"brisque"}},
+      {"clipiqa", true, "0..1", false, true, "CLIP-IQA, RN50, five prompt pairs (Wang et al. 2023)", {"clipiqa"}},
+      {"clipiqa-pair", true, "0..1", false, true, "CLIP-IQA, RN50, the paper's one prompt pair", {"clipiqa"}},
+      {"musiq", true, "0..100", false, true, "multi-scale image quality transformer, KonIQ-10k (Ke et al. 2021)", {"musiq-koniq"}},
+      {"musiq-ava", true, "1..10", false, true, "MUSIQ, AVA: aesthetics", {"musiq-ava"}},
+      {"musiq-spaq", true, "0..100", false, true, "MUSIQ, SPAQ", {"musiq-spaq"}},
+      {"musiq-paq2piq", true, "0..100", false, true, "MUSIQ, PaQ-2-PiQ", {"musiq-paq2piq"}},
+      {"liqe", true, "1..5", false, true, "CLIP ViT-B/32 with quality words, KonIQ-10k (Zhang et al. 2023)", {"liqe"}},
   };
   return list;
 }

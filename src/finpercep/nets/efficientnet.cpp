@@ -2,11 +2,11 @@
 #include "finpercep/nets/efficientnet.h"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <cstdlib>
 
 #include "finpercep/base/error.h"
+#include "finpercep/nets/pretrained.h"
 
 namespace finpercep {
 
@@ -16,6 +16,7 @@ struct Stage {
   int64_t repeats, kernel, stride, expansion, channels;
 };
 constexpr Stage stages[] = {{1, 3, 1, 1, 16}, {2, 3, 2, 6, 24}, {2, 5, 2, 6, 40}, {3, 3, 2, 6, 80}, {3, 5, 1, 6, 112}, {4, 5, 2, 6, 192}, {1, 3, 1, 6, 320}};
+constexpr double bn_eps = 1e-3;
 constexpr int tap_after_block[] = {0, 2, 4, 10, 15};  // last block at strides 2, 4, 8, 16, 32
 
 // TensorFlow's SAME padding: with stride 2 and even sizes, k - 2 pixels in all, the larger half right and bottom.
@@ -24,21 +25,6 @@ at::Tensor same_conv(const Conv& conv, const at::Tensor& x) {
   const int64_t total = conv.weight.size(2) - conv.stride, before = total / 2, after = total - before;
   const Conv unpadded{conv.weight, conv.bias, conv.stride, 0, conv.groups};
   return unpadded(at::constant_pad_nd(x, {before, after, before, after}, 0));
-}
-
-void load_folded(const Conv& conv, const TensorFile& file, const std::string& where, const std::string& conv_name, const std::string& bn_name) {
-  const auto get = [&](const std::string& name) {
-    const auto found = file.tensors.find(name);
-    if (found == file.tensors.end()) throw model_error(fmt::format("weights: {}: expected tensor '{}', not in the file. run tools/fetch_weights.py", where, name));
-    return from_data(found->second).to(at::kFloat);
-  };
-  const at::Tensor weight = get(conv_name + ".weight");
-  if (weight.sizes() != conv.weight.sizes())
-    throw model_error(fmt::format("weights: {}: tensor '{}.weight': expected shape {}, found {}", where, conv_name, conv.weight.sizes().vec(), weight.sizes().vec()));
-  const at::Tensor scale = get(bn_name + ".weight") / at::sqrt(get(bn_name + ".running_var") + 1e-3);
-  at::NoGradGuard no_grad;
-  conv.weight.copy_(weight * scale.view({-1, 1, 1, 1}));
-  conv.bias.copy_(get(bn_name + ".bias") - get(bn_name + ".running_mean") * scale);
 }
 
 }  // namespace
@@ -76,22 +62,25 @@ std::array<at::Tensor, 5> EfficientNetLite0::operator()(const at::Tensor& image)
 }
 
 void load_imagenet(const EfficientNetLite0& net, const TensorFile& file, const std::string& where) {
-  load_folded(net.stem, file, where, "_conv_stem", "_bn0");
+  load_folded(net.stem, file, where, "_conv_stem", "_bn0", bn_eps);
   for (std::size_t i = 0; i < net.blocks.size(); ++i) {
     const std::string name = fmt::format("_blocks.{}.", i);
     const auto& block = net.blocks[i];
-    if (block.expand.weight.defined()) load_folded(block.expand, file, where, name + "_expand_conv", name + "_bn0");
-    load_folded(block.depthwise, file, where, name + "_depthwise_conv", name + "_bn1");
-    load_folded(block.project, file, where, name + "_project_conv", name + "_bn2");
+    if (block.expand.weight.defined()) load_folded(block.expand, file, where, name + "_expand_conv", name + "_bn0", bn_eps);
+    load_folded(block.depthwise, file, where, name + "_depthwise_conv", name + "_bn1", bn_eps);
+    load_folded(block.project, file, where, name + "_project_conv", name + "_bn2", bn_eps);
   }
 }
 
+std::filesystem::path weight_cache() {
+  if (const char* given = std::getenv("FINPERCEP_CACHE")) return given;
+  if (const char* xdg = std::getenv("XDG_CACHE_HOME")) return std::filesystem::path(xdg) / "finpercep";
+  if (const char* home = std::getenv("HOME")) return std::filesystem::path(home) / ".cache" / "finpercep";
+  return {};
+}
+
 std::filesystem::path weight_file(const std::string& name) {
-  std::filesystem::path cache;
-  if (const char* given = std::getenv("FINPERCEP_CACHE")) cache = given;
-  else if (const char* xdg = std::getenv("XDG_CACHE_HOME")) cache = std::filesystem::path(xdg) / "finpercep";
-  else if (const char* home = std::getenv("HOME")) cache = std::filesystem::path(home) / ".cache" / "finpercep";
-  const std::filesystem::path file = cache / (name + ".safetensors");
+  const std::filesystem::path file = weight_cache() / (name + ".safetensors");
   if (!std::filesystem::exists(file))
     throw model_error(fmt::format("weights: {}: expected the pretrained weights '{}', found no file. run `python3 tools/fetch_weights.py`", file.string(), name));
   return file;

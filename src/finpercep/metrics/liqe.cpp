@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/metrics/liqe.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "finpercep/base/error.h"
+#include "finpercep/nets/pretrained.h"
+
+namespace finpercep {
+
+namespace {
+
+constexpr int64_t step = 32, most_windows = 15, grades = 5;
+
+}  // namespace
+
+Liqe Liqe::load(at::Device device) {
+  const auto path = supplied_weight_file("liqe", "liqe_koniq.pt of LIQE");
+  return from(read_safetensors(path, Checksum::if_present), path.string(), device);
+}
+
+Liqe Liqe::from(const TensorFile& file, const std::string& where, at::Device device) {
+  Params params(0);
+  Liqe liqe{ClipViT(params), {}};
+  finpercep::load(params, file, where, "", false);  // beside it lie the words
+  params.to(device, at::kFloat);
+  const at::Tensor words = tensor_of(file, where, "text.quality", {grades, ClipViT::embedding}), scale = tensor_of(file, where, "logit_scale", {1});
+  liqe.text = (words / at::linalg_vector_norm(words, 2, at::IntArrayRef(-1), true) * scale.exp()).to(device);
+  return liqe;
+}
+
+at::Tensor Liqe::operator()(const at::Tensor& x) const {
+  constexpr int64_t side = ClipViT::side;
+  if (x.dim() != 4 || x.size(1) != 3) throw input_error("liqe: expected a batch with 3 channels");
+  if (x.size(2) < side || x.size(3) < side) throw input_error(fmt::format("liqe: expected sides of at least {} pixels, found {}x{}", side, x.size(3), x.size(2)));
+  const int64_t columns = (x.size(3) - side) / step + 1, all = ((x.size(2) - side) / step + 1) * columns, chosen = std::min(all, most_windows);
+  at::Tensor logits;
+  for (int64_t i = 0; i < chosen; ++i) {  // one window of every picture at a time: memory stays that of a batch
+    const int64_t index = i * std::max<int64_t>(1, all / chosen);
+    const at::Tensor window = x.narrow(2, index / columns * step, side).narrow(3, index % columns * step, side);
+    const at::Tensor embedded = net(window);
+    const at::Tensor cosine = at::linear(embedded / at::linalg_vector_norm(embedded, 2, at::IntArrayRef(-1), true), text);
+    logits = logits.defined() ? logits + cosine : cosine;
+  }
+  const at::Tensor share = (logits / static_cast<double>(chosen)).softmax(1);
+  return at::matmul(share, at::arange(1, grades + 1, share.options()));
+}
+
+}  // namespace finpercep

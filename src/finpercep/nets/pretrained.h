@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// What nets with published weights share: where the files are, and batch normalisation folded into convolutions.
+#pragma once
+#include <filesystem>
+#include <string>
+
+#include "finpercep/nets/blocks.h"
+
+namespace finpercep {
+
+/// The converted file NAME.safetensors in the weight cache, for weights that no package registry carries. model_error, when absent, with the
+/// published file to supply (`published`, e.g. "RN50.pt of OpenAI CLIP") and the command that converts it.
+std::filesystem::path supplied_weight_file(const std::string& name, const std::string& published);
+
+/// The tensor `name` of `file` in float32; model_error naming `where` and the tensor when it is missing or of another shape.
+at::Tensor tensor_of(const TensorFile& file, const std::string& where, const std::string& name, at::IntArrayRef shape);
+
+/// Copies the convolution CONV.weight and the batch normalisation BN.{weight,bias,running_mean,running_var} after it into one convolution.
+void load_folded(const Conv& conv, const TensorFile& file, const std::string& where, const std::string& conv_name, const std::string& bn_name, double eps);
+
+}  // namespace finpercep

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the nets of tokens share.
+#pragma once
+#include "finpercep/nets/blocks.h"
+
+namespace finpercep {
+
+struct LayerNorm {
+  at::Tensor weight, bias;
+  double eps = 1e-5;
+  at::Tensor operator()(const at::Tensor& x) const { return at::layer_norm(x, {weight.size(0)}, weight, bias, eps); }
+};
+inline LayerNorm make_layer_norm(Params& params, const std::string& name, int64_t dim, double eps) {
+  return {params.constant(name + ".weight", {dim}, 1), params.constant(name + ".bias", {dim}, 0), eps};
+}
+
+/// Scaled dot-product attention of `heads` heads: q is N x T x C, k and v N x S x C; N x T x C.
+inline at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads) {
+  const auto split = [heads](const at::Tensor& t) { return t.unflatten(2, {heads, t.size(2) / heads}).transpose(1, 2); };
+  return at::scaled_dot_product_attention(split(q), split(k), split(v)).transpose(1, 2).flatten(2);
+}
+
+}  // namespace finpercep

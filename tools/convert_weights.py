@@ -1,0 +1,144 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Converts published weights that no package registry carries into the cache folder, as safetensors.
+
+    tools/convert_weights.py NAME FILE
+
+    NAME              FILE
+    clipiqa           RN50.pt of OpenAI CLIP (SHA-256 afeb0e10..), for the metrics clipiqa and clipiqa-pair
+    liqe              liqe_koniq.pt of LIQE
+    musiq-koniq, musiq-ava, musiq-spaq, musiq-paq2piq
+                      musiq_{koniq,ava,spaq,paq2piq}_ckpt-*.pth of pyiqa
+
+The words that CLIP-IQA and LIQE compare pictures with go through CLIP's text tower here, once; the program never needs it. Pickles are read
+by torch_pickle.py, a TorchScript archive by torch's own reader of TorchScript, which runs no Python. Needs torch.
+"""
+import argparse
+import hashlib
+import sys
+import zipfile
+from pathlib import Path
+
+import fetch_weights
+import torch_pickle
+
+START, END = 49406, 49407  # of CLIP's vocabulary; the numbers below are what its tokeniser makes of the words
+IMAGE, EDGES, RESOLUTION, PHOTO, STOP = 2867, 20938, 9977, 1125, 269
+PAIRS = [[886, IMAGE], [2103, IMAGE],                            # Good image, bad image
+         [8157, IMAGE], [21977, IMAGE],                          # Sharp image, blurry image
+         [8157, EDGES], [21977, EDGES],                          # sharp edges, blurry edges
+         [1400, RESOLUTION, IMAGE], [1042, RESOLUTION, IMAGE],   # High resolution image, low resolution image
+         [9307, 268, 1139, IMAGE], [33495, IMAGE]]               # Noise-free image, noisy image
+PAIR = [[886, PHOTO, STOP], [2103, PHOTO, STOP]]                 # Good photo. Bad photo.
+QUALITY = [[320, PHOTO, 593, grade, 3027] for grade in (2103, 3665, 2849, 886, 1878)]  # a photo with {bad .. perfect} quality
+
+
+class ConvertError(Exception):
+    """One line: what, where, what to do."""
+
+
+def text_features(state, prompts):
+    """CLIP's text tower (Radford et al. 2021): causal transformer, the feature of the end token. Not normalised."""
+    import torch
+    import torch.nn.functional as F
+
+    def linear(x, name):
+        return F.linear(x, state[name + ".weight"], state[name + ".bias"])
+
+    def norm(x, name):
+        return F.layer_norm(x, x.shape[-1:], state[name + ".weight"], state[name + ".bias"])
+
+    length = len(state["positional_embedding"])
+    tokens = torch.zeros(len(prompts), length, dtype=torch.long)
+    for row, prompt in zip(tokens, prompts):
+        row[:len(prompt) + 2] = torch.tensor([START, *prompt, END])
+    x = state["token_embedding.weight"][tokens] + state["positional_embedding"]
+    width, heads = x.shape[-1], x.shape[-1] // 64
+    mask = torch.full((length, length), float("-inf"), dtype=x.dtype).triu(1)
+    depth = len({name.split(".")[2] for name in state if name.startswith("transformer.resblocks.")})
+    for k in range(depth):
+        block = f"transformer.resblocks.{k}."
+        qkv = F.linear(norm(x, block + "ln_1"), state[block + "attn.in_proj_weight"], state[block + "attn.in_proj_bias"])
+        q, k_, v = (part.unflatten(-1, (heads, width // heads)).transpose(1, 2) for part in qkv.chunk(3, -1))
+        x = x + linear(F.scaled_dot_product_attention(q, k_, v, mask).transpose(1, 2).flatten(2), block + "attn.out_proj")
+        h = linear(norm(x, block + "ln_2"), block + "mlp.c_fc")
+        x = x + linear(h * torch.sigmoid(1.702 * h), block + "mlp.c_proj")
+    ends = torch.tensor([len(prompt) + 1 for prompt in prompts])
+    return norm(x, "ln_final")[torch.arange(len(prompts)), ends] @ state["text_projection"]
+
+
+def visual(state):
+    return {name: value for name, value in state.items() if name.startswith("visual.")
+            and not name.endswith("num_batches_tracked")}
+
+
+def clipiqa(state):
+    tower = {name: value for name, value in visual(state).items() if not name.endswith("attnpool.positional_embedding")}
+    return {**tower, "text.pairs": text_features(state, PAIRS), "text.pair": text_features(state, PAIR), "logit_scale": state["logit_scale"].reshape(1)}
+
+
+def liqe(state):
+    state = {name.removeprefix("clip_model."): value for name, value in state.items()}
+    return {**visual(state), "text.quality": text_features(state, QUALITY), "logit_scale": state["logit_scale"].reshape(1)}
+
+
+def musiq(state):
+    return state
+
+
+# name -> conversion, how many tensors it makes, one of the file by which it is recognised
+TABLE = {"clipiqa": (clipiqa, 286, "visual.layer4.2.conv3.weight"), "liqe": (liqe, 154, "visual.transformer.resblocks.11.ln_2.weight")}
+TABLE |= {f"musiq-{data}": (musiq, 248, "transformer_encoder.cls") for data in ("koniq", "ava", "spaq", "paq2piq")}
+
+
+def read_state(path):
+    """{name: float32 torch tensor}; the usual wrappings are taken off."""
+    import torch
+    if not path.is_file():
+        raise ConvertError(f"{path}: expected a file, found none")
+    if zipfile.is_zipfile(path) and any("/code/" in name for name in zipfile.ZipFile(path).namelist()):
+        return {name: value.float() for name, value in torch.jit.load(str(path), map_location="cpu").state_dict().items()}
+    try:
+        tree = torch_pickle.load(path.read_bytes())
+    except torch_pickle.WeightError as error:
+        raise ConvertError(f"{path}: {error}") from error
+    for wrapping in ("params", "state_dict"):
+        if isinstance(tree, dict) and wrapping in tree:
+            tree = tree[wrapping]
+    if not isinstance(tree, dict) or not tree:
+        raise ConvertError(f"{path}: expected names and tensors, found none. Is it the file that this converter's help names?")
+    return {name.removeprefix("module."): torch.from_numpy(value.copy()).float() for name, value in tree.items() if hasattr(value, "shape")}
+
+
+def convert(name, path):
+    import torch
+    conversion, count, landmark = TABLE[name]
+    state = read_state(path)
+    if landmark not in state and "clip_model." + landmark not in state:
+        raise ConvertError(f"{path}: expected tensor '{landmark}' of {name}, found others. Is it the file that this converter's help names?")
+    with torch.no_grad():
+        tensors = {key: value.numpy() for key, value in conversion(state).items()}
+    if len(tensors) != count:
+        raise ConvertError(f"{path}: expected {count} tensors of {name}, found {len(tensors)}. Is it another variant of the model?")
+    out = fetch_weights.cache_folder() / f"{name}.safetensors"
+    metadata = {"source": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), "licence": "that of the file", "revision": fetch_weights.REVISION}
+    fetch_weights.write_atomically(out, fetch_weights.encode(tensors, metadata))
+    print(f"{name}: written to {out} ({out.stat().st_size / 1e6:.1f} MB)")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", choices=sorted(TABLE))
+    parser.add_argument("file", type=Path)
+    options = parser.parse_args()
+    convert(options.name, options.file)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except ConvertError as error:
+        sys.exit(f"convert_weights: {error}")
+    except OSError as error:
+        sys.exit(f"convert_weights: {error}")
