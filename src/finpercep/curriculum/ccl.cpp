@@ -22,6 +22,7 @@ struct Step {
   at::Tensor gt, y;               // N x 3 x H x W
   std::vector<at::Tensor> noise;  // of the chain
   int64_t t;                      // the step with gradient
+  at::Tensor pretrain_t, pretrain_noise;  // of the generator's own training loss: N, and as gt
   int64_t stage;
 };
 
@@ -63,7 +64,9 @@ Outcome improve_generator(Players& p, const Step& step, const RlSettings& s, con
       target = reward_value(clean, p.running, s.signal);
     }
     reward = reward_value(judged, p.running, s.signal);
-    pixel = at::l1_loss(x0, step.gt);
+    // ReFL's pre-training loss: the supervised one, on states diffused from the photograph. On the chain's own states L1 would average detail away.
+    const at::Tensor diffused = diffuse(p.generator->schedule, step.gt, step.y, step.pretrain_noise, step.pretrain_t);
+    pixel = at::l1_loss(p.generator->predict_each(diffused, step.y, step.pretrain_t), step.gt);
     anchor = reference_anchor(x0, x0_reference);
     consistency = lr_consistency(x0, step.y, s.lr_block);
     loss = s.reward_weight * refl_loss(reward, target) + s.pixel_weight * pixel + s.reference_weight * anchor + s.lr_weight * consistency;
@@ -130,7 +133,7 @@ void RlSettings::visit(SettingsVisitor& v) {
   v.group("signal", signal, "R_k");
   v.field("refl_steps", refl_steps, "the step with gradient is drawn from these", {.min = 1, .max = 1000});
   v.field("reward_weight", reward_weight, "of the ReFL loss", {.min = 0, .max = 1000});
-  v.field("pixel_weight", pixel_weight, "of the L1 pretraining loss", {.min = 0, .max = 1000});
+  v.field("pixel_weight", pixel_weight, "of the generator's own training loss: L1 at states diffused from the photograph", {.min = 0, .max = 1000});
   v.field("reference_weight", reference_weight, "of the distance to the frozen reference", {.min = 0, .max = 1000});
   v.field("lr_weight", lr_weight, "of the LR consistency", {.min = 0, .max = 1000});
   v.field("lr_block", lr_block, "pixels of a side that LR consistency averages", {.min = 1, .max = 256});
@@ -202,9 +205,12 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
                                                         [&](int64_t i) { return make_pair_batch(photos, settings.datasets, seed, i); });
     const PairBatch batch = *batches->next();
     Random random(seed, "rl", static_cast<uint64_t>(iter));
-    Step step{batch.gt.to(compute.device), p.generator->condition(batch.lr.to(compute.device)), {}, 0, schedule.stage_at(iter)};
+    Step step{batch.gt.to(compute.device), p.generator->condition(batch.lr.to(compute.device)), {}, 0, {}, {}, schedule.stage_at(iter)};
     step.t = settings.refl_steps[random.integer(0, static_cast<int64_t>(settings.refl_steps.size()) - 1)];
     step.noise = p.generator->draw_noise(random, step.gt.sizes(), compute.device);
+    step.pretrain_t = at::empty({step.gt.size(0)}, at::kLong);
+    for (int64_t n = 0; n < step.gt.size(0); ++n) step.pretrain_t[n].fill_(random.integer(1, p.generator->schedule.steps()));
+    step.pretrain_noise = normal_tensor(random, step.gt.sizes(), compute.device);
     Outcome outcome = improve_generator(p, step, settings, compute, scheduled_lr(settings.optim_g, iter, loop.total_iter));
     bool skipped = false;
     if (features && iter % settings.coevolve_freq == 0) {

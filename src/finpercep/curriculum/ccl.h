@@ -24,7 +24,7 @@ struct RlSettings {
   RewardSignalSettings signal;
   std::vector<int64_t> refl_steps = {1, 2};  ///< the step with gradient is drawn from these
   double reward_weight = 0.02;
-  double pixel_weight = 1.0;                 ///< L1 to the clean photograph, ReFL's pretraining loss
+  double pixel_weight = 1.0;                 ///< the generator's own training loss (ReFL's pre-training loss)
   double reference_weight = 1.0;             ///< frozen reference
   double lr_weight = 0.5;                    ///< LR consistency
   int64_t lr_block = 16;                     ///< pixels averaged for it
