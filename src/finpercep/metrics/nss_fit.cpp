@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <cstring>
 
 #include "finpercep/metrics/nss.h"
 
@@ -36,29 +38,55 @@ double shape_of(double ratio) {
   return shape_at(ratio - table[index - 1] <= table[index] - ratio ? index - 1 : index);
 }
 
-// Sums in four lanes, which the compiler makes one register; the order is fixed, so the result does not hang on its flags.
-template <class Value>
-SignedMoments moments(int count, const Value& value) {
-  constexpr int lanes = 4;
-  double left[lanes] = {}, right[lanes] = {}, left_count[lanes] = {}, right_count[lanes] = {}, magnitude[lanes] = {};
+using Four = double __attribute__((vector_size(32)));
+using Mask = int64_t __attribute__((vector_size(32)));
+
+// Where the mask is set (all bits), the value; elsewhere 0.
+Four where(Mask mask, Four value) { return reinterpret_cast<Four>(mask & reinterpret_cast<Mask>(value)); }
+
+// Sums in four lanes; `four(x)` gives the values from x on, `one(x)` a single one.
+template <class Some, class One>
+SignedMoments moments(int count, const Some& four, const One& one) {
+  Four left = {}, right = {}, magnitude = {};
+  Mask left_count = {}, right_count = {};
   int x = 0;
-  for (; x + lanes <= count; x += lanes)
-    for (int k = 0; k < lanes; ++k) {
-      const double v = value(x + k), square = v * v;
-      left[k] += v < 0 ? square : 0;
-      right[k] += v > 0 ? square : 0;
-      left_count[k] += v < 0 ? 1 : 0;
-      right_count[k] += v > 0 ? 1 : 0;
-      magnitude[k] += std::abs(v);
-    }
+  for (; x + 4 <= count; x += 4) {
+    const Four v = four(x), square = v * v, zero = {};
+    const Mask below = v < zero, above = v > zero;
+    left += where(below, square);
+    right += where(above, square);
+    left_count -= below;
+    right_count -= above;
+    magnitude += where(above, v) - where(below, v);
+  }
   SignedMoments out;
-  for (int k = 0; k < lanes; ++k) out.add({left[k], right[k], left_count[k], right_count[k], magnitude[k], 0});
+  for (int k = 0; k < 4; ++k) out.add({left[k], right[k], static_cast<double>(left_count[k]), static_cast<double>(right_count[k]), magnitude[k], 0});
   for (; x < count; ++x) {
-    const double v = value(x), square = v * v;
+    const double v = one(x), square = v * v;
     out.add({v < 0 ? square : 0, v > 0 ? square : 0, v < 0 ? 1. : 0., v > 0 ? 1. : 0., std::abs(v), 0});
   }
   out.count = count;
   return out;
+}
+
+template <class T>
+Four load_four(const T* from) {
+  T values __attribute__((vector_size(4 * sizeof(T))));
+  std::memcpy(&values, from, sizeof values);
+  return __builtin_convertvector(values, Four);
+}
+
+template <class T>
+Four product_of_four(const T* a, const T* b) {
+  T u __attribute__((vector_size(4 * sizeof(T)))), v __attribute__((vector_size(4 * sizeof(T))));
+  std::memcpy(&u, a, sizeof u);
+  std::memcpy(&v, b, sizeof v);
+  return __builtin_convertvector(u * v, Four);  // multiplied in the precision of T
+}
+
+template <class T>
+SignedMoments products(int count, const T* a, const T* b) {
+  return moments(count, [=](int x) { return product_of_four(a + x, b + x); }, [=](int x) { return static_cast<double>(a[x] * b[x]); });
 }
 
 }  // namespace
@@ -75,18 +103,16 @@ void SignedMoments::add(const SignedMoments& other) {
 template <class T>
 SignedMoments moments_of_row(const Block<T>& block, int y) {
   const T* row = block.values + y * block.stride;
-  return moments(block.width, [row](int x) { return static_cast<double>(row[x]); });
+  return moments(block.width, [row](int x) { return load_four(row + x); }, [row](int x) { return static_cast<double>(row[x]); });
 }
 
 template <class T>
 SignedMoments moments_of_products(const Block<T>& block, int y, int dy, int dx) {
   const int other_y = (y - dy + block.height) % block.height, last = block.width - 1;
   const T *row = block.values + y * block.stride, *other = block.values + other_y * block.stride;
-  if (dx == 0) return moments(block.width, [=](int x) { return static_cast<double>(row[x] * other[x]); });
-  const T *first = dx > 0 ? row + 1 : row, *second = dx > 0 ? other : other + 1;
-  SignedMoments out = moments(last, [=](int x) { return static_cast<double>(first[x] * second[x]); });
-  const T round_the_edge = dx > 0 ? row[0] * other[last] : row[last] * other[0];
-  out.add(moments(1, [=](int) { return static_cast<double>(round_the_edge); }));
+  if (dx == 0) return products(block.width, row, other);
+  SignedMoments out = dx > 0 ? products(last, row + 1, other) : products(last, row, other + 1);
+  out.add(dx > 0 ? products(1, row, other + last) : products(1, row + last, other));  // round the edge
   return out;
 }
 

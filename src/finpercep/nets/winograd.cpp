@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <vector>
 
@@ -88,8 +89,9 @@ WinogradConv::WinogradConv(const Conv& conv) {
               "winograd: expected a 3 x 3 convolution of stride 1 with channels in eights, found ", conv.weight.sizes());
   at::NoGradGuard no_grad;
   const at::Tensor g = at::tensor({1. / 4, 0., 0., -1. / 6, -1. / 6, -1. / 6, -1. / 6, 1. / 6, -1. / 6, 1. / 24, 1. / 12, 1. / 6, 1. / 24, -1. / 12, 1. / 6, 0., 0., 1.}, at::kDouble).view({side, 3});
-  const at::Tensor transformed = g.matmul(conv.weight.detach().to(at::kDouble)).matmul(g.t());  // O x C x 6 x 6
-  weights_ = transformed.permute({2, 3, 1, 0}).reshape({products, conv.weight.size(1), conv.weight.size(0)}).to(at::kFloat).contiguous();
+  // Both directions at once, as one product for all kernels: g w g' is (g kron g) times the nine weights.
+  const at::Tensor both = at::kron(g, g).to(at::kFloat), nine = conv.weight.detach().to(at::kFloat).permute({2, 3, 1, 0}).reshape({9, -1});
+  weights_ = both.mm(nine).view({products, conv.weight.size(1), conv.weight.size(0)});
   bias_ = conv.bias.detach().to(at::kFloat).contiguous();
 }
 
@@ -100,10 +102,13 @@ at::Tensor WinogradConv::operator()(const at::Tensor& x, bool top, bool bottom) 
   const std::vector<float> zeros(channels, 0.0f);
   const float *from = x.const_data_ptr<float>(), *bias = bias_.const_data_ptr<float>();
   float* to = out.data_ptr<float>();
-  at::parallel_for(0, (tiles + tiles_per_task - 1) / tiles_per_task, 1, [&](int64_t begin, int64_t end) {
+  // Each thread takes the next task, so that none waits for one that lost its core.
+  const int64_t tasks = (tiles + tiles_per_task - 1) / tiles_per_task;
+  std::atomic<int64_t> next = 0;
+  at::parallel_for(0, std::min<int64_t>(tasks, at::get_num_threads()), 1, [&](int64_t, int64_t) {
     const at::NoGradGuard no_grad;  // belongs to the thread
     const at::Tensor in = at::empty({products * tiles_per_task * channels}, x.options()), result = at::empty({products * tiles_per_task * outputs}, x.options());
-    for (int64_t task = begin; task < end; ++task) {
+    for (int64_t task = next++; task < tasks; task = next++) {
       const int64_t first = task * tiles_per_task, count = std::min(tiles_per_task, tiles - first);
       for (int64_t t = 0; t < count; ++t) {
         const int64_t y0 = (first + t) / across * step - top, x0 = (first + t) % across * step - 1;
