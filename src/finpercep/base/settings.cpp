@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <filesystem>
 #include <memory>
 #include <string_view>
 #include <system_error>
@@ -135,9 +136,11 @@ class Loader : public Visitor<Loader> {
     if (node && node->kind == YamlNode::Kind::null) node = nullptr;  // "train:" with nothing below it
     Frame frame{node, frames_.back().where, frames_.back().has_lines, nullptr, {}};
     if (node && node->kind == YamlNode::Kind::scalar && node->text.ends_with(".yaml")) {
-      frame.file = std::make_unique<YamlNode>(parse_yaml(read_config_text(node->text), node->text));
+      // Named in a file: relative to that file. Named by --set: to the working directory.
+      const std::filesystem::path folder = frame.has_lines ? std::filesystem::path(frame.where).parent_path() : std::filesystem::path();
+      frame.where = (folder / node->text).lexically_normal().string();
+      frame.file = std::make_unique<YamlNode>(parse_yaml(read_config_text(frame.where), frame.where));
       frame.map = frame.file.get();
-      frame.where = node->text;
       frame.has_lines = true;
       if (frame.map->kind == YamlNode::Kind::null) frame.map = nullptr;
     }
