@@ -3,6 +3,8 @@
 // measured on held-out photographs.
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
@@ -22,23 +24,26 @@ struct Flags {
   ConfigFlags config;
   std::vector<std::string> photos = {"build/photos"};
   std::string validation = "configs/photos/validation.txt", output = "runs/demo";
-  int64_t updates = 100, test_photos = 8, test_side = 384;
+  int64_t test_photos = 8, test_side = 384;
 };
 
 struct Method {
   std::string name, generator;
 };
 
-// The run of one method: what differs between them is the curriculum and whether the reward learns along.
-std::string train(const std::string& name, RlSettings settings, std::vector<int64_t> stages, int64_t updates, bool coevolve, const std::filesystem::path& output) {
-  settings.stages = std::move(stages);
-  const auto phases = static_cast<int64_t>(settings.stages.size());
-  settings.stage_iters.assign(settings.stages.size(), updates / phases);
-  settings.stage_iters.back() += updates % phases;
-  if (!coevolve) settings.coevolve_freq = 0;
-  log_info(fmt::format("--- {}: {} updates", name, updates));
+// The run of one method; returns the trained generator's file.
+std::string train(const std::string& name, const RlSettings& settings, const std::filesystem::path& output) {
+  log_info(fmt::format("--- {}", name));
   run_rl(settings, output / name, false);
   return (output / name / "checkpoints" / "generator.safetensors").string();
+}
+
+// As many updates as the curriculum has, all with one frozen stage of the reward.
+RlSettings frozen(RlSettings settings, int64_t stage) {
+  settings.stage_iters = {std::accumulate(settings.stage_iters.begin(), settings.stage_iters.end(), int64_t{0})};
+  settings.stages = {stage};
+  settings.coevolve_freq = 0;
+  return settings;
 }
 
 std::vector<TrainingPair> held_out(const Flags& flags, const DegradeSettings& degradation) {
@@ -85,12 +90,12 @@ void run(const Flags& flags) {
   refuse_overwrite(output / "report.html", false);
 
   std::vector<Method> methods = {{"bicubic", "bicubic"}, {settings.network_g, settings.network_g}};
-  RlSettings control = settings;
+  RlSettings control = frozen(settings, 0);
   control.reward_weight = 0;
-  methods.push_back({"no-reward", train("no-reward", control, {0}, flags.updates, false, output)});
-  methods.push_back({"global-score", train("global-score", settings, {0}, flags.updates, false, output)});
-  methods.push_back({"no-curriculum", train("no-curriculum", settings, {finest_stage}, flags.updates, false, output)});
-  methods.push_back({"ccl", train("ccl", settings, {0, 1, 2, 3, 4}, flags.updates, true, output)});
+  methods.push_back({"no-reward", train("no-reward", control, output)});
+  methods.push_back({"global-score", train("global-score", frozen(settings, 0), output)});
+  methods.push_back({"no-curriculum", train("no-curriculum", frozen(settings, finest_stage), output)});
+  methods.push_back({"ccl", train("ccl", settings, output)});
 
   const auto pairs = held_out(flags, settings.datasets.degradation);
   const Judge judge({.model = settings.reward, .device = settings.device});
@@ -120,12 +125,12 @@ void run(const Flags& flags) {
   const Table table = comparison_table(rows, options);
   ReportPage page{.title = "FinPercep demo", .subtitle = "One generator, four ways to go on, the same photographs",
                   .facts = {fmt::format("version: finpercep {}", version), fmt::format("generator: {}", settings.network_g), fmt::format("reward: {}", settings.reward),
-                            fmt::format("updates per method: {}", flags.updates), fmt::format("seed: {}", settings.manual_seed),
+                            fmt::format("updates per method: {}", control.stage_iters.front()), fmt::format("seed: {}", settings.manual_seed),
                             fmt::format("held-out photographs: {} crops of {} px, never trained on", pairs.size(), flags.test_side)},
                   .tables = {report_table(table)},
                   .charts = run_charts({{"no-reward", output / "no-reward"}, {"global-score", output / "global-score"}, {"no-curriculum", output / "no-curriculum"}, {"ccl", output / "ccl"}}),
                   .strips = std::move(strips)};
-  page.notes = {"no-reward: the control. The same updates with the anchors alone: what it gains is further supervised training, not the reward. global-score: RM_0, a plain global score, frozen. no-curriculum: the finest maps from the first update, frozen. ccl: RM_0 to RM_4 stage by stage, the "
+  page.notes = {"no-reward: the control. The same updates with the anchors alone: what it gains is further supervised training, not the reward. global-score: RM_0, a plain global score, frozen. no-curriculum: the finest maps from the first update, frozen. ccl: the config's stages one after the other, the "
                 "reward learning from the generator's own pictures along the way. All four share generator, data, seed, losses and number of updates.",
                 "The score chart shows each run's own reward model at its stage, so its levels are comparable within a run, not between runs."};
   write_file(output / "report.html", render_report(page));
@@ -142,7 +147,6 @@ void add_demo(CLI::App& program) {
   command->add_option("--photos", flags->photos, "photographs")->capture_default_str();
   command->add_option("--validation", flags->validation, "stems of the photographs that are held out")->capture_default_str();
   command->add_option("-o,--output", flags->output, "folder of the runs and report.html")->capture_default_str();
-  command->add_option("--updates", flags->updates, "RL updates per method")->capture_default_str()->check(CLI::Range(5, 1000000));
   command->add_option("--test-photos", flags->test_photos, "held-out photographs to measure")->capture_default_str()->check(CLI::Range(1, 1000));
   command->callback([flags] { run(*flags); });
 }

@@ -127,7 +127,8 @@ class Faults(ProgramTest):
                 self.fails(3, "score", path, "-r", path, "-m", "ssim", says=[path.name, "at least 11"])
 
     def test_i14_large_pictures_in_tiles(self):
-        """Memory: 16 bytes a pixel (the picture and its map), what a tile takes, and the file."""
+        """Memory: 16 bytes a pixel (the picture and its map), what a tile takes, the file, and what the allocator keeps (it varies on a busy machine).
+        Judged whole, the larger picture would take gigabytes."""
         def score(name, side, *flags):
             code, out, errors, _, megabytes = self.measure("score", self.write(name, wide_png(side, side)), "--json", "-", *flags)
             self.assertEqual(code, 0, errors)
@@ -135,7 +136,7 @@ class Faults(ProgramTest):
             return megabytes
 
         tile = score("tile.png", 1280, "--tile", 256)
-        self.assertLess(score("large.png", 2600, "--tile", 256), tile + 17 * (2600**2 - 1280**2) / 2**20 + 128)
+        self.assertLess(score("large.png", 2600, "--tile", 256), tile + 17 * (2600**2 - 1280**2) / 2**20 + 256)
         if os.environ.get("FINPERCEP_TEST_SLOW"):  # five minutes of CPU; tiles of 1024 take 2.2 GB
             self.assertLess(score("huge.png", 10000), 4200)
 

@@ -59,14 +59,17 @@ Outcome improve_generator(Players& p, const Step& step, const RlSettings& s, con
     {
       at::NoGradGuard no_grad;
       const Judgement clean = p.reward->judge(step.gt, step.stage);
-      p.running.add(judged.score);
-      p.running.add(clean.score);
+      p.running.add(judged.score_logit);
+      p.running.add(clean.score_logit);
       target = reward_value(clean, p.running, s.signal);
     }
     reward = reward_value(judged, p.running, s.signal);
     // ReFL's pre-training loss: the supervised one, on states diffused from the photograph. On the chain's own states L1 would average detail away.
-    const at::Tensor diffused = diffuse(p.generator->schedule, step.gt, step.y, step.pretrain_noise, step.pretrain_t);
-    pixel = at::l1_loss(p.generator->predict_each(diffused, step.y, step.pretrain_t), step.gt);
+    pixel = at::zeros({}, x0.options());
+    if (s.pixel_weight > 0) {
+      const at::Tensor diffused = diffuse(p.generator->schedule, step.gt, step.y, step.pretrain_noise, step.pretrain_t);
+      pixel = at::l1_loss(p.generator->predict_each(diffused, step.y, step.pretrain_t), step.gt);
+    }
     anchor = reference_anchor(x0, x0_reference);
     consistency = lr_consistency(x0, step.y, s.lr_block);
     loss = s.reward_weight * refl_loss(reward, target) + s.pixel_weight * pixel + s.reference_weight * anchor + s.lr_weight * consistency;

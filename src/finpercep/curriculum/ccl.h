@@ -22,9 +22,9 @@ struct RlSettings {
   std::vector<int64_t> stage_iters = {40, 40, 40, 40, 80};
   PairSettings datasets;
   RewardSignalSettings signal;
-  std::vector<int64_t> refl_steps = {1, 2};  ///< the step with gradient is drawn from these
+  std::vector<int64_t> refl_steps = {1};  ///< the step with gradient is drawn from these; 1 is the picture that the user gets
   double reward_weight = 0.02;
-  double pixel_weight = 1.0;                 ///< the generator's own training loss (ReFL's pre-training loss)
+  double pixel_weight = 0.0;                 ///< the generator's own training loss (ReFL's pre-training loss)
   double reference_weight = 1.0;             ///< frozen reference
   double lr_weight = 0.5;                    ///< LR consistency
   int64_t lr_block = 16;                     ///< pixels averaged for it

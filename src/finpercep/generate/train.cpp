@@ -28,6 +28,7 @@ void GeneratorTrainSettings::visit(SettingsVisitor& v) {
   v.group("datasets", datasets, "training pairs");
   v.group("train", train, "the loop");
   v.group("optim_g", optim_g, "AdamW");
+  v.field("rollout_from", rollout_from, "from this iteration on the net learns on its own chain's states instead of on diffused photographs; -1: never", {.min = -1, .max = 1e9});
   v.field("ema_decay", ema_decay, "decay of the averaged weights that are saved", {.min = 0, .max = 1});
   v.field("snapshots", snapshots, "iterations whose averaged weights are kept as well", {.min = 1, .max = 1e9});
 }
@@ -41,6 +42,26 @@ PairBatch make_pair_batch(const PhotoSet& photos, const PairSettings& settings, 
   }
   return {to_batch(gt), to_batch(lr)};
 }
+
+namespace {
+
+struct State {
+  at::Tensor x_t, t;  // N x 3 x H x W, N
+};
+
+State diffused_state(const Generator& generator, const at::Tensor& gt, const at::Tensor& y, Random& random) {
+  at::Tensor t = at::empty({gt.size(0)}, at::kLong);
+  for (int64_t n = 0; n < gt.size(0); ++n) t[n].fill_(random.integer(1, generator.schedule.steps()));
+  return {diffuse(generator.schedule, gt, y, normal_tensor(random, gt.sizes(), gt.device()), t), t};
+}
+
+State chain_state(const Generator& generator, const at::Tensor& y, Random& random) {
+  at::NoGradGuard no_grad;
+  const int64_t t = random.integer(1, generator.schedule.steps());  // one for the batch, which rolls out together
+  return {generator.roll_out(y, generator.draw_noise(random, y.sizes(), y.device()), t), at::full({y.size(0)}, t, at::kLong)};
+}
+
+}  // namespace
 
 void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
   const Compute compute = resolve_compute(settings.device, settings.dtype);
@@ -73,14 +94,12 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     const PairBatch batch = next_batch(iter);
     const at::Tensor gt = batch.gt.to(compute.device), y = generator.condition(batch.lr.to(compute.device));
     Random random(seed, "diffuse", static_cast<uint64_t>(iter));
-    at::Tensor t = at::empty({gt.size(0)}, at::kLong);
-    for (int64_t n = 0; n < gt.size(0); ++n) t[n].fill_(random.integer(1, generator.schedule.steps()));
-    const at::Tensor noise = normal_tensor(random, gt.sizes(), compute.device);
+    const bool rollout = settings.rollout_from >= 0 && iter >= settings.rollout_from;
     at::Tensor loss;
     {
       const MixedPrecision precision(compute.device, compute.dtype);
-      const at::Tensor x0 = generator.predict_each(diffuse(generator.schedule, gt, y, noise, t), y, t);
-      loss = at::l1_loss(x0, gt);
+      const auto [state, t] = rollout ? chain_state(generator, y, random) : diffused_state(generator, gt, y, random);
+      loss = at::l1_loss(generator.predict_each(state, y, t), gt);
     }
     loss.backward();
     const StepReport report = optimiser.step(scheduled_lr(settings.optim_g, iter, settings.train.total_iter));

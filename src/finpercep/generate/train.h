@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Supervised training of a generator: predict x0 from a random step of the chain.
+// Supervised training of a generator: predict x0 at a random step of the chain, from a photograph diffused to that step (ResShift's own
+// training) or, from `rollout_from` on, from the state that the generator's own chain has there.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -29,6 +30,9 @@ struct GeneratorTrainSettings {
   PairSettings datasets;
   LoopSettings train;
   OptimSettings optim_g;
+  /// From this iteration on states are the chain's own instead of diffused photographs; never where negative. A small net leaves noise in x0
+  /// that diffused photographs never show it, and that it only learns to remove on the states where it lies.
+  int64_t rollout_from = -1;
   double ema_decay = 0.999;
   std::vector<int64_t> snapshots = {};  ///< iterations whose EMA is also kept, as FGR sources of other quality
   void visit(SettingsVisitor& v);

@@ -38,9 +38,9 @@ at::Tensor RewardModel::modulate(const at::Tensor& features, const at::Tensor& m
   return settings.head == "defect" ? defect : at::cat({defect, features - defect}, 1);
 }
 
-at::Tensor RewardModel::score_of(const at::Tensor& pooled, int64_t stage) const {
+at::Tensor RewardModel::score_logit_of(const at::Tensor& pooled, int64_t stage) const {
   const Head& head = heads_.at(stage);
-  return at::sigmoid(head.out(at::silu(head.hidden(pooled))).to(at::kFloat)).squeeze(1);
+  return head.out(at::silu(head.hidden(pooled))).to(at::kFloat).squeeze(1);
 }
 
 std::vector<Judgement> RewardModel::judge_all(const at::Tensor& x, int64_t stage) const {
@@ -63,7 +63,8 @@ std::vector<Judgement> RewardModel::judge_all(const at::Tensor& x, int64_t stage
     const at::Tensor map = at::sigmoid(logits);
     const at::Tensor cells = modulate(features, map);
     const auto inside = [&](const at::Tensor& full) { return full.narrow(-2, 0, height).narrow(-1, 0, width); };
-    judgements.push_back({score_of(cells.mean({2, 3}), k), inside(logits), inside(map), cells});
+    const at::Tensor score_logit = score_logit_of(cells.mean({2, 3}), k);
+    judgements.push_back({at::sigmoid(score_logit), score_logit, inside(logits), inside(map), cells});
   }
   return judgements;
 }

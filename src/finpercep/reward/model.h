@@ -21,6 +21,7 @@ struct RewardSettings {
 
 struct Judgement {
   at::Tensor score;   ///< N, in [0,1], 1 = clean
+  at::Tensor score_logit;  ///< N, S before its sigmoid: what RL normalises, because it keeps its gradient where S is near 0 or 1
   at::Tensor logits;  ///< N x 1 x H x W, the map before the sigmoid
   at::Tensor map;     ///< N x 1 x H x W = sigmoid of the levels' bilinear logits, 1 = defect; 0.5 everywhere at stage 0, which sees no map
   at::Tensor cells;   ///< N x C x h x w: what the head pools, at stride 32. Its mean over any set of cells goes into `score_of`.
@@ -40,7 +41,7 @@ class RewardModel {
   std::vector<Judgement> judge_all(const at::Tensor& x, int64_t stage) const;
 
   /// Head k on pooled cells (N x C): how a picture judged in tiles gets one score.
-  at::Tensor score_of(const at::Tensor& pooled, int64_t stage) const;
+  at::Tensor score_of(const at::Tensor& pooled, int64_t stage) const { return at::sigmoid(score_logit_of(pooled, stage)); }
 
   RewardSettings settings;
   Params params;
@@ -53,6 +54,7 @@ class RewardModel {
     Linear hidden, out;
   };
   at::Tensor modulate(const at::Tensor& features, const at::Tensor& map) const;
+  at::Tensor score_logit_of(const at::Tensor& pooled, int64_t stage) const;
 
   EfficientNetLite0 encoder_;
   Conv neck_;

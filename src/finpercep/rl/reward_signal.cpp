@@ -31,12 +31,12 @@ void RunningScore::add(const at::Tensor& scores, double decay) {
 double RunningScore::deviation() const {
   if (weight == 0) return 1;
   const double m = mean / weight;
-  return std::max(0.02, std::sqrt(std::max(0.0, square / weight - m * m)));
+  return std::max(0.1, std::sqrt(std::max(0.0, square / weight - m * m)));
 }
 
 at::Tensor reward_value(const Judgement& judgement, const RunningScore& running, const RewardSignalSettings& settings) {
   const double mean = running.weight > 0 ? running.mean / running.weight : 0;
-  const at::Tensor score = (judgement.score - mean) / running.deviation();
+  const at::Tensor score = (judgement.score_logit - mean) / running.deviation();
   return settings.score_weight * score + settings.map_weight * (1 - pool_map(judgement.map, settings.pool, settings.top_share));
 }
 

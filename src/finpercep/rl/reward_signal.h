@@ -8,7 +8,7 @@ namespace finpercep {
 
 struct RewardSignalSettings {
   double score_weight = 1.0;       ///< l1
-  double map_weight = 1.0;         ///< l2
+  double map_weight = 0.5;         ///< l2
   std::string pool = "top";        ///< max (the paper), top (mean of the worst share), mean
   double top_share = 0.2;          ///< of pixels, for pool = top
   void visit(SettingsVisitor& v);
@@ -17,14 +17,14 @@ struct RewardSignalSettings {
 /// Worst-region severity: N x 1 x H x W -> N. "max" sends its gradient to one pixel, "top" to the worst share of them.
 at::Tensor pool_map(const at::Tensor& map, const std::string& pool, double top_share);
 
-/// Mean and variance of the scores seen, exponentially forgotten; what normalises S.
+/// Mean and variance of the score logits seen, exponentially forgotten; what normalises S.
 struct RunningScore {
   double mean = 0, square = 0, weight = 0;
   void add(const at::Tensor& scores, double decay = 0.98);
-  double deviation() const;  ///< at least 0.02, so that a reward without spread is not blown up
+  double deviation() const;  ///< at least 0.1, so that a reward without spread is not blown up
 };
 
-/// N. S_bar = (S - mean) / deviation. At stage 0 the map is constant, and so is its term.
+/// N. S_bar = (logit S - mean) / deviation; of the logit, because a saturated S has no gradient left. At stage 0 the map is constant, and so is its term.
 at::Tensor reward_value(const Judgement& judgement, const RunningScore& running, const RewardSignalSettings& settings);
 
 }  // namespace finpercep

@@ -112,12 +112,12 @@ TEST_CASE("running score: exponentially forgotten mean and deviation, as a loop 
   CHECK(running.deviation() == doctest::Approx(std::sqrt(square / weight - mean * mean / weight / weight)));
   RunningScore still;
   for (int i = 0; i < 5; ++i) still.add(at::full({3}, 0.7));
-  CHECK(still.deviation() == 0.02);
+  CHECK(still.deviation() == 0.1);
 }
 
 TEST_CASE("the reward: weighted normalised score plus weighted 1 - severity") {
   Judgement judgement;
-  judgement.score = at::tensor({0.2f, 0.9f});
+  judgement.score_logit = at::tensor({0.2f, 0.9f});
   judgement.map = at::tensor({0.1f, 0.3f, 0.0f, 0.6f}).view({2, 1, 1, 2});
   RunningScore running{.mean = 0.3, .square = 0.2, .weight = 0.5};  // mean .6, deviation .2
   RewardSignalSettings settings;
