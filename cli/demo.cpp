@@ -92,6 +92,7 @@ void run(const Flags& flags) {
   std::vector<Method> methods = {{"bicubic", "bicubic"}, {settings.network_g, settings.network_g}};
   RlSettings control = frozen(settings, 0);
   control.reward_weight = 0;
+  control.pixel_weight = 1;
   methods.push_back({"no-reward", train("no-reward", control, output)});
   methods.push_back({"global-score", train("global-score", frozen(settings, 0), output)});
   methods.push_back({"no-curriculum", train("no-curriculum", frozen(settings, finest_stage), output)});
@@ -130,8 +131,8 @@ void run(const Flags& flags) {
                   .tables = {report_table(table)},
                   .charts = run_charts({{"no-reward", output / "no-reward"}, {"global-score", output / "global-score"}, {"no-curriculum", output / "no-curriculum"}, {"ccl", output / "ccl"}}),
                   .strips = std::move(strips)};
-  page.notes = {"no-reward: the control. The same updates with the anchors alone: what it gains is further supervised training, not the reward. global-score: RM_0, a plain global score, frozen. no-curriculum: the finest maps from the first update, frozen. ccl: the config's stages one after the other, the "
-                "reward learning from the generator's own pictures along the way. All four share generator, data, seed, losses and number of updates.",
+  page.notes = {"no-reward: the control. The same updates by the generator's own training loss in place of a reward: what it gains is further supervised training. global-score: RM_0, a plain global score, frozen. no-curriculum: the finest maps from the first update, frozen. ccl: the config's stages one after the other, the "
+                "reward learning from the generator's own pictures along the way. All four share generator, data, seed, anchors and number of updates.",
                 "The score chart shows each run's own reward model at its stage, so its levels are comparable within a run, not between runs."};
   write_file(output / "report.html", render_report(page));
   print(render(table, TableFormat::text));

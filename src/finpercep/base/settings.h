@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Settings are plain structs. Each declares its fields once, in `void visit(SettingsVisitor&)`; defaults stand beside the
 // members. From that one declaration come YAML reading with unknown-key errors, `--set a.b=c`, the resolved config that a
-// run saves, range checks and the help text.
+// run saves, range checks and the help text. A group may be given as the name of another YAML file, relative to the one that names it.
 //
 //   struct BlurSettings {
 //     double sigma = 1.5;
