@@ -1,37 +1,147 @@
 // SPDX-License-Identifier: Apache-2.0
-// finpercep fgr build -c CONFIG -o DIR [--shard i/n]
+// finpercep fgr build | info | verify | view
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/fgr/info.h"
 #include "finpercep/fgr/shards.h"
+#include "finpercep/image/tensor.h"
+#include "finpercep/report/report.h"
 
 namespace finpercep {
+
+namespace {
+
+void add_build(CLI::App& fgr) {
+  CLI::App* command = fgr.add_subcommand("build", "swap regions of SR pictures into clean photographs and label them; goes on where it stopped");
+  struct Flags {
+    ConfigFlags config;
+    std::string output, shard = "0/1";
+    bool strict = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  add_config_flags(*command, flags->config);
+  command->add_option("-o,--output", flags->output, "folder of the tar shards and manifest.json")->required();
+  command->add_option("--shard", flags->shard, "i/n: build only the tars whose number is i modulo n")->capture_default_str();
+  command->add_flag("--strict", flags->strict, "stop at a photograph that cannot be used instead of skipping it");
+  command->callback([flags] {
+    FgrSettings settings;
+    if (!load_config(flags->config, settings)) return;
+    settings.photos.strict |= flags->strict;
+    int part = 0, parts = 0, read = 0;
+    if (std::sscanf(flags->shard.c_str(), "%d/%d%n", &part, &parts, &read) != 2 || read != static_cast<int>(flags->shard.size()) || parts < 1 || part < 0 || part >= parts)
+      throw usage_error(fmt::format("--shard: expected i/n with 0 <= i < n, found '{}'", flags->shard));
+    build_shards(settings, flags->output, part, parts);
+    log_info(fmt::format("{} samples -> {}", settings.count, flags->output));
+  });
+}
+
+std::string histogram_text(const FgrHistogram& histogram) {
+  int64_t total = 0, most = 1;
+  std::size_t width = 0;
+  for (const auto& [bin, count] : histogram.bins) {
+    total += count;
+    most = std::max(most, count);
+    width = std::max(width, bin.size());
+  }
+  std::string text = histogram.name + "\n";
+  for (const auto& [bin, count] : histogram.bins)
+    text += fmt::format("  {:<{}}  {:>7}  {:>5.1f} %  {:#<{}}\n", bin, width, count, 100.0 * static_cast<double>(count) / static_cast<double>(std::max<int64_t>(total, 1)), "", 40 * count / most);
+  return text;
+}
+
+void add_info(CLI::App& fgr) {
+  CLI::App* command = fgr.add_subcommand("info", "how many samples of each source, mask, variation, area and severity");
+  struct Flags {
+    std::string directory;
+    bool json = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_option("DIR", flags->directory, "folder of shards")->required();
+  command->add_flag("--json", flags->json, "one JSON object instead of text");
+  command->callback([flags] {
+    const ShardManifest manifest = read_manifest(flags->directory);
+    const FgrSet set{std::filesystem::path(flags->directory)};
+    const auto histograms = fgr_histograms(set, manifest.settings.masks.area);
+    nlohmann::ordered_json json = {{"count", set.size()}, {"shards", manifest.shards.size()}, {"label_scale", manifest.label_scale}, {"skipped", manifest.skipped}};
+    std::string text = fmt::format("{} samples of {} px in {} shards, label scale {:.4f}, {} photographs skipped\n", set.size(), manifest.settings.size, manifest.shards.size(), manifest.label_scale,
+                                   manifest.skipped.size());
+    for (const FgrHistogram& histogram : histograms) {
+      text += histogram_text(histogram);
+      for (const auto& [bin, count] : histogram.bins) json[histogram.name][bin] = count;
+    }
+    print(flags->json ? json.dump() + "\n" : text);
+    for (const std::string& gap : fgr_gaps(histograms, manifest.settings)) log_warning(gap);
+  });
+}
+
+void add_verify(CLI::App& fgr) {
+  CLI::App* command = fgr.add_subcommand("verify", "check every shard's hash and rebuild samples from the manifest");
+  struct Flags {
+    std::string directory;
+    int64_t samples = 16;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_option("DIR", flags->directory, "folder of shards")->required();
+  command->add_option("--samples", flags->samples, "samples to rebuild and compare byte for byte, evenly spread; 0: hashes only")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command->callback([flags] {
+    const Verified verified = verify_shards(flags->directory, flags->samples);
+    print(fmt::format("{} shards have their hash, {} samples rebuilt byte for byte\n", verified.shards, verified.samples));
+  });
+}
+
+Strip strip_of(const FgrSample& sample) {
+  const FgrFacts& f = sample.facts;
+  const Image syn = to_image(compose(to_tensor(sample.gt), to_tensor(sample.sr), to_tensor(sample.mask)));
+  Strip strip{.name = fmt::format("{:08} · {} · {} · mask {}", f.index, f.photo, f.source, f.mask), .group = f.source, .value = f.severity};
+  strip.images = {{.label = "clean", .image = sample.gt, .caption = f.variation.empty() ? "" : "varied: " + f.variation},
+                  {.label = "SR", .image = sample.sr, .caption = f.source},
+                  {.label = "swapped", .image = syn, .map = sample.label, .caption = fmt::format("severity {:.2f}, label over it", f.severity)},
+                  {.label = "mask", .image = sample.mask, .caption = fmt::format("area {:.3f}", f.area)},
+                  {.label = "label", .image = sample.label}};
+  return strip;
+}
+
+void add_view(CLI::App& fgr) {
+  CLI::App* command = fgr.add_subcommand("view", "one self-contained page to browse samples");
+  struct Flags {
+    std::string directory, output;
+    int64_t count = 60;
+    bool overwrite = false;
+  };
+  auto flags = std::make_shared<Flags>();
+  command->add_option("DIR", flags->directory, "folder of shards")->required();
+  command->add_option("-o,--output", flags->output, "the page, e.g. page.html")->required();
+  command->add_option("--count", flags->count, "samples on the page, evenly spread")->capture_default_str()->check(CLI::Range(1, 2000));
+  command->add_flag("--overwrite", flags->overwrite, "replace an existing page");
+  command->callback([flags] {
+    refuse_overwrite(flags->output, flags->overwrite);
+    const FgrSet set{std::filesystem::path(flags->directory)};
+    const int64_t count = std::min(flags->count, set.size());
+    ReportPage page{.title = "FGR samples", .subtitle = fmt::format("{} of {} samples in {}", count, set.size(), flags->directory)};
+    page.value_label = "severity";
+    for (int64_t k = 0; k < count; ++k) page.strips.push_back(strip_of(set.sample(k * set.size() / count)));
+    write_file(flags->output, render_report(page));
+    log_info(fmt::format("{} samples -> {}", count, flags->output));
+  });
+}
+
+}  // namespace
 
 void add_fgr(CLI::App& program) {
   CLI::App* fgr = program.add_subcommand("fgr", "the data set that trains the reward");
   fgr->require_subcommand(1);
-  CLI::App* build = fgr->add_subcommand("build", "swap regions of SR pictures into clean photographs and label them");
-  struct Flags {
-    ConfigFlags config;
-    std::string output, shard = "0/1";
-  };
-  auto flags = std::make_shared<Flags>();
-  add_config_flags(*build, flags->config);
-  build->add_option("-o,--output", flags->output, "folder of the tar shards and manifest.json")->required();
-  build->add_option("--shard", flags->shard, "i/n: build only the tars whose number is i modulo n")->capture_default_str();
-  build->callback([flags] {
-    FgrSettings settings;
-    if (!load_config(flags->config, settings)) return;
-    int part = 0, parts = 0, read = 0;
-    if (std::sscanf(flags->shard.c_str(), "%d/%d%n", &part, &parts, &read) != 2 || read != static_cast<int>(flags->shard.size()) || parts < 1 || part < 0 || part >= parts)
-      throw usage_error(fmt::format("--shard: expected i/n with 0 <= i < n, found '{}'", flags->shard));
-    build_shards(FgrBuilder(settings), flags->output, part, parts);
-    log_info(fmt::format("{} samples -> {}", settings.count, flags->output));
-  });
+  add_build(*fgr);
+  add_info(*fgr);
+  add_verify(*fgr);
+  add_view(*fgr);
 }
 
 }  // namespace finpercep

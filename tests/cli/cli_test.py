@@ -270,19 +270,6 @@ class Cli(ProgramTest):
         self.assertTrue((table / "toy-bicubic.csv").exists())
         self.fails(2, "eval", "--set", "nonsense", says="NAME=LQ:GT")
 
-    def test_fgr_build(self):
-        common = ["fgr", "build", "--set", f"photos.photos=[{self.photos}]", "--set", "count=4", "--set", "size=64", "--set", "sources=[bicubic,distort]"]
-        one, two = self.dir / "fgr1", self.dir / "fgr2"
-        self.works(*common, "-o", one)
-        self.works(*common, "-o", two)
-        for file in sorted(p.name for p in one.iterdir()):
-            self.assertEqual((one / file).read_bytes(), (two / file).read_bytes(), file)
-        import tarfile
-        with tarfile.open(next(one.glob("*.tar"))) as tar:
-            self.assertEqual(len(tar.getnames()), 4 * 5)
-        self.fails(3, *common, "-o", one, "--set", "count=5", says="other settings")
-        self.fails(2, *common, "-o", self.dir / "fgr3", "--shard", "3/2", says="--shard")
-
     # --- training
 
     def tiny_generator(self, run_dir, iters, *more):

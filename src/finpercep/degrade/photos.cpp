@@ -39,6 +39,7 @@ void PhotoSettings::visit(SettingsVisitor& v) {
   v.field("exclude", exclude, "text file with one stem a line: these photographs stay out (the validation split)");
   v.field("only", only, "text file with one stem a line: only these photographs are taken");
   v.field("max_side", max_side, "larger photographs are reduced to this side, pixels", {.min = 64, .max = 65535});
+  v.field("strict", strict, "a photograph that cannot be read or is too small is an error instead of being skipped");
 }
 
 PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
@@ -51,6 +52,7 @@ PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
     std::erase_if(paths, [&](const auto& path) { return !only.contains(path.stem().string()); });
   }
   std::vector<std::optional<Photo>> read(paths.size());
+  std::vector<std::string> problems(paths.size());
   parallel_for(static_cast<int64_t>(paths.size()), 0, [&](int64_t i) {
     try {
       Image image = read_image(paths[i]);
@@ -60,16 +62,22 @@ PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
         image = resize(image, static_cast<int>(std::lround(image.width * scale)), static_cast<int>(std::lround(image.height * scale)), Resize::area);
       }
       if (std::min(image.width, image.height) < min_side) {
-        log_warning(fmt::format("photo: {}: expected at least {} pixels a side, found {} x {}. skipped", paths[i].string(), min_side, image.width, image.height));
+        problems[i] = fmt::format("photo: {}: expected at least {} pixels a side, found {} x {}", paths[i].string(), min_side, image.width, image.height);
         return;
       }
       Photo photo{paths[i].stem().string(), image.width, image.height, std::vector<uint8_t>(image.data.size())};
       for (std::size_t k = 0; k < image.data.size(); ++k) photo.data[k] = static_cast<uint8_t>(std::lround(std::clamp(image.data[k], 0.0f, 1.0f) * 255));
       read[i] = std::move(photo);
     } catch (const Error& error) {
-      log_warning(fmt::format("{}. skipped", error.what()));
+      problems[i] = error.what();
     }
   });
+  for (std::string& problem : problems) {
+    if (problem.empty()) continue;
+    if (settings.strict) throw input_error(problem + ". leave it out, or set photos.strict=false");
+    log_warning(problem + ". skipped");
+    skipped_.push_back(std::move(problem));
+  }
   for (auto& photo : read)
     if (photo) photos_.push_back(std::move(*photo));
   if (photos_.empty()) throw input_error(fmt::format("photos: {}: expected photographs of at least {} pixels a side, found none among {} files", settings.photos[0], min_side, paths.size()));
@@ -94,11 +102,17 @@ Image PhotoSet::photo(int64_t index) const {
   return cut(photo, 0, 0, photo.width, photo.height);
 }
 
-Image PhotoSet::random_crop(int size, Random& random) const {
-  const Photo& photo = photos_[random.pick(weights_)];
-  const int x = static_cast<int>(random.integer(0, photo.width - size)), y = static_cast<int>(random.integer(0, photo.height - size));
-  const Image crop = cut(photo, x, y, size, size);
-  return random.chance(0.5) ? flip_horizontal(crop) : crop;
+PhotoCrop PhotoSet::random_crop(int size, Random& random) const {
+  PhotoCrop crop{.photo = static_cast<int64_t>(random.pick(weights_)), .size = size};
+  crop.x = static_cast<int>(random.integer(0, width(crop.photo) - size));
+  crop.y = static_cast<int>(random.integer(0, height(crop.photo) - size));
+  crop.mirrored = random.chance(0.5);
+  return crop;
+}
+
+Image PhotoSet::cut(const PhotoCrop& crop) const {
+  const Image image = cut(photos_[crop.photo], crop.x, crop.y, crop.size, crop.size);
+  return crop.mirrored ? flip_horizontal(image) : image;
 }
 
 Image PhotoSet::centre_crop(int64_t index, int width, int height) const {
@@ -111,7 +125,7 @@ Image PhotoSet::centre_crop(int64_t index, int width, int height) const {
 TrainingPair make_pair(const PhotoSet& photos, const DegradeSettings& degradation, int gt_size, uint64_t seed, uint64_t index) {
   Random random(seed, "crop", index);
   TrainingPair pair;
-  pair.gt = photos.random_crop(gt_size, random);
+  pair.gt = photos.cut(photos.random_crop(gt_size, random));
   pair.lr = degrade(pair.gt, degradation, Random(seed, "degrade", index));
   return pair;
 }

@@ -13,20 +13,32 @@ struct PhotoSettings {
   std::string exclude = "";                  ///< text file of stems that stay out (the validation split)
   std::string only = "";                     ///< text file of stems: nothing else is taken
   int64_t max_side = 1600;                   ///< larger photographs are reduced to this (area average)
+  bool strict = false;                       ///< a photograph that cannot be used ends the work instead of being skipped
   void visit(SettingsVisitor& v);
+};
+
+/// A square of a photograph, perhaps mirrored.
+struct PhotoCrop {
+  int64_t photo = 0;
+  int x = 0, y = 0, size = 0;
+  bool mirrored = false;
 };
 
 /// Photographs as 8-bit planes: 3 bytes a pixel.
 class PhotoSet {
  public:
-  /// Reads all, in parallel. A file that cannot be read is skipped with a warning; input_error if none is left or one is smaller than
-  /// `min_side` for all.
+  /// Reads all, in parallel. A file that cannot be read or is too small is skipped with a warning; input_error if none is left, and with
+  /// settings.strict for the first of them.
   PhotoSet(const PhotoSettings& settings, int min_side);
   int64_t size() const { return static_cast<int64_t>(photos_.size()); }
   const std::string& name(int64_t index) const { return photos_[index].name; }
+  int width(int64_t index) const { return photos_[index].width; }
+  int height(int64_t index) const { return photos_[index].height; }
+  const std::vector<std::string>& skipped() const { return skipped_; }  ///< one line each, why
   Image photo(int64_t index) const;
-  /// Random photograph (chance proportional to its area, but at most 4 times that of the smallest), crop and mirror.
-  Image random_crop(int size, Random& random) const;
+  /// Random photograph (chance proportional to its area, but at most 4 times that of the smallest), place and mirror.
+  PhotoCrop random_crop(int size, Random& random) const;
+  Image cut(const PhotoCrop& crop) const;
   Image centre_crop(int64_t index, int width, int height) const;
 
  private:
@@ -38,6 +50,7 @@ class PhotoSet {
   Image cut(const Photo& photo, int x, int y, int width, int height) const;
   std::vector<Photo> photos_;
   std::vector<double> weights_;
+  std::vector<std::string> skipped_;
 };
 
 struct TrainingPair {

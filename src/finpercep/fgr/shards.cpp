@@ -14,13 +14,14 @@
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/fgr/tar.h"
-#include "finpercep/image/io.h"
+#include "finpercep/nets/checkpoint.h"
 
 namespace finpercep {
 
 namespace {
 
 constexpr uint64_t max_shard_bytes = uint64_t{1} << 32;
+constexpr const char* format_name = "finpercep-fgr-2";
 
 std::string hash_of(std::span<const std::byte> bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
 
@@ -31,77 +32,98 @@ std::vector<std::byte> to_bytes(const std::string& text) {
   return {data, data + text.size()};
 }
 
-std::vector<TarEntry> encode_sample(int64_t index, const FgrSample& sample) {
-  double severity = 0, area = 0;
-  for (float v : sample.label.data) severity += v;
-  for (float v : sample.mask.data) area += v;
-  const auto pixels = static_cast<double>(sample.mask.data.size());
-  const nlohmann::ordered_json facts = {{"index", index}, {"source", sample.source}, {"mask", sample.mask_kind}, {"area", area / pixels}, {"severity", severity / pixels}};
+void append(std::vector<TarEntry>& entries, int64_t index, EncodedSample&& sample) {
   const std::string key = fmt::format("{:08}", index);
-  return {{key + ".gt.webp", encode_webp_lossless(sample.gt)}, {key + ".sr.webp", encode_webp_lossless(sample.sr)}, {key + ".mask.png", encode_png(sample.mask)},
-          {key + ".map.png", encode_png(sample.label)}, {key + ".json", to_bytes(facts.dump())}};
+  entries.push_back({key + ".gt.webp", std::move(sample.gt)});
+  entries.push_back({key + ".sr.webp", std::move(sample.sr)});
+  entries.push_back({key + ".mask.png", std::move(sample.mask)});
+  entries.push_back({key + ".map.png", std::move(sample.map)});
+  entries.push_back({key + ".json", to_bytes(sample.json)});
 }
 
-Image first_channel(const Image& image) {
-  Image out(image.width, image.height, 1);
-  std::copy_n(image.plane(0), image.plane_size(), out.plane(0));
-  return out;
+// A source that is a model file can change under its name; its hash tells.
+std::vector<std::pair<std::string, std::string>> model_hashes(const std::vector<std::string>& sources) {
+  std::vector<std::pair<std::string, std::string>> hashes;
+  for (const std::string& source : sources) {
+    if (source == "distort" || source == "bicubic" || std::filesystem::is_directory(source)) continue;
+    try {
+      hashes.emplace_back(source, hash_of(read_file(find_model(source), max_shard_bytes)));
+    } catch (const Error&) {  // a source that is no model of ours: pinned elsewhere
+    }
+  }
+  return hashes;
 }
 
-void write_manifest(const FgrBuilder& builder, const std::filesystem::path& directory, int64_t shards) {
-  nlohmann::ordered_json manifest = {{"format", "finpercep-fgr-1"}, {"count", builder.settings().count}, {"label_scale", builder.label_scale()},
-                                     {"alpha", builder.settings().label.alpha}, {"config", to_yaml(builder.settings())}, {"shards", nlohmann::ordered_json::array()}};
+void write_manifest(const FgrBuilder& builder, const std::filesystem::path& directory, int64_t shards, int64_t crops_per_shard) {
+  using nlohmann::ordered_json;
+  ordered_json manifest = {{"format", format_name}, {"count", builder.settings().count}, {"crops_per_shard", crops_per_shard}, {"label_scale", builder.label_scale()}, {"config", to_yaml(builder.settings())},
+                           {"models", ordered_json::array()}, {"skipped", builder.photos().skipped()}, {"shards", ordered_json::array()}};
+  for (const auto& [source, hash] : model_hashes(builder.settings().sources)) manifest["models"].push_back({{"source", source}, {"hash", hash}});
   for (int64_t s = 0; s < shards; ++s) {
     const auto path = directory / shard_name(s);
     if (!std::filesystem::exists(path)) return;  // another part is still at work and will write it
     manifest["shards"].push_back({{"file", shard_name(s)}, {"hash", hash_of(read_file(path, max_shard_bytes))}});
   }
-  write_file(directory / "manifest.json", manifest.dump(1) + "\n");
+  write_file(directory / "manifest.json", manifest.dump(1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
+}
+
+// The label scale of a build that has begun in this folder, or 0. A shard that is there belongs to this build only if the settings are the same.
+double begun_scale(const FgrSettings& settings, const std::filesystem::path& directory) {
+  const auto stamp = directory / "config.yaml";
+  if (!std::filesystem::exists(stamp)) return 0;
+  FgrSettings begun;
+  load_settings(begun, read_text_file(stamp), stamp.string());
+  const double scale = begun.label.scale;
+  if (settings.label.scale == 0) begun.label.scale = 0;
+  if (to_yaml(begun) != to_yaml(settings))
+    throw input_error(fmt::format("fgr: {}: expected a new folder or one of the same settings, found shards of other settings. choose another -o", directory.string()));
+  return scale;
 }
 
 }  // namespace
 
-void build_shards(const FgrBuilder& builder, const std::filesystem::path& directory, int64_t part, int64_t parts, int64_t samples_per_shard) {
+void build_shards(const FgrSettings& settings, const std::filesystem::path& directory, int64_t part, int64_t parts, int64_t samples_per_shard) {
   make_directory(directory);
-  // A shard that is there belongs to this build only if the settings are the same.
-  const std::string settings = to_yaml(builder.settings());
-  const auto stamp = directory / "config.yaml";
-  if (std::filesystem::exists(stamp)) {
-    if (read_text_file(stamp) != settings)
-      throw input_error(fmt::format("fgr: {}: expected a new folder or one of the same settings, found shards of other settings. choose another -o", directory.string()));
-  } else {
-    write_file(stamp, settings);
-  }
-  const int64_t count = builder.settings().count, shards = (count + samples_per_shard - 1) / samples_per_shard;
-  Progress progress("fgr build", count / parts);
+  const FgrBuilder builder(settings, begun_scale(settings, directory));
+  write_file(directory / "config.yaml", to_yaml(builder.settings()));
+  // Whole crops to a shard, so that no crop is made twice.
+  const int64_t per_crop = builder.per_crop(), crops_per_shard = std::max<int64_t>(1, samples_per_shard / per_crop);
+  const int64_t shards = (builder.crops() + crops_per_shard - 1) / crops_per_shard;
+  Progress progress("fgr build", (shards + parts - 1 - part) / parts * crops_per_shard * per_crop);
   for (int64_t s = part; s < shards; s += parts) {
-    const int64_t first = s * samples_per_shard, n = std::min(samples_per_shard, count - first);
+    const int64_t first = s * crops_per_shard, n = std::min(crops_per_shard, builder.crops() - first);
     if (std::filesystem::exists(directory / shard_name(s))) {
-      progress.advance(n);
+      progress.advance(n * per_crop);
       continue;
     }
-    std::vector<std::vector<TarEntry>> encoded(n);
+    std::vector<std::vector<EncodedSample>> encoded(n);
     std::mutex mutex;
     parallel_for(n, 0, [&](int64_t i) {
       if (interrupted()) throw interrupted_error("interrupted: finished shards are kept. run the same command to go on");
       at::set_num_threads(1);
-      encoded[i] = encode_sample(first + i, builder.sample(first + i));
+      encoded[i] = encode_samples(builder.samples_of(first + i));
       const std::lock_guard lock(mutex);
-      progress.advance();
+      progress.advance(static_cast<int64_t>(encoded[i].size()));
     });
     std::vector<TarEntry> entries;
-    for (auto& sample : encoded) std::move(sample.begin(), sample.end(), std::back_inserter(entries));
+    int64_t index = first * per_crop;
+    for (auto& crop : encoded)
+      for (EncodedSample& sample : crop) append(entries, index++, std::move(sample));
     write_file(directory / shard_name(s), encode_tar(entries));
   }
-  write_manifest(builder, directory, shards);
+  write_manifest(builder, directory, shards, crops_per_shard);
 }
 
 ShardManifest read_manifest(const std::filesystem::path& directory) {
   const auto path = directory / "manifest.json";
   try {
     const auto json = nlohmann::json::parse(read_text_file(path));
-    if (json.at("format") != "finpercep-fgr-1") throw input_error(fmt::format("fgr: {}: expected format finpercep-fgr-1, found {}", path.string(), json.at("format").dump()));
-    ShardManifest manifest{json.at("label_scale"), json.at("alpha"), json.at("count"), {}};
+    if (json.at("format") != format_name)
+      throw input_error(fmt::format("fgr: {}: expected format {}, found {}. build the set again", path.string(), format_name, json.at("format").dump()));
+    ShardManifest manifest{.label_scale = json.at("label_scale"), .count = json.at("count"), .crops_per_shard = json.at("crops_per_shard"), .settings = {}, .models = {}, .skipped = json.at("skipped"), .shards = {}};
+    if (manifest.count < 1 || manifest.crops_per_shard < 1) throw input_error(fmt::format("fgr: {}: expected counts of at least 1. build the set again", path.string()));
+    load_settings(manifest.settings, json.at("config").get<std::string>(), path.string());
+    for (const auto& model : json.at("models")) manifest.models.emplace_back(model.at("source"), model.at("hash"));
     for (const auto& shard : json.at("shards")) {
       const std::string file = shard.at("file");
       if (file.find('/') != std::string::npos || file.starts_with(".")) throw input_error(fmt::format("fgr: {}: shard name '{}' leads out of the folder", path.string(), file));
@@ -113,20 +135,45 @@ ShardManifest read_manifest(const std::filesystem::path& directory) {
   }
 }
 
-void read_shards(const std::filesystem::path& directory, const std::function<void(FgrSample&&)>& take) {
-  for (const auto& [file, hash] : read_manifest(directory).shards) {
-    const std::string where = (directory / file).string();
-    const auto bytes = read_file(directory / file, max_shard_bytes);
-    if (hash_of(bytes) != hash) throw input_error(fmt::format("fgr: {}: the hash differs from the manifest's. the shard is damaged: delete it and build again", where));
-    const auto entries = parse_tar(bytes, where);
-    if (entries.size() % 5 != 0) throw input_error(fmt::format("fgr: {}: expected five files a sample, found {} files", where, entries.size()));
-    for (std::size_t i = 0; i < entries.size(); i += 5) {
-      const auto picture = [&](std::size_t k) { return decode_image(entries[i + k].bytes, where + ":" + entries[i + k].name); };
-      const auto facts = nlohmann::json::parse(entries[i + 4].bytes, nullptr, false);
-      if (facts.is_discarded()) throw input_error(fmt::format("fgr: {}:{}: not JSON", where, entries[i + 4].name));
-      take({picture(0), picture(1), first_channel(picture(2)), first_channel(picture(3)), facts.value("source", ""), facts.value("mask", "")});
+Verified verify_shards(const std::filesystem::path& directory, int64_t samples) {
+  const ShardManifest manifest = read_manifest(directory);
+  std::mutex mutex;
+  Progress progress("shards", static_cast<int64_t>(manifest.shards.size()));
+  parallel_for(static_cast<int64_t>(manifest.shards.size()), 0, [&](int64_t s) {
+    const auto& [file, hash] = manifest.shards[s];
+    if (hash_of(read_file(directory / file, max_shard_bytes)) != hash)
+      throw input_error(fmt::format("fgr: {}: the hash differs from the manifest's. the shard is damaged: delete it and build again", (directory / file).string()));
+    const std::lock_guard lock(mutex);
+    progress.advance();
+  });
+  Verified verified{static_cast<int64_t>(manifest.shards.size()), 0};
+  if (samples == 0) return verified;
+  for (const auto& [source, hash] : manifest.models)
+    if (model_hashes({source}) != std::vector<std::pair<std::string, std::string>>{{source, hash}})
+      throw input_error(fmt::format("fgr: {}: source '{}': expected the model of hash {} that the set was built with, found another or none. only its shards' hashes can be checked (--samples 0)",
+                                    directory.string(), source, hash));
+  const FgrBuilder builder(manifest.settings, manifest.label_scale);
+  const int64_t per_crop = builder.per_crop();
+  const int64_t crops = std::min(builder.crops(), (samples + per_crop - 1) / per_crop);
+  for (int64_t k = 0; k < crops; ++k) {
+    const int64_t crop = k * builder.crops() / crops;
+    at::set_num_threads(1);  // as it was built
+    const auto rebuilt = encode_samples(builder.samples_of(crop));
+    const std::string file = manifest.shards.at(crop / manifest.crops_per_shard).first;
+    const auto entries = parse_tar(read_file(directory / file, max_shard_bytes), file);
+    for (std::size_t i = 0; i < rebuilt.size(); ++i) {
+      const int64_t index = crop * per_crop + static_cast<int64_t>(i);
+      std::vector<TarEntry> expected;
+      append(expected, index, EncodedSample(rebuilt[i]));
+      for (const TarEntry& entry : expected) {
+        const auto found = std::ranges::find(entries, entry.name, &TarEntry::name);
+        if (found == entries.end() || found->bytes != entry.bytes)
+          throw input_error(fmt::format("fgr: {}: {}: rebuilt from the manifest it differs. photographs, models or the processor are not those of the build", (directory / file).string(), entry.name));
+      }
+      ++verified.samples;
     }
   }
+  return verified;
 }
 
 }  // namespace finpercep

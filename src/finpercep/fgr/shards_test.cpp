@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -11,6 +12,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/test_folder.h"
+#include "finpercep/fgr/set.h"
 #include "finpercep/fgr/tar.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/test_pictures.h"
@@ -125,99 +127,218 @@ TEST_CASE("tar: a flipped byte of a header is an error") {
     }
 }
 
+TEST_CASE("tar reader: places and entries as parse_tar has them, under the same checks") {
+  const TestFolder folder;
+  const auto entries = some_entries();
+  const auto bytes = encode_tar(entries);
+  write_file(folder / "t.tar", bytes);
+  const TarReader tar(folder / "t.tar");
+  const auto places = tar.list();
+  REQUIRE(places.size() == entries.size());
+  for (std::size_t i = 0; i < entries.size(); ++i) {
+    CHECK(places[i].name == entries[i].name);
+    CHECK((tar.read(places[i]) == entries[i].bytes));
+  }
+  for (const std::size_t size : {std::size_t{0}, std::size_t{511}, std::size_t{700}, bytes.size() - 1024}) {
+    CAPTURE(size);
+    write_file(folder / "cut.tar", std::span(bytes).first(size));
+    CHECK(test::input_message([&] { TarReader(folder / "cut.tar").list(); }).find("cut.tar") != std::string::npos);
+  }
+  CHECK(test::input_message([&] { TarReader(folder / "none.tar"); }).find("none.tar") != std::string::npos);
+  CHECK(test::input_message([&] { tar.read({"", bytes.size() - 10, 20}); }).find("cut") != std::string::npos);
+}
+
 TEST_CASE("shards: two parts, a rebuilt shard and one whole build are the same bytes; reading gives the builder's samples") {
   if (!have_weights()) return;
   const TestFolder folder;
   const FgrSettings settings = small_set(folder);
   const FgrBuilder builder(settings);
   CHECK(builder.label_scale() > 0);
+  CHECK(builder.crops() == 2);
 
-  build_shards(builder, folder / "whole", 0, 1, 2);
+  build_shards(settings, folder / "whole", 0, 1, 4);
   const auto whole = contents(folder / "whole");
-  CHECK(whole.size() == 3 + 2);  // shards, config.yaml, manifest.json
-  build_shards(FgrBuilder(settings), folder / "parts", 1, 2, 2);
+  CHECK(whole.size() == 2 + 2);  // shards, config.yaml, manifest.json
+  build_shards(settings, folder / "parts", 1, 2, 4);
   CHECK_FALSE(std::filesystem::exists(folder / "parts" / "manifest.json"));
   CHECK(test::input_message([&] { read_manifest(folder / "parts"); }) != "");
-  build_shards(builder, folder / "parts", 0, 2, 2);
+  build_shards(settings, folder / "parts", 0, 2, 4);
   CHECK((contents(folder / "parts") == whole));
   std::filesystem::remove(folder / "parts" / "fgr-000001.tar");
-  build_shards(builder, folder / "parts", 0, 1, 2);
+  build_shards(settings, folder / "parts", 0, 1, 4);
   CHECK((contents(folder / "parts") == whole));
 
   const ShardManifest manifest = read_manifest(folder / "whole");
   CHECK(manifest.label_scale == builder.label_scale());
-  CHECK(manifest.alpha == settings.label.alpha);
+  CHECK(to_yaml(manifest.settings) == to_yaml(builder.settings()));
   CHECK(manifest.count == 6);
-  CHECK(manifest.shards.size() == 3);
+  CHECK(manifest.shards.size() == 2);
+  const Verified verified = verify_shards(folder / "whole", 5);
+  CHECK(verified.shards == 2);
+  CHECK(verified.samples == 6);
 
-  int64_t index = 0;
-  read_shards(folder / "whole", [&](FgrSample&& read) {
-    CAPTURE(index);
-    const FgrSample made = builder.sample(index++);
-    CHECK(read.source == made.source);
-    CHECK(read.mask_kind == made.mask_kind);
-    CHECK(test::largest_difference(read.gt, made.gt) < 1e-6f);
-    CHECK(test::largest_difference(read.sr, made.sr) < 1e-6f);
-    CHECK(test::largest_difference(read.mask, made.mask) < 1e-6f);
-    CHECK(test::largest_difference(read.label, made.label) < 0.501f / 255);
+  const FgrSet read(folder / "whole"), made(settings);
+  REQUIRE(read.size() == 6);
+  REQUIRE(made.size() == 6);
+  CHECK(read.label().scale == made.label().scale);
+  for (int64_t i = 0; i < 6; ++i) {
+    CAPTURE(i);
+    const FgrSample a = read.sample(i), b = made.sample(i), fresh = builder.samples_of(i / 4)[i % 4];
+    CHECK(read.facts(i).source == made.facts(i).source);
+    CHECK(read.facts(i).severity == doctest::Approx(made.facts(i).severity).epsilon(1e-4));
+    CHECK((a.gt.data == b.gt.data));
+    CHECK((a.sr.data == b.sr.data));
+    CHECK((a.mask.data == b.mask.data));
+    CHECK((a.label.data == b.label.data));
+    CHECK(test::largest_difference(a.label, fresh.label) < 0.501f / 255);
+    CHECK(test::largest_difference(a.gt, fresh.gt) < 1e-6f);
     // Zero outside the mask, and where the swap was clean.
-    for (std::size_t i = 0; i < made.label.data.size(); ++i)
-      if (made.mask.data[i] == 0 || made.source == "clean") REQUIRE(made.label.data[i] < 1e-3f);
-  });
-  CHECK(index == 6);
-  const FgrSet read(folder / "whole"), made(builder);
-  CHECK(read.size() == 6);
-  CHECK(read.label_scale() == made.label_scale());
-  CHECK(read.sample(3).label.data == made.sample(3).label.data);
-  CHECK(read.sample(3).sr.data == made.sample(3).sr.data);
+    for (std::size_t k = 0; k < fresh.label.data.size(); ++k)
+      if (fresh.mask.data[k] == 0 || fresh.facts.source.starts_with("clean")) REQUIRE(fresh.label.data[k] == 0);
+  }
 
-  // Damage.
-  const auto shard = folder / "parts" / "fgr-000002.tar";
-  auto bytes = read_file(shard);
+  // Damage: found by the hash of the sample where it is read, and of the shard where it is verified.
+  const auto shard = folder / "parts" / "fgr-000001.tar";
+  const auto sound = read_file(shard);
+  auto bytes = sound;
   bytes[700] ^= std::byte{1};
   write_file(shard, bytes);
-  CHECK(test::input_message([&] { read_shards(folder / "parts", [](FgrSample&&) {}); }).find("fgr-000002.tar") != std::string::npos);
+  CHECK(test::input_message([&] { FgrSet(folder / "parts").sample(4); }).find("fgr-000001.tar") != std::string::npos);
+  CHECK(FgrSet(folder / "parts").sample(3).facts.index == 3);
+  CHECK(test::input_message([&] { verify_shards(folder / "parts", 0); }).find("fgr-000001.tar") != std::string::npos);
+  write_file(shard, std::span(sound).first(sound.size() - 600));
+  CHECK(test::input_message([&] { FgrSet(folder / "parts").size(); }).find("fgr-000001.tar") != std::string::npos);
   std::filesystem::remove(shard);
-  CHECK(test::input_message([&] { read_shards(folder / "parts", [](FgrSample&&) {}); }).find("fgr-000002.tar") != std::string::npos);
+  CHECK(test::input_message([&] { FgrSet(folder / "parts").size(); }).find("fgr-000001.tar") != std::string::npos);
 
   // Another set does not mix in.
   FgrSettings other = settings;
   other.manual_seed = 1;
-  CHECK(test::input_message([&] { build_shards(FgrBuilder(other), folder / "whole", 0, 1, 2); }).find("other settings") != std::string::npos);
+  CHECK(test::input_message([&] { build_shards(other, folder / "whole", 0, 1, 4); }).find("other settings") != std::string::npos);
 }
 
-TEST_CASE("shards: every kind of sample turns up, and labels use their range") {
+TEST_CASE("samples: every kind turns up, labels use their range, and what shares a crop shares its pictures") {
   if (!have_weights()) return;
   const TestFolder folder;
   FgrSettings settings = small_set(folder);
+  settings.count = 80;
+  settings.clean_variation.prob = 0.4;
+  const FgrBuilder builder(settings);
+  int clean = 0, whole = 0, bicubic = 0, distorted = 0, varied = 0;
+  float highest = 0;
+  for (int64_t crop = 0; crop < builder.crops(); ++crop) {
+    const auto samples = builder.samples_of(crop);
+    REQUIRE(samples.size() == 4);
+    for (const FgrSample& s : samples) {
+      clean += s.facts.source.starts_with("clean");
+      bicubic += s.facts.source == "bicubic";
+      distorted += s.facts.source.starts_with("distort:");
+      whole += s.facts.mask == "whole";
+      varied += !s.facts.variation.empty();
+      CHECK((s.gt.data == samples[0].gt.data));
+      CHECK(s.facts.photo == samples[0].facts.photo);
+      if (s.facts.source.starts_with("clean")) CHECK(s.facts.severity == 0);
+      for (float v : s.label.data) highest = std::max(highest, v);
+    }
+  }
+  CHECK(clean + bicubic + distorted == 80);
+  CHECK(clean > 1);
+  CHECK(clean < 20);
+  CHECK(bicubic > 12);
+  CHECK(distorted > 12);
+  CHECK(whole > 4);
+  CHECK(whole < 36);
+  CHECK(varied > 8);
+  CHECK(varied < 60);
+  CHECK(highest == 1);
+}
+
+TEST_CASE("sources: a folder of pictures made elsewhere gives the crop's own place; partners must fit") {
+  if (!have_weights()) return;
+  const TestFolder folder;
+  FgrSettings settings = small_set(folder);
+  make_directory(folder / "sr");
+  settings.sources = {(folder / "sr").string()};
+  const auto message = [&] { return test::input_message([&] { FgrBuilder{settings}; }); };
+  write_image(folder / "sr" / "another.png", test::photo(80, 72));
+  CHECK(message().find("found none among 1 files") != std::string::npos);
+  write_image(folder / "sr" / "photos-a.png", test::photo(80, 64));
+  CHECK(message().find("expected 80 x 72") != std::string::npos);
+  // The photograph itself, inverted: what is made must be the inverted crop. photos-b has no partner and takes the other source.
+  Image inverted = test::photo(80, 72);
+  for (float& v : inverted.data) v = 1 - v;
+  write_image(folder / "sr" / "photos-a.png", inverted);
+  settings.sources.push_back("bicubic");
+  settings.source_weights = {1, 1e-6};
+  settings.clean_prob = 0;
   settings.count = 40;
   const FgrBuilder builder(settings);
-  int clean = 0, whole = 0, bicubic = 0, distorted = 0;
-  float highest = 0;
-  for (int64_t i = 0; i < settings.count; ++i) {
-    const FgrSample s = builder.sample(i);
-    clean += s.source == "clean";
-    bicubic += s.source == "bicubic";
-    distorted += s.source.starts_with("distort:");
-    whole += s.mask_kind == "whole";
-    for (float v : s.label.data) highest = std::max(highest, v);
-  }
-  CHECK(clean + bicubic + distorted == 40);
-  CHECK(clean > 0);
-  CHECK(clean < 12);
-  CHECK(bicubic > 6);
-  CHECK(distorted > 6);
-  CHECK(whole > 2);
-  CHECK(whole < 18);
-  CHECK(highest == 1);
+  int from_folder = 0;
+  for (int64_t crop = 0; crop < builder.crops(); ++crop)
+    for (const FgrSample& s : builder.samples_of(crop)) {
+      CHECK((s.facts.source == "bicubic") == (s.facts.photo == "photos-b"));
+      if (s.facts.photo != "photos-a") continue;
+      ++from_folder;
+      for (std::size_t i = 0; i < s.gt.data.size(); ++i) REQUIRE(s.sr.data[i] == doctest::Approx(1 - s.gt.data[i]).epsilon(1e-5));
+    }
+  CHECK(from_folder > 4);
+}
+
+TEST_CASE("set: samples of an unwanted kind are left out") {
+  if (!have_weights()) return;
+  const TestFolder folder;
+  FgrSettings settings = small_set(folder);
+  settings.count = 24;
+  FgrSet set(settings);
+  set.keep([](const FgrFacts& facts) { return facts.mask == "whole"; });
+  CHECK(set.size() > 0);
+  CHECK(set.size() < 24);
+  for (int64_t i = 0; i < set.size(); ++i) CHECK(set.sample(i).facts.mask == "whole");
+  CHECK(test::input_message([&] { set.keep([](const FgrFacts&) { return false; }); }).find("found none") != std::string::npos);
+}
+
+TEST_CASE("encoding: pictures of one crop are encoded once; pictures of two sizes and a wrong hash are refused") {
+  FgrSample sample{.gt = test::photo(40, 40), .sr = test::photo(40, 40), .mask = Image(40, 40, 1, 1.0f), .label = Image(40, 40, 1, 0.5f), .facts = {}};
+  for (Image* image : {&sample.gt, &sample.sr})
+    for (float& v : image->data) v = std::round(v * 255) / 255;
+  FgrSample second = sample;
+  second.sr = Image(40, 40, 3, 1.0f);
+  const auto encoded = encode_samples({sample, second});
+  CHECK((encoded[0].gt == encoded[1].gt));
+  CHECK((encoded[0].sr == encoded[0].gt));
+  CHECK((encoded[1].sr != encoded[0].sr));
+  const auto decode = [](const EncodedSample& e) { return decode_sample(e.gt, e.sr, e.mask, e.map, e.json, "TAR"); };
+  CHECK((decode(encoded[1]).sr.data == second.sr.data));
+  CHECK((decode(encoded[1]).gt.data == sample.gt.data));
+  EncodedSample changed = encoded[0];
+  changed.map = encoded[0].mask;
+  CHECK(test::input_message([&] { decode(changed); }).find("hash") != std::string::npos);
+  FgrSample odd = sample;
+  odd.mask = Image(40, 39, 1, 1.0f);
+  CHECK(test::input_message([&] { decode(encode_samples({odd})[0]); }).find("40 x 39") != std::string::npos);
+}
+
+TEST_CASE("facts: JSON both ways; what is no such JSON is an input error") {
+  const FgrFacts facts{.index = 7, .photo = "a \"b\"", .x = 3, .y = 4, .mirrored = true, .source = "distort:jpeg", .mask = "brush", .variation = "grain", .area = 0.25, .severity = 0.5};
+  std::string hash;
+  const FgrFacts read = facts_from_json(to_json(facts, "xxh3:00"), "TAR", hash);
+  CHECK(hash == "xxh3:00");
+  CHECK(read.photo == facts.photo);
+  CHECK(read.mirrored);
+  CHECK(read.severity == 0.5);
+  FgrFacts odd;
+  odd.photo = "\xff\xfe";
+  CHECK(to_json(odd, "").find("\\ufffd") != std::string::npos);
+  for (const std::string text : {"", "{", "[]", "{}", R"({"index": "x"})"}) CHECK(test::input_message([&] { facts_from_json(text, "TAR", hash); }).find("TAR") != std::string::npos);
 }
 
 TEST_CASE("manifest: what is no manifest is an input error") {
   const TestFolder folder;
   CHECK(test::input_message([&] { read_manifest(folder.path()); }) != "");
-  for (const std::string text : {"", "{", "[]", "{}", R"({"format": "finpercep-fgr-2"})",
-                                 R"({"format": "finpercep-fgr-1", "label_scale": "x", "alpha": 1, "count": 1, "shards": []})",
-                                 R"({"format": "finpercep-fgr-1", "label_scale": 1, "alpha": 1, "count": 1, "shards": [{"file": "../x.tar", "hash": ""}]})"}) {
+  for (const std::string text : {"", "{", "[]", "{}", R"({"format": "finpercep-fgr-1"})",
+                                 R"({"format": "finpercep-fgr-2", "label_scale": "x", "count": 1, "crops_per_shard": 1, "config": "", "models": [], "skipped": [], "shards": []})",
+                                 R"({"format": "finpercep-fgr-2", "label_scale": 1, "count": 1, "crops_per_shard": 0, "config": "", "models": [], "skipped": [], "shards": []})",
+                                 R"({"format": "finpercep-fgr-2", "label_scale": 1, "count": 1, "crops_per_shard": 1, "config": "", "models": [], "skipped": [], "shards": [{"file": "../x.tar", "hash": ""}]})"}) {
     CAPTURE(text);
     write_file(folder / "manifest.json", text);
     CHECK(test::input_message([&] { read_manifest(folder.path()); }).find("manifest.json") != std::string::npos);

@@ -3,8 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
+#include <optional>
 
 #include "finpercep/base/error.h"
 
@@ -39,6 +45,25 @@ bool read_octal(const char* field, std::size_t width, std::size_t& value) {
   return any;
 }
 
+struct Header {
+  std::string name;
+  std::size_t size = 0;
+};
+
+// Nothing for the end mark.
+std::optional<Header> parse_header(const char* header, uint64_t at, const std::string& where) {
+  if (std::all_of(header, header + block, [](char c) { return c == 0; })) return std::nullopt;
+  std::size_t size = 0, sum = 0;
+  if (header[0] == 0 || !read_octal(header + 148, 8, sum) || sum != header_sum(header) || !read_octal(header + 124, 12, size))
+    throw input_error(fmt::format("tar: {}: damaged header at byte {}. build it again", where, at));
+  if (header[156] != '0' && header[156] != '\0') throw input_error(fmt::format("tar: {}: expected regular files only, found type {} at byte {}", where, static_cast<int>(header[156]), at));
+  return Header{std::string(header, strnlen(header, 100)), size};
+}
+
+Error cut_error(const std::string& where, uint64_t at) { return input_error(fmt::format("tar: {}: expected an end mark, the file is cut at byte {}. build it again", where, at)); }
+
+Error overrun_error(const std::string& where, uint64_t size) { return input_error(fmt::format("tar: {}: an entry of {} bytes runs past the end of the file. build it again", where, size)); }
+
 }  // namespace
 
 std::vector<std::byte> encode_tar(const std::vector<TarEntry>& entries) {
@@ -69,18 +94,52 @@ std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::str
   std::vector<TarEntry> entries;
   std::size_t at = 0;
   for (;;) {
-    if (bytes.size() - at < block) throw input_error(fmt::format("tar: {}: expected an end mark, the file is cut at byte {}. build it again", where, at));
-    const char* header = reinterpret_cast<const char*>(bytes.data() + at);
-    if (std::all_of(header, header + block, [](char c) { return c == 0; })) return entries;
-    std::size_t size = 0, sum = 0;
-    if (header[0] == 0 || !read_octal(header + 148, 8, sum) || sum != header_sum(header) || !read_octal(header + 124, 12, size))
-      throw input_error(fmt::format("tar: {}: damaged header at byte {}. build it again", where, at));
-    if (header[156] != '0' && header[156] != '\0') throw input_error(fmt::format("tar: {}: expected regular files only, found type {} at byte {}", where, static_cast<int>(header[156]), at));
+    if (bytes.size() - at < block) throw cut_error(where, at);
+    const auto header = parse_header(reinterpret_cast<const char*>(bytes.data() + at), at, where);
+    if (!header) return entries;
     at += block;
-    if (size > bytes.size() - at) throw input_error(fmt::format("tar: {}: an entry of {} bytes runs past the end of the file. build it again", where, size));
-    entries.push_back({std::string(header, strnlen(header, 100)), {bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(at + size)}});
-    at = std::min(at + padded(size), bytes.size());
+    if (header->size > bytes.size() - at) throw overrun_error(where, header->size);
+    entries.push_back({header->name, {bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(at + header->size)}});
+    at = std::min(at + padded(header->size), bytes.size());
   }
+}
+
+TarReader::TarReader(const std::filesystem::path& path) : where_(path.string()) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) throw input_error(fmt::format("tar: {}: {}. build it again", where_, std::strerror(errno)));
+  file_ = std::shared_ptr<const int>(new int(file), [](const int* f) {
+    ::close(*f);
+    delete f;
+  });
+}
+
+std::vector<TarPlace> TarReader::list() const {
+  struct stat facts = {};
+  if (::fstat(*file_, &facts) != 0) throw input_error(fmt::format("tar: {}: {}", where_, std::strerror(errno)));
+  const auto end = static_cast<uint64_t>(facts.st_size);
+  std::vector<TarPlace> places;
+  for (uint64_t at = 0;;) {
+    if (end - at < block) throw cut_error(where_, at);
+    const auto bytes = read({"", at, block});
+    const auto header = parse_header(reinterpret_cast<const char*>(bytes.data()), at, where_);
+    if (!header) return places;
+    at += block;
+    if (header->size > end - at) throw overrun_error(where_, header->size);
+    places.push_back({header->name, at, header->size});
+    at = std::min<uint64_t>(at + padded(header->size), end);
+  }
+}
+
+std::vector<std::byte> TarReader::read(const TarPlace& place) const {
+  std::vector<std::byte> bytes(place.size);
+  for (std::size_t done = 0; done < bytes.size();) {
+    const ssize_t got = ::pread(*file_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(place.offset + done));
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw input_error(fmt::format("tar: {}: {}", where_, std::strerror(errno)));
+    if (got == 0) throw cut_error(where_, place.offset + done);
+    done += static_cast<std::size_t>(got);
+  }
+  return bytes;
 }
 
 }  // namespace finpercep

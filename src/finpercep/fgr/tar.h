@@ -2,6 +2,9 @@
 // The part of POSIX ustar that WebDataset shards use: regular files with short names, no links, fixed times, so equal content is equal bytes.
 #pragma once
 #include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
 #include <span>
 #include <string>
 #include <vector>
@@ -18,5 +21,26 @@ std::vector<std::byte> encode_tar(const std::vector<TarEntry>& entries);
 
 /// Checks every header's checksum and every size against the file. input_error naming `where` for anything else than regular files, or a cut file.
 std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::string& where);
+
+/// Where an entry's bytes lie in the file.
+struct TarPlace {
+  std::string name;
+  uint64_t offset = 0, size = 0;
+};
+
+/// A tar of which single entries are read. Thread safe.
+class TarReader {
+ public:
+  /// input_error for a file that cannot be opened.
+  explicit TarReader(const std::filesystem::path& path);
+  /// Every entry, from the headers alone, under the same checks as parse_tar.
+  std::vector<TarPlace> list() const;
+  std::vector<std::byte> read(const TarPlace& place) const;
+  const std::string& where() const { return where_; }
+
+ private:
+  std::shared_ptr<const int> file_;  // closed with the last copy
+  std::string where_;
+};
 
 }  // namespace finpercep

@@ -47,7 +47,8 @@ function draw() {
   const sections = [];
   if (data.tables.length) sections.push(['results', 'Results', ...data.tables.map(drawTable)]);
   if (data.charts.length) sections.push(['curves', 'Curves', el('div', {class: 'charts'}, ...data.charts.map(drawChart))]);
-  if (data.strips.length) sections.push(['pictures', 'Pictures', drawMapTools(), ...data.strips.map(drawStrip)]);
+  const strips = data.strips.map(drawStrip);
+  if (strips.length) sections.push(['pictures', 'Pictures', drawMapTools(), drawFilter(strips), ...strips]);
   if (data.notes.length) sections.push(['notes', 'Notes', el('div', {class: 'notes'}, ...data.notes.map(text => el('p', {}, text)))]);
   const nav = document.querySelector('nav');
   for (const [id, title, ...children] of sections) {

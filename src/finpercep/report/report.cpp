@@ -218,11 +218,11 @@ json strip_json(const Strip& strip, int max_side) {
     }
     images.push_back(std::move(out));
   }
-  return {{"name", strip.name}, {"images", std::move(images)}};
+  return {{"name", strip.name}, {"group", strip.group}, {"value", strip.value ? rounded(*strip.value) : json()}, {"images", std::move(images)}};
 }
 
 json page_json(const ReportPage& page) {
-  json data = {{"title", page.title}, {"subtitle", page.subtitle}, {"notes", page.notes}};
+  json data = {{"title", page.title}, {"subtitle", page.subtitle}, {"notes", page.notes}, {"valueLabel", page.value_label}};
   data["facts"] = json::array();
   for (const auto& fact : page.facts) {
     const std::size_t colon = fact.find(": ");

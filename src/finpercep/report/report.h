@@ -55,6 +55,8 @@ struct StripImage {
 struct Strip {
   std::string name{};
   std::vector<StripImage> images{};
+  std::string group{};           ///< pages whose strips have groups can be filtered by them, and by value
+  std::optional<double> value{};
 };
 
 struct ReportPage {
@@ -64,6 +66,7 @@ struct ReportPage {
   std::vector<Chart> charts{};
   std::vector<Strip> strips{};
   std::vector<std::string> notes{};
+  std::string value_label{};  ///< what the strips' values are
   int max_side = 1280;  ///< larger pictures are shrunk for the page
 };
 

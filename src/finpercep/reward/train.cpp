@@ -60,6 +60,7 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("device", device, "cpu, cuda, cuda:N or auto");
   v.field("dtype", dtype, "fp32, bf16 (mixed precision) or auto");
   v.field("fgr_dir", fgr_dir, "shards written by `finpercep fgr build`; empty makes the samples of `fgr` in memory");
+  v.field("fgr_varied", fgr_varied, "train on the samples whose clean photograph was softened, grained, JPEG-ed or rescaled as well");
   v.group("fgr", fgr, "samples made in memory");
   v.group("network", network, "FinPercep-RM");
   v.group("losses", losses, "weights and margins");
@@ -75,10 +76,11 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
 FgrBatch make_fgr_batch(const FgrSet& set, int64_t batch_size, uint64_t seed, int64_t iter, at::Device device) {
   // Epochs: each is a permutation of the set.
   std::vector<Image> gt, sr, mask, label;
+  std::vector<int64_t> order;
   for (int64_t n = 0; n < batch_size; ++n) {
     const int64_t draw = iter * batch_size + n, epoch = draw / set.size();
-    const int64_t index = Random(seed, "epoch", static_cast<uint64_t>(epoch)).permutation(set.size())[draw % set.size()];
-    FgrSample sample = set.sample(index);
+    if (n == 0 || draw % set.size() == 0) order = Random(seed, "epoch", static_cast<uint64_t>(epoch)).permutation(set.size());
+    FgrSample sample = set.sample(order[draw % set.size()]);
     gt.push_back(std::move(sample.gt));
     sr.push_back(std::move(sample.sr));
     mask.push_back(std::move(sample.mask));
@@ -137,10 +139,11 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   RunDir run(run_directory, to_yaml(settings), resume);
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   std::optional<FgrSet> set;
-  if (settings.fgr_dir.empty()) set.emplace(FgrBuilder(settings.fgr));
+  if (settings.fgr_dir.empty()) set.emplace(settings.fgr);
   else set.emplace(std::filesystem::path(settings.fgr_dir));
-  log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set->size(), set->label_scale()));
-  const RewardFacts facts{set->alpha(), set->label_scale()};
+  if (!settings.fgr_varied) set->keep([](const FgrFacts& facts) { return facts.variation.empty(); });
+  log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set->size(), set->label().scale));
+  const RewardFacts facts{set->label().alpha, set->label().scale};
   const std::map<std::string, std::string> notes = {{"training", to_yaml(settings)}};
 
   const auto fresh_model = [&](int64_t stage) {

@@ -4,7 +4,7 @@
 #include <filesystem>
 #include <string>
 
-#include "finpercep/fgr/sample.h"
+#include "finpercep/fgr/set.h"
 #include "finpercep/nets/train_loop.h"
 #include "finpercep/reward/model.h"
 
@@ -42,6 +42,7 @@ struct RewardTrainSettings {
   std::string device = "auto";
   std::string dtype = "auto";
   std::string fgr_dir = "";          ///< shards written by `finpercep fgr build`; empty makes the samples in memory
+  bool fgr_varied = true;            ///< also the samples whose clean photograph was varied
   FgrSettings fgr;
   RewardSettings network;
   RewardLossSettings losses;

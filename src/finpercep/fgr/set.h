@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// FGR samples to train on. Sample i is the same whenever it is asked for, so that a shuffle is a permutation of numbers and a training that is
+// resumed needs nothing but its iteration.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "finpercep/fgr/sample.h"
+
+namespace finpercep {
+
+class FgrSet {
+ public:
+  /// All samples of the settings, made in parallel and held in memory, 8 bits a value.
+  explicit FgrSet(const FgrSettings& settings);
+  /// A folder of shards. Only places and facts are held (a few hundred bytes a sample); pictures are read, checked against the sample's hash and decoded when
+  /// asked for. input_error for what is missing or damaged.
+  explicit FgrSet(const std::filesystem::path& directory);
+
+  int64_t size() const { return static_cast<int64_t>(kept_.size()); }
+  /// From any thread.
+  FgrSample sample(int64_t index) const { return read_(kept_.at(index)); }
+  const FgrFacts& facts(int64_t index) const { return facts_[kept_.at(index)]; }
+  /// Leaves out the samples that `wanted` does not want; input_error if none is left.
+  void keep(const std::function<bool(const FgrFacts&)>& wanted);
+
+  const LabelSettings& label() const { return label_; }  ///< resolved: its scale is the set's
+
+ private:
+  std::function<FgrSample(int64_t)> read_;
+  std::vector<FgrFacts> facts_;
+  std::vector<int64_t> kept_;
+  LabelSettings label_;
+};
+
+}  // namespace finpercep

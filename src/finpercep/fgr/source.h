@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who makes I_SR of a clean crop: generators from its degraded form, planted distortions, folders of pictures made elsewhere.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "finpercep/degrade/photos.h"
+#include "finpercep/nets/optimise.h"
+
+namespace finpercep {
+
+struct SourcePicture {
+  Image image;       ///< of the crop's size
+  std::string name;  ///< the source's, for distort with the kind: "distort:jpeg"
+};
+
+/// A crop to be restored; `seed` and `item` key every random draw.
+struct SourceRequest {
+  PhotoCrop crop;
+  const Image& gt;
+  uint64_t seed = 0, item = 0;
+};
+
+struct FgrSource {
+  std::string name;
+  std::function<bool(int64_t photo)> has;  ///< false where a folder has no picture of that photograph
+  std::function<SourcePicture(const SourceRequest&)> make;
+};
+
+/// One source a name: "distort" (a planted distortion of the clean crop), a folder (pictures of the photographs' stems and sizes, made
+/// elsewhere), or whatever make_super_resolver() knows, which is given the crop degraded anew for each request. input_error for a folder that has no partner of
+/// any photograph or one of another size. `photos` must outlive what is returned.
+std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const DegradeSettings& degradation, const Compute& compute);
+
+}  // namespace finpercep

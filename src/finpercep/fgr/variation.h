@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// Clean photographs that are less crisp than a training set's: what real cameras give is clean too.
+#pragma once
+#include <string>
+#include <vector>
+
+#include "finpercep/base/random.h"
+#include "finpercep/base/settings.h"
+#include "finpercep/image.h"
+
+namespace finpercep {
+
+/// A share of the clean photographs is softened, grained, JPEG-ed or rescaled before it serves as I_GT, while I_SR stays as the generator made it.
+struct VariationSettings {
+  double prob = 0;
+  std::vector<std::string> kinds = {"soften", "grain", "jpeg", "rescale"};
+  std::vector<double> soften = {0.4, 1.2};   ///< Gaussian sigma, pixels
+  std::vector<double> grain = {1, 6};        ///< sigma, of 255
+  std::vector<double> jpeg = {75, 95};       ///< quality
+  std::vector<double> rescale = {1.1, 1.8};  ///< shrunk by this (area) and grown again (bicubic)
+  void visit(SettingsVisitor& v);
+};
+
+/// usage_error naming the key, for unknown kinds and ranges that are no ranges.
+void check_variation_settings(const VariationSettings& settings);
+
+/// The photograph after one variation, values in [0,1].
+Image vary(const Image& photo, const std::string& kind, const VariationSettings& settings, Random& random);
+
+}  // namespace finpercep

@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The FGR builder through the built program: shards, kills, rebuilt samples, and the fault rows D of docs/faults.md.
+Usage: fgr_test.py PATH/TO/finpercep."""
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tarfile
+import time
+
+from program import PROGRAM, ROOT, ProgramTest, main, png, texture
+
+ENDINGS = [".gt.webp", ".sr.webp", ".mask.png", ".map.png", ".json"]
+
+
+class Fgr(ProgramTest):
+    def build(self, out, *more, count=24, sources="[bicubic,distort]", photos=None):
+        return ["fgr", "build", "-o", out, "--set", f"photos.photos=[{photos or self.photos}]", "--set", f"count={count}", "--set", "size=64", "--set", f"sources={sources}", *more]
+
+    @staticmethod
+    def contents(folder):
+        return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+    def test_build_info_verify_view(self):
+        one, two = self.dir / "fgr1", self.dir / "fgr2"
+        self.works(*self.build(one))
+        self.works(*self.build(two))
+        self.assertEqual(self.contents(one), self.contents(two))
+        with tarfile.open(next(one.glob("*.tar"))) as tar:
+            self.assertEqual(tar.getnames(), [f"{i:08}{ending}" for i in range(24) for ending in ENDINGS])
+        self.works(*self.build(one))  # nothing left to do
+        self.assertEqual(self.contents(one), self.contents(two))
+
+        info = json.loads(self.works("fgr", "info", one, "--json").stdout)
+        self.assertEqual(info["count"], 24)
+        self.assertEqual(sum(info["source"].values()), 24)
+        self.assertEqual(sum(info["mask"].values()), 24)
+        text = self.works("fgr", "info", one)
+        self.assertIn("24 samples of 64 px", text.stdout)
+        self.assertIn("no sample in", text.stderr)  # 24 samples leave some bin empty
+        self.assertIn("24 samples rebuilt", self.works("fgr", "verify", one, "--samples", 24).stdout)
+        page = self.dir / "page.html"
+        self.works("fgr", "view", one, "-o", page, "--count", 5)
+        self.assertEqual(page.read_text().count('"group":'), 5)
+        self.fails(3, "fgr", "view", one, "-o", page, says="--overwrite")
+        self.fails(3, *self.build(one, count=25), says="other settings")
+        self.fails(2, *self.build(self.dir / "fgr3", "--shard", "3/2"), says="--shard")
+
+    def test_parts_make_the_same_files(self):
+        whole, parts = self.dir / "whole", self.dir / "parts"
+        self.works(*self.build(whole, count=520))
+        running = [subprocess.Popen([PROGRAM, *map(str, self.build(parts, "--shard", f"{i}/3", count=520))], stderr=subprocess.DEVNULL) for i in range(3)]
+        for process in running:
+            self.assertEqual(process.wait(300), 0)
+        self.assertEqual(self.contents(parts), self.contents(whole))
+
+    def test_killed_builds_go_on(self):
+        whole, killed = self.dir / "w", self.dir / "k"
+        settings = ["--set", "masks_per_source=1", "--set", "sources_per_crop=1"]
+        begin = time.monotonic()
+        self.works(*self.build(whole, *settings, count=700))
+        took = time.monotonic() - begin
+        draw = random.Random(1)
+        for _ in range(10):
+            process = subprocess.Popen([PROGRAM, *map(str, self.build(killed, *settings, count=700))], stderr=subprocess.DEVNULL)
+            time.sleep(draw.uniform(0, 0.6 * took))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+        self.works(*self.build(killed, *settings, count=700))
+        leftovers = [name for name in os.listdir(killed) if name not in os.listdir(whole)]
+        for name in leftovers:  # what a kill left half-written has another name and is never read
+            self.assertNotRegex(name, r"^fgr-\d+\.tar$")
+        self.assertEqual({n: (killed / n).read_bytes() for n in os.listdir(whole)}, self.contents(whole))
+
+    def test_webdataset_layout(self):
+        """What the webdataset package does with a shard: files group by the key before the first dot."""
+        out = self.dir / "wds"
+        self.works(*self.build(out))
+        try:
+            import webdataset
+        except ImportError:
+            self.skipTest("the webdataset package is not installed")
+        samples = list(webdataset.WebDataset(str(next(out.glob("*.tar"))), shardshuffle=False))
+        self.assertEqual(len(samples), 24)
+        for i, sample in enumerate(samples):
+            self.assertEqual(sample["__key__"], f"{i:08}")
+            self.assertEqual(json.loads(sample["json"])["index"], i)
+            self.assertTrue(sample["gt.webp"].startswith(b"RIFF") and sample["map.png"].startswith(b"\x89PNG"))
+
+    # --- faults: rows D, N05, N09
+
+    def test_d01_photographs_that_cannot_be_used(self):
+        photos = self.dir / "mixed"
+        shutil.copytree(self.photos, photos)
+        (photos / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"\0" * 50)
+        (photos / "small.png").write_bytes(png(40, 40, texture))
+        out = self.dir / "d01"
+        result = self.works(*self.build(out, photos=photos))
+        self.assertIn("broken.png", result.stderr)
+        skipped = json.loads((out / "manifest.json").read_text())["skipped"]
+        self.assertEqual(len(skipped), 2)
+        self.assertIn("small.png", "".join(skipped))
+        self.fails(3, *self.build(self.dir / "d01s", "--strict", photos=photos), says="broken.png")
+        self.fails(3, *self.build(self.dir / "d01t", "--set", "size=256"), says="256 pixels")
+
+    def test_d02_odd_names(self):
+        photos = self.dir / "odd"
+        photos.mkdir()
+        for name in (b'a "quoted" name', b"line\nbreak", b"\xff\xfe", b"n" * 250):
+            with open(os.path.join(os.fsencode(photos), name + b".png"), "wb") as file:
+                file.write(png(80, 70, texture))
+        out = self.dir / "d02"
+        self.works(*self.build(out, photos=photos))
+        self.assertEqual(json.loads(self.works("fgr", "info", out, "--json").stdout)["count"], 24)
+        self.works("fgr", "verify", out)
+
+    def test_d03_d07_damaged_manifests(self):
+        out = self.dir / "d03"
+        self.works(*self.build(out))
+        manifest = (out / "manifest.json").read_text()
+        for text, says in ((manifest.replace("fgr-000000.tar", "../fgr-000000.tar"), "leads out"), (manifest.replace("fgr-000000.tar", "/etc/passwd"), "leads out"),
+                           (manifest[:len(manifest) // 2], "manifest"), ("", "manifest"), (manifest.replace("fgr-2", "fgr-9"), "expected format")):
+            (out / "manifest.json").write_text(text)
+            self.fails(3, "fgr", "info", out, says=says)
+        (out / "manifest.json").unlink()
+        self.fails(3, "fgr", "info", out, says="manifest.json")
+
+    def test_d08_d09_damaged_shards(self):
+        out = self.dir / "d08"
+        self.works(*self.build(out))
+        shard = next(out.glob("*.tar"))
+        sound = shard.read_bytes()
+        draw = random.Random(2)
+        for _ in range(8):
+            damaged = bytearray(sound)
+            damaged[draw.randrange(len(sound) - 1024)] ^= 1 << draw.randrange(8)
+            shard.write_bytes(damaged)
+            self.fails(3, "fgr", "verify", out, "--samples", 0, says=shard.name)
+        shard.write_bytes(sound[:len(sound) // 2])
+        self.fails(3, "fgr", "info", out, says=shard.name)
+        self.fails(3, "train", "reward", "-o", self.dir / "run", "--set", f"fgr_dir={out}", says=shard.name)
+
+    def test_d10_sources(self):
+        empty = self.dir / "empty"
+        empty.mkdir()
+        self.fails(3, *self.build(self.dir / "d10", sources=f"[{empty}]"), says="empty")
+        self.fails(4, *self.build(self.dir / "d10", sources="[sr-smal]"), says="sr-small")
+        self.fails(2, *self.build(self.dir / "d10", "--set", "source_weights=[1]"), says="source_weights")
+        self.fails(3, *self.build(self.dir / "d10", photos=empty), says="empty")
+        elsewhere = self.dir / "elsewhere"
+        elsewhere.mkdir()
+        (elsewhere / "p0.png").write_bytes(png(100, 128, texture))
+        self.fails(3, *self.build(self.dir / "d10", sources=f"[{elsewhere}]"), says=["p0.png", "144 x 128"])
+        (elsewhere / "p0.png").write_bytes(png(144, 128, texture))
+        result = self.works(*self.build(self.dir / "d10", sources=f"[{elsewhere},bicubic]"))
+        self.assertIn("no picture for 2 of 3", result.stderr)
+
+    def test_disk_full(self):
+        if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:
+            self.skipTest("needs root and mount namespaces")
+        disk, whole = self.dir / "disk", self.dir / "room"
+        disk.mkdir()
+        self.works(*self.build(whole, count=600))
+        limit = sum(len(data) for data in self.contents(whole).values()) * 2 // 3 // 4096
+        command = " ".join([f"'{word}'" for word in [PROGRAM, *map(str, self.build(disk / "set", count=600))]])
+        script = (f"mount -t tmpfs -o size={limit * 4096} none '{disk}' && {command}; echo code $?; ls '{disk}/set'; "
+                  f"mount -o remount,size=1G '{disk}' && {command} && diff -r '{disk}/set' '{whole}' && echo equal")
+        result = subprocess.run(["unshare", "-m", "bash", "-c", script], capture_output=True, text=True, timeout=300, cwd=ROOT)
+        self.assertIn("code 3", result.stdout, result.stderr)
+        self.assertIn("No space left", result.stderr)
+        self.assertIn("equal", result.stdout, result.stdout + result.stderr)
+
+    def test_n05_n09_labels_without_a_difference(self):
+        """Masks are never empty, whole masks are; a set of clean samples alone has no label to normalise by."""
+        out = self.dir / "n05"
+        self.works(*self.build(out, "--set", "whole_prob=1"))
+        self.assertEqual(list(json.loads(self.works("fgr", "info", out, "--json").stdout)["mask"]), ["whole"])
+        clean = self.dir / "n05c"
+        self.works(*self.build(clean, "--set", "clean_prob=1"))
+        info = json.loads(self.works("fgr", "info", clean, "--json").stdout)
+        self.assertTrue(all(name.startswith("clean") for name in info["source"]))
+
+
+if __name__ == "__main__":
+    main()
