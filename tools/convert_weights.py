@@ -9,6 +9,7 @@
     liqe              liqe_koniq.pt of LIQE
     musiq-koniq, musiq-ava, musiq-spaq, musiq-paq2piq
                       musiq_{koniq,ava,spaq,paq2piq}_ckpt-*.pth of pyiqa
+    dinov3_vits16     dinov3_vits16_pretrain_lvd1689m-*.pth of Meta, or Hugging Face's model.safetensors of the same net, for DINOv3 features
 
 The words that CLIP-IQA and LIQE compare pictures with go through CLIP's text tower here, once; the program never needs it. Pickles are read
 by torch_pickle.py, a TorchScript archive by torch's own reader of TorchScript, which runs no Python. Needs torch.
@@ -86,9 +87,56 @@ def musiq(state):
     return state
 
 
-# name -> conversion, how many tensors it makes, one of the file by which it is recognised
-TABLE = {"clipiqa": (clipiqa, 286, "visual.layer4.2.conv3.weight"), "liqe": (liqe, 154, "visual.transformer.resblocks.11.ln_2.weight")}
-TABLE |= {f"musiq-{data}": (musiq, 248, "transformer_encoder.cls") for data in ("koniq", "ava", "spaq", "paq2piq")}
+def dinov3_of_hugging_face(state):
+    """Its names -> Meta's; query, key (which has no bias) and value in one matrix, as there."""
+    import torch
+    found = {"cls_token": state["embeddings.cls_token"], "storage_tokens": state["embeddings.register_tokens"]}
+    for part in ("weight", "bias"):
+        found[f"patch_embed.proj.{part}"] = state[f"embeddings.patch_embeddings.{part}"]
+        found[f"norm.{part}"] = state[f"norm.{part}"]
+    for k in range(12):
+        layer, block = f"layer.{k}.", f"blocks.{k}."
+        bias = state[layer + "attention.q_proj.bias"]
+        found[block + "attn.qkv.weight"] = torch.cat([state[f"{layer}attention.{name}_proj.weight"] for name in "qkv"])
+        found[block + "attn.qkv.bias"] = torch.cat([bias, torch.zeros_like(bias), state[layer + "attention.v_proj.bias"]])
+        for theirs, ours in (("attention.o_proj", "attn.proj"), ("mlp.up_proj", "mlp.fc1"), ("mlp.down_proj", "mlp.fc2"), ("norm1", "norm1"), ("norm2", "norm2")):
+            found |= {f"{block}{ours}.{part}": state[f"{layer}{theirs}.{part}"] for part in ("weight", "bias")}
+        found |= {f"{block}ls{n}.gamma": state[f"{layer}layer_scale{n}.lambda1"] for n in (1, 2)}
+    return found
+
+
+def dinov3(state):
+    """Meta's training masks the keys' bias out, so what stands there means nothing: zeros. The rotary periods follow from a formula."""
+    import torch
+    if "layer.0.layer_scale1.lambda1" in state:
+        return dinov3_of_hugging_face(state)
+    periods = state.get("rope_embed.periods", 100 ** (torch.arange(16) / 16))
+    if periods.shape != (16,) or not torch.allclose(periods, 100 ** (torch.arange(16) / 16), rtol=1e-2):  # some releases hold them in bf16
+        raise ConvertError("rope_embed.periods: expected 100^(k/16), found others. Is it the ViT-S/16 of DINOv3?")
+    found = {name: value for name, value in state.items() if name != "mask_token" and not name.startswith(("rope_embed", "local_cls_norm"))
+             and not name.endswith("bias_mask")}
+    for k in range(12):
+        bias = found[f"blocks.{k}.attn.qkv.bias"] = found[f"blocks.{k}.attn.qkv.bias"].clone()
+        bias[len(bias) // 3:2 * len(bias) // 3] = 0
+    return found
+
+
+# name -> conversion, how many tensors it makes, names of which the file has one: by it the file is recognised
+TABLE = {"clipiqa": (clipiqa, 286, ["visual.layer4.2.conv3.weight"]),
+         "liqe": (liqe, 154, ["visual.transformer.resblocks.11.ln_2.weight", "clip_model.visual.transformer.resblocks.11.ln_2.weight"]),
+         "dinov3_vits16": (dinov3, 174, ["blocks.11.ls2.gamma", "layer.11.layer_scale2.lambda1"])}
+TABLE |= {f"musiq-{data}": (musiq, 248, ["transformer_encoder.cls"]) for data in ("koniq", "ava", "spaq", "paq2piq")}
+
+
+def read_safetensors(path):
+    try:
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+        return {name: value.float() for name, value in load_file(str(path)).items()}
+    except ImportError as error:
+        raise ConvertError(f"{path}: a safetensors file needs the Python package safetensors, which is not here. pip install safetensors") from error
+    except SafetensorError as error:
+        raise ConvertError(f"{path}: {error}. The file is damaged; get it again") from error
 
 
 def read_state(path):
@@ -96,6 +144,10 @@ def read_state(path):
     import torch
     if not path.is_file():
         raise ConvertError(f"{path}: expected a file, found none")
+    with path.open("rb") as stream:
+        start = stream.read(9)
+    if start[8:] == b"{":  # after the length of its header
+        return read_safetensors(path)
     if zipfile.is_zipfile(path) and any("/code/" in name for name in zipfile.ZipFile(path).namelist()):
         return {name: value.float() for name, value in torch.jit.load(str(path), map_location="cpu").state_dict().items()}
     try:
@@ -112,12 +164,15 @@ def read_state(path):
 
 def convert(name, path):
     import torch
-    conversion, count, landmark = TABLE[name]
+    conversion, count, landmarks = TABLE[name]
     state = read_state(path)
-    if landmark not in state and "clip_model." + landmark not in state:
-        raise ConvertError(f"{path}: expected tensor '{landmark}' of {name}, found others. Is it the file that this converter's help names?")
-    with torch.no_grad():
-        tensors = {key: value.numpy() for key, value in conversion(state).items()}
+    if not any(landmark in state for landmark in landmarks):
+        raise ConvertError(f"{path}: expected tensor '{landmarks[0]}' of {name}, found others. Is it the file that this converter's help names?")
+    try:
+        with torch.no_grad():
+            tensors = {key: value.numpy() for key, value in conversion(state).items()}
+    except KeyError as error:
+        raise ConvertError(f"{path}: expected tensor {error} of {name}, found none. Is it another variant of the model?") from error
     if len(tensors) != count:
         raise ConvertError(f"{path}: expected {count} tensors of {name}, found {len(tensors)}. Is it another variant of the model?")
     out = fetch_weights.cache_folder() / f"{name}.safetensors"

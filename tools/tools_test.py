@@ -16,7 +16,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent))
 import check_layers  # noqa: E402
+import convert_weights  # noqa: E402
 import fetch_weights  # noqa: E402
+import onnx_tensors  # noqa: E402
 import torch_pickle  # noqa: E402
 
 
@@ -67,6 +69,46 @@ class TorchPickle(unittest.TestCase):
                 self.assertEqual(read[name].shape, tuple(value.shape))
             with self.assertRaises(torch_pickle.WeightError):
                 torch_pickle.load(stream.getvalue()[:-60])
+
+
+def message(*parts):
+    """A protobuf message of (field, value): integers, or bytes and str behind their length."""
+    def varint(value):
+        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + varint(value >> 7)
+    out = b""
+    for field, value in parts:
+        if isinstance(value, int):
+            out += varint(field << 3) + varint(value)
+        else:
+            value = value.encode() if isinstance(value, str) else value
+            out += varint(field << 3 | 2) + varint(len(value)) + value
+    return out
+
+
+class OnnxTensors(unittest.TestCase):
+    VALUES = np.arange(6, dtype="<f4").reshape(2, 3)
+
+    def tensor(self, name, dims=((1, 2), (1, 3)), kind=1, raw=None):
+        return message(*dims, (2, kind), (8, name), (9, self.VALUES.tobytes() if raw is None else raw))
+
+    def model(self, *tensors, node=()):
+        return message((1, 7), (2, "pytorch"), (7, message(*((5, tensor) for tensor in tensors), (1, message(*node)), (2, "graph"))))
+
+    def test_reads_tensors_and_names_the_folded_ones(self):
+        raw = self.model(self.tensor("a.weight"), self.tensor("onnx::MatMul_7", dims=((1, b"\x02\x03"),)), self.tensor("ints", kind=7),
+                         node=((1, "x"), (1, "onnx::MatMul_7"), (2, "/a/MatMul_output_0"), (4, "MatMul")))
+        read = onnx_tensors.load(raw)
+        self.assertEqual(sorted(read), ["/a/MatMul_output_0", "a.weight"])
+        for value in read.values():
+            np.testing.assert_array_equal(value, self.VALUES)
+
+    def test_cut_and_wrong_files_are_one_clear_error(self):
+        raw = self.model(self.tensor("a"))
+        wrong = [raw[:length] for length in range(len(raw))] + [b"\xff" * 100, b"PK\x03\x04" + bytes(50)]
+        wrong += [self.model(self.tensor("a", dims=((1, 1 << 40), (1, 1 << 40)))), self.model(self.tensor("a", raw=b"1234")), self.model(message((2, 1), (8, 5)))]
+        for data in wrong:
+            with self.assertRaises(torch_pickle.WeightError):
+                onnx_tensors.load(data)
 
 
 class FetchWeights(unittest.TestCase):
@@ -137,6 +179,34 @@ class ConvertWeights(unittest.TestCase):
             self.assertIn(expected, done.stderr)
 
 
+    def test_dinov3_is_the_same_from_meta_and_from_hugging_face(self):
+        try:
+            import torch
+        except ImportError:
+            self.skipTest("no torch")
+        theirs = {"embeddings.cls_token": [1, 1, 8], "embeddings.mask_token": [1, 1, 8], "embeddings.register_tokens": [1, 4, 8], "norm.weight": [8],
+                  "norm.bias": [8], "embeddings.patch_embeddings.weight": [8, 3, 2, 2], "embeddings.patch_embeddings.bias": [8]}
+        for k in range(12):
+            theirs |= {f"layer.{k}.{name}": shape for name, shape in {
+                "norm1.weight": [8], "norm1.bias": [8], "norm2.weight": [8], "norm2.bias": [8], "attention.q_proj.weight": [8, 8], "attention.q_proj.bias": [8],
+                "attention.k_proj.weight": [8, 8], "attention.v_proj.weight": [8, 8], "attention.v_proj.bias": [8], "attention.o_proj.weight": [8, 8],
+                "attention.o_proj.bias": [8], "layer_scale1.lambda1": [8], "layer_scale2.lambda1": [8], "mlp.up_proj.weight": [32, 8],
+                "mlp.up_proj.bias": [32], "mlp.down_proj.weight": [8, 32], "mlp.down_proj.bias": [8]}.items()}
+        state = convert_weights.dinov3({name: torch.rand(shape) for name, shape in theirs.items()})
+        self.assertEqual(len(state), convert_weights.TABLE["dinov3_vits16"][1])
+        meta = {name: value.clone() for name, value in state.items()}
+        meta |= {"mask_token": torch.zeros(1, 8), "rope_embed.periods": 100 ** (torch.arange(16) / 16)}
+        for k in range(12):
+            meta[f"blocks.{k}.attn.qkv.bias"][8:16] = 7  # what a masked bias holds
+            meta[f"blocks.{k}.attn.qkv.bias_mask"] = torch.ones(24)
+        read = convert_weights.dinov3(meta)
+        self.assertEqual(set(read), set(state))
+        for name, value in state.items():
+            self.assertTrue(torch.equal(read[name], value), name)
+        with self.assertRaisesRegex(convert_weights.ConvertError, "periods"):
+            convert_weights.dinov3(meta | {"rope_embed.periods": torch.ones(16)})
+
+
 class CheckLayers(unittest.TestCase):
     def check(self, files):
         with tempfile.TemporaryDirectory() as folder:
@@ -167,7 +237,7 @@ class Scripts(unittest.TestCase):
             subprocess.run(["bash", "-n", str(script)], check=True)
 
     def test_no_tool_needs_torch(self):
-        for tool in ("fetch_weights.py", "torch_pickle.py", "check_layers.py"):
+        for tool in ("fetch_weights.py", "torch_pickle.py", "onnx_tensors.py", "check_layers.py"):
             tree = ast.parse((Path(__file__).parent / tool).read_text())
             imported = {n.split(".")[0] for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
                         for n in ([a.name for a in node.names] if isinstance(node, ast.Import) else [node.module])}

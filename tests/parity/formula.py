@@ -19,10 +19,10 @@ def formula(height, width, fx=0.37, fy=0.61, phase=0.0):
     return (0.5 + 0.5 * torch.sin(fx * x.view(1, 1, -1) + fy * y.view(1, -1, 1) + 1.3 * c.view(-1, 1, 1) + phase))[None]
 
 
-def summary(tensor):
-    """Shape, mean, standard deviation (of the population) and eight values at flat positions (13 + 7919 k) mod size."""
+def summary(tensor, count=8):
+    """Shape, mean, standard deviation (of the population) and `count` values at flat positions (13 + 7919 k) mod size."""
     flat = tensor.flatten()
-    index = [(13 + 7919 * k) % flat.numel() for k in range(8)]
+    index = [(13 + 7919 * k) % flat.numel() for k in range(count)]
     return {"shape": list(tensor.shape), "mean": flat.mean().item(), "std": flat.std(unbiased=False).item(),
             "index": index, "values": [flat[i].item() for i in index]}
 
