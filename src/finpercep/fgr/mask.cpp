@@ -105,20 +105,30 @@ void MaskSettings::visit(SettingsVisitor& v) {
   v.field("area", area, "share of the picture that is swapped, [low, high]", {.min = 0.001, .max = 1});
   v.field("feather", feather, "soft edge, standard deviation in pixels, [low, high]", {.min = 0, .max = 64});
   v.field("feather_prob", feather_prob, "share of masks with a soft edge", {.min = 0, .max = 1});
+  v.field("semantic_prob", semantic_prob, "share of masks that follow what the picture shows: from segments, else from clustered DINOv2 tokens", {.min = 0, .max = 1});
+  v.field("segments", segments, "folders of label maps (STEM.png), SAM masks (STEM.json) or mask pictures (STEM/*.png, STEM_k.png)");
+}
+
+double draw_area(const MaskSettings& settings, Random& random) {
+  return std::exp(random.uniform(std::log(settings.area.at(0)), std::log(settings.area.at(1)) + 1e-12));
+}
+
+void feather(Image& mask, const MaskSettings& settings, Random& random) {
+  const double sigma = random.uniform(settings.feather.at(0), settings.feather.at(1));
+  if (random.chance(settings.feather_prob) && sigma > 0.3) mask = soften(mask, sigma);
+  clamp_unit(mask);  // a kernel's sum is 1 only up to rounding
 }
 
 Image random_mask(const std::string& kind, int width, int height, const MaskSettings& settings, Random& random) {
   Image mask(width, height, 1);
-  const double area = std::exp(random.uniform(std::log(settings.area.at(0)), std::log(settings.area.at(1)) + 1e-12));
+  const double area = draw_area(settings, random);
   if (kind == "brush") brush(mask, area, random);
   else if (kind == "box") box(mask, area, random);
   else if (kind == "ellipse") ellipse(mask, area, random);
   else if (kind == "noise") fractal_noise(mask, area, random);
   else if (kind == "grid") grid(mask, area, random);
   else throw usage_error(fmt::format("masks.kinds: expected brush, box, ellipse, noise or grid, found '{}'", kind));
-  const double sigma = random.uniform(settings.feather.at(0), settings.feather.at(1));
-  if (random.chance(settings.feather_prob) && sigma > 0.3) mask = soften(mask, sigma);
-  clamp_unit(mask);  // a kernel's sum is 1 only up to rounding
+  feather(mask, settings, random);
   return mask;
 }
 
