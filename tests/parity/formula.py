@@ -27,11 +27,17 @@ def summary(tensor, count=8):
             "index": index, "values": [flat[i].item() for i in index]}
 
 
-def weights(name):
-    """From the cache folder, in double: the fixtures are to be nearer the truth than the float32 program they check."""
+def fetcher():
+    """tools/fetch_weights.py as a module."""
     spec = importlib.util.spec_from_file_location("fetch_weights", ROOT / "tools" / "fetch_weights.py")
     fetch = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(fetch)
+    return fetch
+
+
+def weights(name):
+    """From the cache folder, in double: the fixtures are to be nearer the truth than the float32 program they check."""
+    fetch = fetcher()
     file = fetch.cache_folder() / f"{name}.safetensors"
     problem = fetch.problem_with(file, name)
     if problem:

@@ -17,6 +17,13 @@ std::filesystem::path supplied_weight_file(const std::string& name, const std::s
   return file;
 }
 
+std::filesystem::path ncnn_weight_file(const std::string& name) {
+  const std::filesystem::path file = weight_cache() / (name + ".param");
+  if (!std::filesystem::exists(file))
+    throw model_error(fmt::format("weights: {}: expected the pretrained weights '{}', found no file. run `python3 tools/fetch_weights.py --only {}`", file.string(), name, name));
+  return file;
+}
+
 at::Tensor tensor_of(const TensorFile& file, const std::string& where, const std::string& name, at::IntArrayRef shape) {
   const auto found = file.tensors.find(name);
   if (found == file.tensors.end()) throw model_error(fmt::format("weights: {}: expected tensor '{}', not in the file. convert or fetch it again", where, name));

@@ -12,6 +12,9 @@ namespace finpercep {
 /// published file to supply (`published`, e.g. "RN50.pt of OpenAI CLIP") and the command that converts it.
 std::filesystem::path supplied_weight_file(const std::string& name, const std::string& published);
 
+/// NAME.param (NAME.bin lies beside it) in the weight cache. model_error with the command that fetches it when absent.
+std::filesystem::path ncnn_weight_file(const std::string& name);
+
 /// The tensor `name` of `file` in float32; model_error naming `where` and the tensor when it is missing or of another shape.
 at::Tensor tensor_of(const TensorFile& file, const std::string& where, const std::string& name, at::IntArrayRef shape);
 

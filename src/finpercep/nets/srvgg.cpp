@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/nets/srvgg.h"
+
+#include <fmt/format.h>
+
+#include "finpercep/base/error.h"
+#include "finpercep/nets/ncnn_walk.h"
+
+namespace finpercep {
+
+SRVGG::SRVGG(Params& params, const SRVGGSettings& settings, double gain) : scale(settings.scale) {
+  for (int64_t k = 0; k < settings.convs + 2; ++k) {
+    const bool final = k == settings.convs + 1;
+    convs.push_back(make_conv(params, fmt::format("convs.{}", k), k == 0 ? 3 : settings.features,
+                              final ? 3 * scale * scale : settings.features, 3, {.gain = gain}));
+    if (!final) slopes.push_back(params.constant(fmt::format("slopes.{}", k), {settings.features}, 0.25));
+  }
+}
+
+at::Tensor SRVGG::operator()(const at::Tensor& lr) const {
+  at::Tensor x = lr.contiguous(at::MemoryFormat::ChannelsLast);
+  for (std::size_t k = 0; k < slopes.size(); ++k) x = at::prelu(convs[k](x), slopes[k]);
+  return at::pixel_shuffle(convs.back()(x), scale) + at::upsample_nearest2d(lr, at::IntArrayRef{scale * lr.size(-2), scale * lr.size(-1)});
+}
+
+SRVGGSettings srvgg_settings(const NcnnGraph& graph, const std::string& where) {
+  SRVGGSettings settings{.features = 0, .convs = layer_count(graph, "PReLU") - 1, .scale = 0};
+  for (const NcnnLayer& layer : graph.layers) {
+    if (layer.type == "PReLU" && settings.features == 0) settings.features = layer.whole(0, 0);
+    if (layer.type == "PixelShuffle") settings.scale = layer.whole(0, 0);
+  }
+  if (settings.convs < 1 || settings.convs > 128 || settings.features < 1 || settings.features > 256 || settings.scale != 4)
+    throw model_error(fmt::format(
+        "ncnn: {}: expected an SRVGGNet of scale 4, at most 129 PReLUs and 256 channels, found scale {}, {} and {}. is it another model?",
+        where, settings.scale, settings.convs + 1, settings.features));
+  return settings;
+}
+
+void load_ncnn(const SRVGG& net, const NcnnGraph& graph, const std::string& where) {
+  NcnnWalk walk(graph, where);
+  auto x = walk.input();
+  for (std::size_t k = 0; k < net.slopes.size(); ++k) x = walk.prelu(walk.conv(x, net.convs[k]), net.slopes[k]);
+  x = walk.pixel_shuffle(walk.conv(x, net.convs.back()), static_cast<int>(net.scale));
+  walk.finish(walk.add(x, walk.nearest(walk.input(), static_cast<int>(net.scale))));
+}
+
+}  // namespace finpercep
