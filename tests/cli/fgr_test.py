@@ -59,7 +59,7 @@ class Fgr(ProgramTest):
 
     def test_killed_builds_go_on(self):
         whole, killed = self.dir / "w", self.dir / "k"
-        settings = ["--set", "masks_per_source=1", "--set", "sources_per_crop=1"]
+        settings = ["--set", "samples_per_crop=1", "--set", "sources_per_crop=1"]
         begin = time.monotonic()
         self.works(*self.build(whole, *settings, count=700))
         took = time.monotonic() - begin

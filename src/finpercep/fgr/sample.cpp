@@ -39,6 +39,13 @@ double severity(const float* values, const Image& mask, double scale) {
   return weight > 0 ? sum / weight : 0;
 }
 
+// At least 1e-4: it is divided by.
+double quantile(std::vector<float> values, double q) {
+  const auto at = static_cast<std::ptrdiff_t>(q * static_cast<double>(values.size() - 1));
+  std::nth_element(values.begin(), values.begin() + at, values.end());
+  return std::max(1e-4, static_cast<double>(values[at]));
+}
+
 // Clean pixels of somewhere else put in place: a seam without a defect, so that seams are not what the reward learns to find.
 SourcePicture clean_picture(const PhotoSet& photos, const PhotoCrop& crop, const Image& gt, Random& random) {
   const double kind = random.uniform();
@@ -60,12 +67,14 @@ void FgrSettings::visit(SettingsVisitor& v) {
   v.field("manual_seed", manual_seed, "seed of every random draw", {.min = 0, .max = 9e15});
   v.group("photos", photos, "where the clean photographs are");
   v.group("degradation", degradation, "how LR pictures are made for the generators");
+  v.group("strong_degradation", strong_degradation, "the same for a share of them, so that one net fails mildly and severely");
+  v.field("strong_prob", strong_prob, "that share", {.min = 0, .max = 1});
   v.field("sources", sources, "who makes I_SR: model names or files, bicubic, distort, folders of pictures made elsewhere");
   v.field("source_weights", source_weights, "chance of each source, in proportion; empty: equal", {.min = 0, .max = 1e6});
+  v.field("samples_per_crop", samples_per_crop, "samples made of one clean crop", {.min = 1, .max = 64});
   v.field("sources_per_crop", sources_per_crop, "pictures I_SR made of one clean crop", {.min = 1, .max = 64});
-  v.field("masks_per_source", masks_per_source, "samples made of one I_SR", {.min = 1, .max = 64});
   v.group("masks", masks, "regions");
-  v.field("mask_candidates", mask_candidates, "masks drawn for one kept, which keeps the severities flat; 1 takes the first", {.min = 1, .max = 64});
+  v.field("mask_candidates", mask_candidates, "I_SR and masks drawn for one kept, which keeps the severities flat; 1 takes the first", {.min = 1, .max = 64});
   v.field("whole_prob", whole_prob, "share of whole SR pictures", {.min = 0, .max = 1});
   v.field("clean_prob", clean_prob, "share of clean-into-clean swaps, whose label is zero", {.min = 0, .max = 1});
   v.group("clean_variation", clean_variation, "clean photographs that are less than crisp");
@@ -76,14 +85,20 @@ void FgrSettings::visit(SettingsVisitor& v) {
 
 FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
     : settings_(settings), compute_(resolve_compute(settings.device, settings.dtype)), photos_(settings.photos, static_cast<int>(settings.size)),
-      features_(compute_.device) {
+      features_(compute_.device, settings.label.features), segments_(photos_, settings.masks, static_cast<uint64_t>(settings.manual_seed), compute_.device) {
   if (settings.size % 32 != 0) throw usage_error(fmt::format("size: expected a multiple of 32, found {}", settings.size));
   if (!settings.source_weights.empty() && settings.source_weights.size() != settings.sources.size())
     throw usage_error(fmt::format("source_weights: expected a number for each of {} sources, found {}", settings.sources.size(), settings.source_weights.size()));
   check_variation_settings(settings.clean_variation);
-  sources_ = make_sources(settings.sources, photos_, settings.degradation, compute_);
+  sources_ = make_sources(settings.sources, photos_, {settings.degradation, settings.strong_degradation, settings.strong_prob}, compute_);
   if (label_scale > 0) settings_.label.scale = label_scale;
   if (settings_.label.scale == 0) settings_.label.scale = measure_scale();
+}
+
+// Pictures N x 3 x H x W against the clean crop; N x 1 x H x W, zero outside the masks.
+at::Tensor FgrBuilder::difference(const Drawn& drawn, const at::Tensor& pictures, const at::Tensor& masks) const {
+  const MixedPrecision precision(compute_.device, compute_.dtype);
+  return raw_difference(features_, drawn.features, to_tensor(drawn.gt).to(compute_.device), pictures, masks, settings_.label.alpha).to(at::kCPU, at::kFloat).contiguous();
 }
 
 FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
@@ -97,10 +112,12 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
     chances[k] = sources_[k].has(drawn.crop.photo) ? settings_.source_weights.empty() ? 1 : settings_.source_weights[k] : 0;
   if (std::ranges::all_of(chances, [](double c) { return c == 0; }))
     throw input_error(fmt::format("sources: expected one that has the photograph '{}', found none. add distort or bicubic to sources", photos_.name(drawn.crop.photo)));
+  std::vector<Image> pictures;
   for (int64_t k = 0; k < settings_.sources_per_crop; ++k) {
     const FgrSource& source = sources_[random.pick(chances)];
     drawn.made.push_back(source.make({drawn.crop, photo, seed, static_cast<uint64_t>(crop * settings_.sources_per_crop + k)}));
     quantise(drawn.made.back().image);
+    pictures.push_back(drawn.made.back().image);
   }
   drawn.gt = photo;
   if (random.chance(settings_.clean_variation.prob)) {
@@ -109,41 +126,60 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
     drawn.gt = vary(photo, drawn.variation, settings_.clean_variation, random);
   }
   quantise(drawn.gt);
+  const at::Tensor batch = to_batch(pictures).to(compute_.device);
+  {
+    const MixedPrecision precision(compute_.device, compute_.dtype);
+    drawn.features = features_.maps(to_tensor(drawn.gt).to(compute_.device));
+  }
+  drawn.raw = difference(drawn, batch, at::ones({batch.size(0), 1, batch.size(2), batch.size(3)}, batch.options())).unbind(0);
   return drawn;
 }
 
-// `raw` is the difference of the whole I_SR, 1 x 1 x H x W: it tells the severity of any mask before its label is made.
-FgrSample FgrBuilder::swap(const Drawn& drawn, int64_t index, const at::Tensor& raw) const {
+// Of some I_SR and masks the pair whose severity is nearest to a flat draw. All candidates share one draw of the area, so that choosing leaves the areas as they were drawn.
+Image FgrBuilder::choose_mask(const Drawn& drawn, bool clean, std::size_t& made, std::string& kind, Random& random) const {
+  const int size = static_cast<int>(settings_.size);
+  MaskSettings masks = settings_.masks;
+  const double area = draw_area(masks, random), wanted = random.uniform();
+  masks.area = {area, area};
+  Image best;
+  double nearest = 2;
+  std::optional<SegmentSet::Found> segments;
+  for (int64_t k = 0; k < (clean ? 1 : settings_.mask_candidates); ++k) {
+    const auto candidate = static_cast<std::size_t>(random.integer(0, static_cast<int64_t>(drawn.made.size()) - 1));
+    std::string name;
+    std::optional<Image> mask;
+    if (random.chance(masks.semantic_prob)) {
+      if (!segments) segments = segments_.of(drawn.crop);
+      name = segments->kind;
+      mask = semantic_mask(segments->map, masks, random);
+    }
+    if (!mask) {
+      name = masks.kinds[random.integer(0, static_cast<int64_t>(masks.kinds.size()) - 1)];
+      mask = random_mask(name, size, size, masks, random);
+    }
+    const double distance = std::abs(severity(drawn.raw[candidate].const_data_ptr<float>(), *mask, settings_.label.scale) - wanted);
+    if (distance >= nearest) continue;
+    nearest = distance;
+    best = std::move(*mask);
+    kind = name;
+    made = candidate;
+  }
+  return best;
+}
+
+FgrSample FgrBuilder::swap(const Drawn& drawn, int64_t index) const {
   const int size = static_cast<int>(settings_.size);
   Random random(static_cast<uint64_t>(settings_.manual_seed), "swap", static_cast<uint64_t>(index));
-  const SourcePicture& made = drawn.made[index % per_crop() / settings_.masks_per_source];
-  FgrSample sample{.gt = drawn.gt, .sr = made.image, .mask = {}, .label = {}, .facts = {}};
-  sample.facts = {.index = index, .photo = photos_.name(drawn.crop.photo), .x = drawn.crop.x, .y = drawn.crop.y, .mirrored = drawn.crop.mirrored, .source = made.name, .variation = drawn.variation};
-  const bool clean = random.chance(settings_.clean_prob);
-  if (clean) {
-    SourcePicture picture = clean_picture(photos_, drawn.crop, drawn.gt, random);
-    sample.sr = std::move(picture.image);
-    sample.facts.source = std::move(picture.name);
-  }
-  if (random.chance(settings_.whole_prob)) {
-    sample.facts.mask = "whole";
-    sample.mask = Image(size, size, 1, 1.0f);
-  } else {
-    // All candidates share one draw of the area, so that choosing among them leaves the areas as they were drawn.
-    MaskSettings masks = settings_.masks;
-    const double area = std::exp(random.uniform(std::log(masks.area.at(0)), std::log(masks.area.at(1)) + 1e-12)), wanted = random.uniform();
-    masks.area = {area, area};
-    double nearest = 2;
-    for (int64_t k = 0; k < (clean ? 1 : settings_.mask_candidates); ++k) {
-      const std::string& kind = masks.kinds[random.integer(0, static_cast<int64_t>(masks.kinds.size()) - 1)];
-      Image mask = random_mask(kind, size, size, masks, random);
-      const double distance = std::abs(severity(raw.const_data_ptr<float>(), mask, settings_.label.scale) - wanted);
-      if (distance >= nearest) continue;
-      nearest = distance;
-      sample.mask = std::move(mask);
-      sample.facts.mask = kind;
-    }
-  }
+  FgrSample sample;
+  sample.gt = drawn.gt;
+  sample.facts = {.index = index, .photo = photos_.name(drawn.crop.photo), .x = drawn.crop.x, .y = drawn.crop.y, .mirrored = drawn.crop.mirrored, .source = {}, .mask = "whole",
+                  .variation = drawn.variation};
+  const bool clean = random.chance(settings_.clean_prob), whole = random.chance(settings_.whole_prob);
+  auto made = static_cast<std::size_t>(random.integer(0, static_cast<int64_t>(drawn.made.size()) - 1));
+  sample.mask = whole ? Image(size, size, 1, 1.0f) : choose_mask(drawn, clean, made, sample.facts.mask, random);
+  SourcePicture picture = clean ? clean_picture(photos_, drawn.crop, drawn.gt, random) : drawn.made[made];
+  sample.sr = std::move(picture.image);
+  sample.facts.source = std::move(picture.name);
   quantise(sample.mask);
   sample.facts.area = mean(sample.mask);
   return sample;
@@ -152,26 +188,37 @@ FgrSample FgrBuilder::swap(const Drawn& drawn, int64_t index, const at::Tensor& 
 std::vector<FgrSample> FgrBuilder::samples_of(int64_t crop) const {
   at::NoGradGuard no_grad;
   const Drawn drawn = draw(crop);
-  const at::Tensor gt = to_tensor(drawn.gt).to(compute_.device);
-  std::vector<at::Tensor> whole;  // raw difference of each whole I_SR
-  const at::Tensor everywhere = at::ones({1, 1, gt.size(2), gt.size(3)}, gt.options());
-  for (const SourcePicture& made : drawn.made)
-    whole.push_back(raw_difference(features_, gt, to_tensor(made.image).to(compute_.device), everywhere, settings_.label.alpha).to(at::kCPU).contiguous());
-
   std::vector<FgrSample> samples;
+  std::vector<std::size_t> labelled;  // the others are clean: zero by construction
+  std::vector<Image> sr, masks;
   const int64_t first = crop * per_crop(), end = std::min(first + per_crop(), settings_.count);
   for (int64_t index = first; index < end; ++index) {
-    FgrSample sample = swap(drawn, index, whole[index % per_crop() / settings_.masks_per_source]);
-    const bool clean = sample.facts.source.starts_with("clean");
-    const at::Tensor sr = to_tensor(sample.sr).to(compute_.device), mask = to_tensor(sample.mask).to(compute_.device);
-    const at::Tensor raw = clean                           ? at::zeros_like(everywhere)
-                           : sample.facts.mask == "whole" ? whole[index % per_crop() / settings_.masks_per_source]
-                                                           : raw_difference(features_, gt, compose(gt, sr, mask), mask, settings_.label.alpha);
-    sample.label = to_image(normalize_label(raw, settings_.label.scale));
+    samples.push_back(swap(drawn, index));
+    samples.back().label = Image(samples.back().gt.width, samples.back().gt.height, 1);
+    if (samples.back().facts.source.starts_with("clean")) continue;
+    labelled.push_back(samples.size() - 1);
+    sr.push_back(samples.back().sr);
+    masks.push_back(samples.back().mask);
+  }
+  if (labelled.empty()) return samples;
+  const at::Tensor mask = to_batch(masks).to(compute_.device);
+  const at::Tensor syn = compose(to_tensor(drawn.gt).to(compute_.device), to_batch(sr).to(compute_.device), mask);
+  const auto raw = difference(drawn, syn, mask).split(1, 0);
+  for (std::size_t k = 0; k < labelled.size(); ++k) {
+    FgrSample& sample = samples[labelled[k]];
+    sample.label = to_image(normalize_label(raw[k], label_scale_of(raw[k], sample.mask)));
     sample.facts.severity = severity(sample.label.data.data(), sample.mask, 1);
-    samples.push_back(std::move(sample));
   }
   return samples;
+}
+
+// Normalize: by the set's scale, or by the picture's own quantile.
+double FgrBuilder::label_scale_of(const at::Tensor& raw, const Image& mask) const {
+  if (settings_.label.normalize == "dataset") return settings_.label.scale;
+  std::vector<float> inside;
+  for (std::size_t i = 0; i < mask.data.size(); ++i)
+    if (mask.data[i] > 0.5f) inside.push_back(raw.const_data_ptr<float>()[i]);
+  return inside.empty() ? settings_.label.scale : quantile(std::move(inside), settings_.label.quantile);
 }
 
 // The quantile of raw differences of whole I_SR over a fixed part of the set: the same for every shard and thread count.
@@ -181,18 +228,12 @@ double FgrBuilder::measure_scale() const {
   parallel_for(probes, 0, [&](int64_t i) {
     at::set_num_threads(1);
     at::NoGradGuard no_grad;
-    const Drawn drawn = draw(i);
-    const at::Tensor gt = to_tensor(drawn.gt).to(compute_.device), everywhere = at::ones({1, 1, gt.size(2), gt.size(3)}, gt.options());
-    for (const SourcePicture& made : drawn.made) {
-      const at::Tensor raw = raw_difference(features_, gt, to_tensor(made.image).to(compute_.device), everywhere, settings_.label.alpha).to(at::kCPU).contiguous();
+    for (const at::Tensor& raw : draw(i).raw)
       for (int64_t k = 0; k < raw.numel(); k += 7) values[i].push_back(raw.const_data_ptr<float>()[k]);
-    }
   });
   std::vector<float> all;
   for (const auto& part : values) all.insert(all.end(), part.begin(), part.end());
-  const auto at = static_cast<std::ptrdiff_t>(settings_.label.quantile * static_cast<double>(all.size() - 1));
-  std::nth_element(all.begin(), all.begin() + at, all.end());
-  return std::max(1e-4, static_cast<double>(all[at]));
+  return quantile(std::move(all), settings_.label.quantile);
 }
 
 }  // namespace finpercep

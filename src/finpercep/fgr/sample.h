@@ -8,6 +8,7 @@
 #include "finpercep/fgr/facts.h"
 #include "finpercep/fgr/label.h"
 #include "finpercep/fgr/mask.h"
+#include "finpercep/fgr/segments.h"
 #include "finpercep/fgr/source.h"
 #include "finpercep/fgr/variation.h"
 
@@ -19,13 +20,14 @@ struct FgrSettings {
   int64_t manual_seed = 0;
   PhotoSettings photos;
   DegradeSettings degradation;
+  DegradeSettings strong_degradation;                         ///< taken for this share of the generators' inputs: mild and severe failures of one net
+  double strong_prob = 0;
   std::vector<std::string> sources = {"sr-small", "bicubic", "distort"};  ///< see make_sources()
   std::vector<double> source_weights = {};                    ///< chance of each, in proportion; empty: equal
-  /// A crop gives sources_per_crop * masks_per_source samples, which share the features of the clean crop and, by twos or more, an I_SR: those
-  /// two cost most of the time.
-  int64_t sources_per_crop = 2, masks_per_source = 2;
+  /// A crop gives this many samples, made of this many I_SR: they share the features of the clean crop and pictures, which cost most of the time.
+  int64_t samples_per_crop = 4, sources_per_crop = 2;
   MaskSettings masks;
-  int64_t mask_candidates = 8;                                ///< masks drawn for one kept: the one whose severity is nearest to a flat draw
+  int64_t mask_candidates = 8;                                ///< I_SR and masks drawn for one kept: the one whose severity is nearest to a flat draw
   double whole_prob = 0.2;                                    ///< whole SR pictures: the mask is 1 everywhere
   double clean_prob = 0.1;                                    ///< clean swapped into clean: the label is zero, a seam control
   VariationSettings clean_variation;
@@ -47,7 +49,7 @@ class FgrBuilder {
   /// `label_scale` > 0 is taken instead of being measured (it is known when a build goes on).
   explicit FgrBuilder(const FgrSettings& settings, double label_scale = 0);
 
-  int64_t per_crop() const { return settings_.sources_per_crop * settings_.masks_per_source; }
+  int64_t per_crop() const { return settings_.samples_per_crop; }
   int64_t crops() const { return (settings_.count + per_crop() - 1) / per_crop(); }
   /// The samples [crop * per_crop(), ..) that share crop number `crop`; the last one may have fewer.
   std::vector<FgrSample> samples_of(int64_t crop) const;
@@ -62,15 +64,21 @@ class FgrBuilder {
     Image gt;
     std::string variation;
     std::vector<SourcePicture> made;
+    std::vector<at::Tensor> raw;  // difference of each whole I_SR, H x W: it tells the severity of any mask before its label is made
+    LabelFeatures::Maps features;  // of gt
   };
   Drawn draw(int64_t crop) const;
-  FgrSample swap(const Drawn& drawn, int64_t index, const at::Tensor& raw) const;
+  FgrSample swap(const Drawn& drawn, int64_t index) const;
+  Image choose_mask(const Drawn& drawn, bool clean, std::size_t& made, std::string& kind, Random& random) const;
+  at::Tensor difference(const Drawn& drawn, const at::Tensor& pictures, const at::Tensor& masks) const;
+  double label_scale_of(const at::Tensor& raw, const Image& mask) const;
   double measure_scale() const;
 
   FgrSettings settings_;
   Compute compute_;
   PhotoSet photos_;
   LabelFeatures features_;
+  SegmentSet segments_;
   std::vector<FgrSource> sources_;
 };
 

@@ -30,10 +30,11 @@ FgrSource distortions() {
           }};
 }
 
-FgrSource generator(const std::string& name, const DegradeSettings& degradation, const Compute& compute) {
+FgrSource generator(const std::string& name, const SourceDegradation& degradation, const Compute& compute) {
   return {name, always, [name, degradation, resolver = make_super_resolver(name, {.tile = 0, .compute = compute})](const SourceRequest& request) -> SourcePicture {
-            const Image lr = degrade(request.gt, degradation, Random(request.seed, "degrade", request.item));
-            return {resolver(lr, Random(request.seed, "generate", request.item).bits()), name};
+            Random random(request.seed, "generate", request.item);
+            const Image lr = degrade(request.gt, random.chance(degradation.strong_prob) ? degradation.strong : degradation.usual, Random(request.seed, "degrade", request.item));
+            return {resolver(lr, random.bits()), name};
           }};
 }
 
@@ -64,7 +65,7 @@ FgrSource folder(const std::string& directory, const PhotoSet& photos) {
 
 }  // namespace
 
-std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const DegradeSettings& degradation, const Compute& compute) {
+std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const SourceDegradation& degradation, const Compute& compute) {
   if (names.empty()) throw usage_error("sources: expected at least one of: a model, a folder, bicubic, distort; found none");
   std::vector<FgrSource> sources;
   for (const std::string& name : names) {

@@ -28,9 +28,15 @@ struct FgrSource {
   std::function<SourcePicture(const SourceRequest&)> make;
 };
 
+/// How the crops are degraded that generators restore.
+struct SourceDegradation {
+  DegradeSettings usual, strong;
+  double strong_prob = 0;
+};
+
 /// One source a name: "distort" (a planted distortion of the clean crop), a folder (pictures of the photographs' stems and sizes, made
 /// elsewhere), or whatever make_super_resolver() knows, which is given the crop degraded anew for each request. input_error for a folder that has no partner of
 /// any photograph or one of another size. `photos` must outlive what is returned.
-std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const DegradeSettings& degradation, const Compute& compute);
+std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const SourceDegradation& degradation, const Compute& compute);
 
 }  // namespace finpercep
