@@ -178,7 +178,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   p.generator_optimiser.emplace(p.generator->params.all(), settings.optim_g);
   p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
   std::optional<LabelFeatures> features;
-  if (settings.coevolve_freq > 0) features.emplace(compute.device);
+  if (settings.coevolve_freq > 0) features.emplace(compute.device, p.facts.label_features);
   std::optional<HeldOut> held_out;
   if (!settings.val_photos.photos.empty() && settings.val_count > 0)
     held_out.emplace(settings.val_photos, settings.datasets.degradation, settings.val_count, settings.val_size, compute);

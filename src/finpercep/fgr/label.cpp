@@ -1,41 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/fgr/label.h"
 
+#include <fmt/format.h>
+
+#include "finpercep/base/error.h"
+
 namespace finpercep {
+
+namespace {
+
+// A label must say where. The later a block, the more a swap moves tokens outside of it: of blurred, noisy, JPEG-ed and 4 x enlarged
+// squares in 20 photographs, the distance inside is 150 to 440 times that outside after block 3, 70 after 6, 25 after 9, and 6 at the end.
+const std::vector<int64_t> dino_layers = {3, 6, 9};
+
+}  // namespace
 
 void LabelSettings::visit(SettingsVisitor& v) {
   v.field("alpha", alpha, "weight of the pixel difference against the feature distance", {.min = 0, .max = 1});
   v.field("scale", scale, "raw difference that becomes 1; 0 takes the quantile over the data set", {.min = 0, .max = 10});
   v.field("quantile", quantile, "of the raw differences inside swapped regions", {.min = 0.5, .max = 1});
+  v.choice("features", features, "net of the feature distance", {"efficientnet", "dinov2", "dinov3"});
 }
 
-LabelFeatures::LabelFeatures(at::Device device) : params_(0), net_(params_) {
-  const auto path = weight_file("efficientnet_lite0");
-  load_imagenet(net_, read_safetensors(path, Checksum::if_present), path.string());
+LabelFeatures::LabelFeatures(at::Device device, const std::string& features) : params_(0) {
+  if (features == "efficientnet") {
+    const auto path = weight_file("efficientnet_lite0");
+    load_imagenet(efficientnet_.emplace(params_), read_safetensors(path, Checksum::if_present), path.string());
+  } else if (features == "dinov2" || features == "dinov3") {
+    const DinoVersion version = features == "dinov2" ? DinoVersion::v2 : DinoVersion::v3;
+    load_pretrained(dino_.emplace(params_, version), version);
+  } else {
+    throw usage_error(fmt::format("label.features: expected efficientnet, dinov2 or dinov3, found '{}'", features));
+  }
   params_.to(device, at::kFloat);
 }
 
-at::Tensor LabelFeatures::distance(const at::Tensor& a, const at::Tensor& b) const {
+LabelFeatures::Maps LabelFeatures::maps(const at::Tensor& x) const {
   at::NoGradGuard no_grad;
-  const int64_t height = a.size(-2), width = a.size(-1), bottom = (32 - height % 32) % 32, right = (32 - width % 32) % 32;
-  const at::Tensor both = at::replication_pad2d(at::cat({a, b}, 0), {0, right, 0, bottom});
-  const auto taps = net_(both);
-  at::Tensor sum = at::zeros({a.size(0), 1, height + bottom, width + right}, a.options().dtype(at::kFloat));
-  for (int level : {1, 2, 3}) {
-    const auto halves = taps[level].to(at::kFloat).chunk(2, 0);
-    const at::Tensor distance = 1 - at::cosine_similarity(halves[0], halves[1], 1).unsqueeze(1);
-    sum += upsample_to(distance, height + bottom, width + right) / 3;
+  const int64_t height = x.size(-2), width = x.size(-1);
+  if (dino_)
+    return {dino_->tokens(x, dino_layers), height, width, (height + dino_->patch - 1) / dino_->patch * dino_->patch,
+            (width + dino_->patch - 1) / dino_->patch * dino_->patch};
+  const int64_t bottom = (32 - height % 32) % 32, right = (32 - width % 32) % 32;
+  const auto taps = (*efficientnet_)(at::replication_pad2d(x, {0, right, 0, bottom}));
+  return {{taps[1].to(at::kFloat), taps[2].to(at::kFloat), taps[3].to(at::kFloat)}, height, width, height + bottom, width + right};
+}
+
+at::Tensor LabelFeatures::distance(const Maps& a, const Maps& b) const {
+  at::NoGradGuard no_grad;
+  at::Tensor sum;
+  for (std::size_t level = 0; level < a.levels.size(); ++level) {
+    const at::Tensor distance = 1 - at::cosine_similarity(a.levels[level], b.levels[level], 1).unsqueeze(1);
+    const at::Tensor part = upsample_to(distance, a.padded_height, a.padded_width) / static_cast<double>(a.levels.size());
+    sum = sum.defined() ? sum + part : part;
   }
-  return sum.narrow(-2, 0, height).narrow(-1, 0, width).clamp_min(0);
+  return sum.narrow(-2, 0, a.height).narrow(-1, 0, a.width).clamp_min(0);
+}
+
+at::Tensor LabelFeatures::distance(const at::Tensor& a, const at::Tensor& b) const {
+  const Maps both = maps(at::cat({a, b}, 0));  // one pass costs less than two
+  Maps first = both, second = both;
+  for (std::size_t level = 0; level < both.levels.size(); ++level) {
+    const auto halves = both.levels[level].chunk(2, 0);
+    first.levels[level] = halves[0];
+    second.levels[level] = halves[1];
+  }
+  return distance(first, second);
 }
 
 at::Tensor compose(const at::Tensor& gt, const at::Tensor& sr, const at::Tensor& mask) { return gt + mask * (sr - gt); }
 
-at::Tensor raw_difference(const LabelFeatures& features, const at::Tensor& gt, const at::Tensor& syn, const at::Tensor& mask, double alpha) {
-  const at::Tensor pixel = (gt - syn).abs().mean(1, true);
-  at::Tensor raw = alpha * pixel;
-  if (alpha < 1) raw = raw + (1 - alpha) * features.distance(gt, syn);
+namespace {
+
+template <class Distance>
+at::Tensor raw_difference_of(const at::Tensor& gt, const at::Tensor& syn, const at::Tensor& mask, double alpha, const Distance& distance) {
+  at::Tensor raw = alpha * (gt - syn).abs().mean(1, true);
+  if (alpha < 1) raw = raw + (1 - alpha) * distance();
   return raw * (mask > 0.5 / 255).to(at::kFloat);
+}
+
+}  // namespace
+
+at::Tensor raw_difference(const LabelFeatures& features, const at::Tensor& gt, const at::Tensor& syn, const at::Tensor& mask,
+                          double alpha) {
+  return raw_difference_of(gt, syn, mask, alpha, [&] { return features.distance(gt, syn); });
+}
+
+at::Tensor raw_difference(const LabelFeatures& features, const LabelFeatures::Maps& gt_maps, const at::Tensor& gt, const at::Tensor& syn,
+                          const at::Tensor& mask, double alpha) {
+  return raw_difference_of(gt, syn, mask, alpha, [&] { return features.distance(gt_maps, features.maps(syn)); });
 }
 
 at::Tensor normalize_label(const at::Tensor& raw, double scale) { return (raw / scale).clamp(0, 1); }

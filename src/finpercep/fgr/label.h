@@ -2,30 +2,46 @@
 // Composition and labels of FGR-30k: I_syn = M I_SR + (1 - M) I_GT and M_gt = Normalize(alpha Diff_pixel + (1 - alpha) Diff_feat).
 #pragma once
 #include <filesystem>
-#include <memory>
+#include <optional>
+#include <string>
 
 #include "finpercep/base/settings.h"
+#include "finpercep/nets/dino.h"
 #include "finpercep/nets/efficientnet.h"
 
 namespace finpercep {
 
 struct LabelSettings {
-  double alpha = 0.6;          ///< weight of the pixel difference; the paper does not give its value
-  double scale = 0;            ///< raw difference that becomes 1 (Normalize); 0: the quantile below over the data set
-  double quantile = 0.95;      ///< of the raw differences inside the swapped regions
+  double alpha = 0.6;                     ///< weight of the pixel difference; the paper does not give its value
+  double scale = 0;                       ///< raw difference that becomes 1 (Normalize); 0: the quantile below over the data set
+  double quantile = 0.95;                 ///< of the raw differences inside the swapped regions
+  std::string features = "efficientnet";  ///< what the feature distance is taken of: efficientnet, dinov2 or dinov3 (the paper's)
   void visit(SettingsVisitor& v);
 };
 
-/// Frozen features whose distance tells what a viewer would call different. EfficientNet-Lite0 (ImageNet) at strides 4, 8 and 16.
+/// Frozen features whose distance tells what a viewer would call different: EfficientNet-Lite0 (ImageNet) at strides 4, 8 and 16, or the
+/// patch tokens of DINO after blocks 3, 6 and 9. A token sees the whole picture, so a swap moves tokens outside of it as well, if little;
+/// there, the mask makes the label zero.
 class LabelFeatures {
  public:
-  explicit LabelFeatures(at::Device device);
-  /// 1 - cosine similarity per location, up-sampled and averaged over the strides: N x 1 x H x W in [0, 2]. Any size of picture.
+  explicit LabelFeatures(at::Device device, const std::string& features = LabelSettings().features);
+
+  /// The features of pictures, to be reused: a clean photo is compared with many pictures made of it.
+  struct Maps {
+    std::vector<at::Tensor> levels;               ///< N x C x h x w, fine to coarse
+    int64_t height = 0, width = 0;                ///< of the pictures
+    int64_t padded_height = 0, padded_width = 0;  ///< what the maps cover: filled at the right and the bottom
+  };
+  /// x: N x 3 x H x W RGB in [0,1], any size.
+  Maps maps(const at::Tensor& x) const;
+  /// 1 - cosine similarity per location, up-sampled and averaged over the levels: N x 1 x H x W in [0, 2].
+  at::Tensor distance(const Maps& a, const Maps& b) const;
   at::Tensor distance(const at::Tensor& a, const at::Tensor& b) const;
 
  private:
   Params params_;
-  EfficientNetLite0 net_;
+  std::optional<EfficientNetLite0> efficientnet_;
+  std::optional<Dino> dino_;
 };
 
 /// I_syn. All N x C x H x W; mask N x 1 x H x W in [0,1].
@@ -33,6 +49,9 @@ at::Tensor compose(const at::Tensor& gt, const at::Tensor& sr, const at::Tensor&
 
 /// alpha * mean_c |gt - syn| + (1 - alpha) * feature distance, zero outside the mask: N x 1 x H x W, not normalised.
 at::Tensor raw_difference(const LabelFeatures& features, const at::Tensor& gt, const at::Tensor& syn, const at::Tensor& mask, double alpha);
+/// The same with the clean pictures' features at hand: gt_maps = features.maps(gt).
+at::Tensor raw_difference(const LabelFeatures& features, const LabelFeatures::Maps& gt_maps, const at::Tensor& gt, const at::Tensor& syn,
+                          const at::Tensor& mask, double alpha);
 
 /// Normalize: raw / scale, clamped to [0,1].
 at::Tensor normalize_label(const at::Tensor& raw, double scale);

@@ -3,7 +3,8 @@
 
 #include <doctest/doctest.h>
 
-#include <optional>
+#include <map>
+#include <memory>
 
 #include "finpercep/base/error.h"
 #include "finpercep/image/tensor.h"
@@ -14,18 +15,19 @@ using namespace finpercep;
 namespace {
 
 // Built once; nothing where the weights are not in the cache.
-const LabelFeatures* features() {
-  static std::optional<LabelFeatures> built = []() -> std::optional<LabelFeatures> {
-    try {
-      weight_file("efficientnet_lite0");
-    } catch (const Error& error) {
-      MESSAGE("skipped: " << error.what());
-      return std::nullopt;
-    }
-    return std::optional<LabelFeatures>(std::in_place, at::kCPU);
-  }();
-  return built ? &*built : nullptr;
+const LabelFeatures* features(const std::string& name = "efficientnet") {
+  static std::map<std::string, std::unique_ptr<LabelFeatures>> built;
+  if (const auto found = built.find(name); found != built.end()) return found->second.get();
+  std::unique_ptr<LabelFeatures>& made = built[name];
+  try {
+    made = std::make_unique<LabelFeatures>(at::kCPU, name);
+  } catch (const Error& error) {
+    MESSAGE("skipped: " << error.what());
+  }
+  return made.get();
 }
+
+const char* const nets[] = {"efficientnet", "dinov2"};
 
 at::Tensor noise(uint64_t item, at::IntArrayRef shape) {
   Random random(3, "label_test", item);
@@ -55,57 +57,97 @@ TEST_CASE("normalisation clips at 1") {
 }
 
 TEST_CASE("labels are zero outside the mask and for equal pictures") {
-  if (!features()) return;
-  const at::Tensor gt = to_tensor(test::photo(48, 40)), sr = (gt + 0.1 * noise(1, gt.sizes())).clamp(0, 1), mask = half_mask(40, 48);
-  const at::Tensor raw = raw_difference(*features(), gt, compose(gt, sr, mask), mask, 0.6);
-  CHECK(raw.sizes() == at::IntArrayRef({1, 1, 40, 48}));
-  CHECK(raw.narrow(3, 24, 24).abs().max().item<double>() == 0);
-  CHECK(raw.narrow(3, 0, 24).min().item<double>() >= 0);
-  CHECK(raw.narrow(3, 0, 24).mean().item<double>() > 0.03);
-  CHECK(raw_difference(*features(), gt, gt, at::ones({1, 1, 40, 48}), 0.6).max().item<double>() < 1e-5);
-  // Half an 8-bit step is no mask; one step is.
-  CHECK(raw_difference(*features(), gt, sr, at::full({1, 1, 40, 48}, 0.4 / 255), 0.6).max().item<double>() == 0);
-  CHECK(raw_difference(*features(), gt, sr, at::full({1, 1, 40, 48}, 1.0 / 255), 0.6).max().item<double>() > 0);
+  for (const std::string name : nets) {
+    CAPTURE(name);
+    const LabelFeatures* net = features(name);
+    if (!net) continue;
+    const at::Tensor gt = to_tensor(test::photo(48, 40)), sr = (gt + 0.1 * noise(1, gt.sizes())).clamp(0, 1), mask = half_mask(40, 48);
+    const at::Tensor raw = raw_difference(*net, gt, compose(gt, sr, mask), mask, 0.6);
+    CHECK(raw.sizes() == at::IntArrayRef({1, 1, 40, 48}));
+    CHECK(raw.narrow(3, 24, 24).abs().max().item<double>() == 0);
+    CHECK(raw.narrow(3, 0, 24).min().item<double>() >= 0);
+    CHECK(raw.narrow(3, 0, 24).mean().item<double>() > 0.03);
+    CHECK(raw_difference(*net, gt, gt, at::ones({1, 1, 40, 48}), 0.6).max().item<double>() < 1e-5);
+    // Half an 8-bit step is no mask; one step is.
+    CHECK(raw_difference(*net, gt, sr, at::full({1, 1, 40, 48}, 0.4 / 255), 0.6).max().item<double>() == 0);
+    CHECK(raw_difference(*net, gt, sr, at::full({1, 1, 40, 48}, 1.0 / 255), 0.6).max().item<double>() > 0);
+  }
 }
 
 TEST_CASE("labels: alpha mixes the mean absolute difference with the feature distance") {
-  if (!features()) return;
-  const at::Tensor gt = to_tensor(test::photo(64, 32)), sr = (gt + 0.1 * noise(1, gt.sizes())).clamp(0, 1), mask = at::ones({1, 1, 32, 64});
-  const at::Tensor pixel = raw_difference(*features(), gt, sr, mask, 1), feature = raw_difference(*features(), gt, sr, mask, 0);
-  CHECK(at::allclose(pixel, (gt - sr).abs().sum(1, true) / 3, 0, 1e-6));
-  CHECK(at::allclose(feature, features()->distance(gt, sr), 0, 1e-6));
-  CHECK(at::allclose(raw_difference(*features(), gt, sr, mask, 0.25), 0.25 * pixel + 0.75 * feature, 0, 1e-5));
+  for (const std::string name : nets) {
+    CAPTURE(name);
+    const LabelFeatures* net = features(name);
+    if (!net) continue;
+    const at::Tensor gt = to_tensor(test::photo(64, 32)), sr = (gt + 0.1 * noise(1, gt.sizes())).clamp(0, 1),
+                     mask = at::ones({1, 1, 32, 64});
+    const at::Tensor pixel = raw_difference(*net, gt, sr, mask, 1), feature = raw_difference(*net, gt, sr, mask, 0);
+    CHECK(at::allclose(pixel, (gt - sr).abs().sum(1, true) / 3, 0, 1e-6));
+    CHECK(at::allclose(feature, net->distance(gt, sr), 0, 1e-6));
+    CHECK(at::allclose(raw_difference(*net, gt, sr, mask, 0.25), 0.25 * pixel + 0.75 * feature, 0, 1e-5));
+  }
 }
 
 TEST_CASE("labels grow with the strength of a planted noise, the feature part as well") {
-  if (!features()) return;
-  const at::Tensor gt = to_tensor(test::photo(64, 64)) * 0.6 + 0.2, planted = noise(1, gt.sizes()), mask = half_mask(64, 64);
-  double total = 0, feature = 0;
-  for (const double strength : {0.01, 0.03, 0.08, 0.2}) {
-    CAPTURE(strength);
-    const at::Tensor syn = compose(gt, (gt + strength * planted).clamp(0, 1), mask);
-    const double next_total = raw_difference(*features(), gt, syn, mask, 0.6).mean().item<double>();
-    const double next_feature = raw_difference(*features(), gt, syn, mask, 0).mean().item<double>();
-    CHECK(next_total > total);
-    CHECK(next_feature > feature);
-    total = next_total;
-    feature = next_feature;
+  for (const std::string name : nets) {
+    CAPTURE(name);
+    const LabelFeatures* net = features(name);
+    if (!net) continue;
+    const at::Tensor gt = to_tensor(test::photo(64, 64)) * 0.6 + 0.2, planted = noise(1, gt.sizes()), mask = half_mask(64, 64);
+    double total = 0, feature = 0;
+    for (const double strength : {0.01, 0.03, 0.08, 0.2}) {
+      CAPTURE(strength);
+      const at::Tensor syn = compose(gt, (gt + strength * planted).clamp(0, 1), mask);
+      const double next_total = raw_difference(*net, gt, syn, mask, 0.6).mean().item<double>();
+      const double next_feature = raw_difference(*net, gt, syn, mask, 0).mean().item<double>();
+      CHECK(next_total > total);
+      CHECK(next_feature > feature);
+      total = next_total;
+      feature = next_feature;
+    }
   }
 }
 
 TEST_CASE("the feature distance: any size, symmetric, highest where the defect is") {
-  if (!features()) return;
-  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{1, 1}, {17, 33}, {64, 96}}) {
-    const at::Tensor a = noise(1, {2, 3, height, width}).mul(0.2).add(0.5).clamp(0, 1), b = noise(2, {2, 3, height, width}).mul(0.2).add(0.5).clamp(0, 1);
-    const at::Tensor there = features()->distance(a, b);
-    CHECK(there.sizes() == at::IntArrayRef({2, 1, height, width}));
-    CHECK(there.min().item<double>() >= 0);
-    CHECK(there.max().item<double>() <= 2);
-    CHECK(at::allclose(there, features()->distance(b, a), 0, 1e-5));
+  for (const std::string name : nets) {
+    CAPTURE(name);
+    const LabelFeatures* net = features(name);
+    if (!net) continue;
+    for (const auto& [height, width] : {std::pair<int64_t, int64_t>{1, 1}, {17, 33}, {64, 96}}) {
+      const at::Tensor a = noise(1, {2, 3, height, width}).mul(0.2).add(0.5).clamp(0, 1),
+                       b = noise(2, {2, 3, height, width}).mul(0.2).add(0.5).clamp(0, 1);
+      const at::Tensor there = net->distance(a, b);
+      CHECK(there.sizes() == at::IntArrayRef({2, 1, height, width}));
+      CHECK(there.min().item<double>() >= 0);
+      CHECK(there.max().item<double>() <= 2);
+      CHECK(at::allclose(there, net->distance(b, a), 0, 1e-5));
+    }
+    const at::Tensor gt = to_tensor(test::photo(128, 128));
+    at::Tensor sr = gt.clone();
+    sr.narrow(2, 80, 32).narrow(3, 80, 32).copy_(noise(5, {1, 3, 32, 32}).mul(0.2).add(0.5).clamp(0, 1));
+    const at::Tensor map = net->distance(gt, sr);
+    CHECK(map.narrow(2, 80, 32).narrow(3, 80, 32).mean().item<double>() > 4 * map.narrow(2, 0, 32).narrow(3, 0, 32).mean().item<double>());
   }
-  const at::Tensor gt = to_tensor(test::photo(128, 128));
-  at::Tensor sr = gt.clone();
-  sr.narrow(2, 80, 32).narrow(3, 80, 32).copy_(noise(5, {1, 3, 32, 32}).mul(0.2).add(0.5).clamp(0, 1));
-  const at::Tensor map = features()->distance(gt, sr);
-  CHECK(map.narrow(2, 80, 32).narrow(3, 80, 32).mean().item<double>() > 4 * map.narrow(2, 0, 32).narrow(3, 0, 32).mean().item<double>());
+}
+
+TEST_CASE("the features of the clean photo may be made once: the same labels") {
+  for (const std::string name : nets) {
+    CAPTURE(name);
+    const LabelFeatures* net = features(name);
+    if (!net) continue;
+    const at::Tensor gt = to_tensor(test::photo(50, 45)), mask = half_mask(45, 50);
+    const LabelFeatures::Maps clean = net->maps(gt);
+    for (const double strength : {0.02, 0.1}) {
+      const at::Tensor syn = compose(gt, (gt + strength * noise(1, gt.sizes())).clamp(0, 1), mask);
+      CHECK(at::allclose(raw_difference(*net, clean, gt, syn, mask, 0.5), raw_difference(*net, gt, syn, mask, 0.5), 0, 1e-5));
+      CHECK(at::allclose(net->distance(net->maps(syn), clean), net->distance(gt, syn), 0, 1e-5));
+    }
+  }
+}
+
+TEST_CASE("features: an unknown net is a usage error; each net gives labels of its own") {
+  CHECK_THROWS_WITH_AS(LabelFeatures(at::kCPU, "vgg"), "label.features: expected efficientnet, dinov2 or dinov3, found 'vgg'", Error);
+  if (!features() || !features("dinov2")) return;
+  const at::Tensor gt = to_tensor(test::photo(64, 64)), sr = (gt + 0.1 * noise(1, gt.sizes())).clamp(0, 1);
+  CHECK_FALSE(at::allclose(features()->distance(gt, sr), features("dinov2")->distance(gt, sr), 0, 1e-2));
 }

@@ -110,6 +110,7 @@ std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::De
       return std::stod(found->second);
     };
     *facts = {number("label_alpha"), number("label_scale")};
+    if (const auto found = file.metadata.find("label_features"); found != file.metadata.end()) facts->label_features = found->second;
   }
   return model;
 }
@@ -120,6 +121,7 @@ void save_reward(const std::filesystem::path& path, const RewardModel& model, co
   file.metadata = notes;
   file.metadata["label_alpha"] = fmt::format("{}", facts.label_alpha);
   file.metadata["label_scale"] = fmt::format("{}", facts.label_scale);
+  file.metadata["label_features"] = facts.label_features;
   put(file, model.params.named(), dtype);
   write_checkpoint(path, file, "reward", to_yaml(model.settings));
 }

@@ -76,6 +76,7 @@ void start_from_imagenet(RewardModel& model);
 struct RewardFacts {
   double label_alpha = 0.6;   ///< of the labels it was trained on
   double label_scale = 0.3;   ///< Normalize: raw difference that is 1
+  std::string label_features = "efficientnet";  ///< net of the feature distance; checkpoints from before there was a choice do not say
 };
 std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts = nullptr);
 void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts, const std::map<std::string, std::string>& notes,

@@ -161,11 +161,12 @@ TEST_CASE("checkpoint: weights as halves, settings and label facts come back") {
   const TestFolder folder;
   const auto model = shaken(2);
   const auto path = (folder / "r.safetensors").string();
-  save_reward(path, *model, {.label_alpha = 0.7, .label_scale = 0.1234567890123}, {{"training", "x: 1"}});
+  save_reward(path, *model, {.label_alpha = 0.7, .label_scale = 0.1234567890123, .label_features = "dinov2"}, {{"training", "x: 1"}});
   RewardFacts facts;
   const auto read = load_reward(path, at::kCPU, &facts);
   CHECK(facts.label_alpha == 0.7);
   CHECK(facts.label_scale == 0.1234567890123);
+  CHECK(facts.label_features == "dinov2");
   CHECK(read->settings.stage == 2);
   CHECK(read->settings.widths == model->settings.widths);
   for (std::size_t i = 0; i < model->params.named().size(); ++i)
