@@ -14,7 +14,8 @@ namespace finpercep {
 struct LabelSettings {
   double alpha = 0.6;                     ///< weight of the pixel difference; the paper does not give its value
   double scale = 0;                       ///< raw difference that becomes 1 (Normalize); 0: the quantile below over the data set
-  double quantile = 0.95;                 ///< of the raw differences inside the swapped regions
+  std::string normalize = "dataset";      ///< by one scale for the set, or for each "image" by its own quantile
+  double quantile = 0.95;                 ///< of the raw differences that gives either
   std::string features = "efficientnet";  ///< what the feature distance is taken of: efficientnet, dinov2 or dinov3 (the paper's)
   void visit(SettingsVisitor& v);
 };

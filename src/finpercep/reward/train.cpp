@@ -143,7 +143,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   else set.emplace(std::filesystem::path(settings.fgr_dir));
   if (!settings.fgr_varied) set->keep([](const FgrFacts& facts) { return facts.variation.empty(); });
   log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set->size(), set->label().scale));
-  const RewardFacts facts{set->label().alpha, set->label().scale};
+  const RewardFacts facts{set->label().alpha, set->label().scale, set->label().features};
   const std::map<std::string, std::string> notes = {{"training", to_yaml(settings)}};
 
   const auto fresh_model = [&](int64_t stage) {
