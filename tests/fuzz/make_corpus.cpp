@@ -13,7 +13,7 @@ using namespace finpercep;
 
 int main(int, char** arguments) {
   const std::filesystem::path root = arguments[1];
-  for (const char* kind : {"image", "safetensors", "tar", "ncnn"}) std::filesystem::create_directories(root / kind);
+  for (const char* kind : {"image", "masks", "safetensors", "tar", "ncnn"}) std::filesystem::create_directories(root / kind);
   for (const int channels : {1, 3}) {
     Image image(19, 13, channels);
     for (std::size_t i = 0; i < image.data.size(); ++i) image.data[i] = static_cast<float>(0.5 + 0.5 * std::sin(0.7 * static_cast<double>(i)));
@@ -30,6 +30,11 @@ int main(int, char** arguments) {
     tiff.append(reinterpret_cast<const char*>(entry), sizeof entry);
   }
   write_file(root / "image" / "gray.tif", tiff + std::string(4, '\0') + "abcdefgh");
+
+  const std::string size = R"("size": [40, 60], "counts": )";
+  write_file(root / "masks" / "list.json", R"([{"segmentation": {)" + size + "[695, 1, 1704]}, \"area\": 1}]");
+  write_file(root / "masks" / "object.json", R"({"image": {"width": 5}, "annotations": [{"segmentation": {"size": [7, 5], "counts": "S1"}}, {"segmentation": {"size": [7, 5], "counts": "0S1"}}]})");
+  write_file(root / "masks" / "counts.txt", std::string("i`01S18J4M2N2N2N2O0O2O00000O20N1000001N101N2N2N2N3L6H"));
 
   TensorFile file;
   file.metadata["format"] = "finpercep-1";

@@ -1,13 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Builds the fuzzers of our parsers with clang's libFuzzer and sanitizers and runs each for a while; stops at the first finding.
-#   tests/fuzz/run.sh [SECONDS=60] [TARGET..]      targets: image safetensors settings tar ncnn
+#   tests/fuzz/run.sh [SECONDS=60] [TARGET..]      targets: image masks safetensors settings tar ncnn
 # Needs: apt-get install clang libclang-rt-14-dev. FUZZ_DIR (default build/fuzz) keeps programs, corpora and findings.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
 [ $# -gt 0 ] && shift
-targets=${*:-image safetensors settings tar ncnn}
+targets=${*:-image masks safetensors settings tar ncnn}
 folder=${FUZZ_DIR:-build/fuzz}
 command -v clang++ > /dev/null || { echo "fuzz: expected clang++, found none. apt-get install clang libclang-rt-14-dev" >&2; exit 1; }
 mkdir -p "$folder"
@@ -21,11 +21,12 @@ flags="-std=c++20 -g -O1 -Iinclude -Isrc"
 sources_of() {
   case $1 in
     image) echo "$image $base $codecs" ;;
+    masks) echo "$src/fgr/coco_rle.cpp $base" ;;
     safetensors) echo "$src/base/safetensors.cpp $base -lxxhash" ;;
     settings) echo "$src/base/settings.cpp $src/base/settings_yaml.cpp $base -lyaml-cpp" ;;
     tar) echo "$src/fgr/tar.cpp $base" ;;
     ncnn) echo "$src/base/ncnn.cpp $base" ;;
-    *) echo "fuzz: expected image, safetensors, settings, tar or ncnn, found $1" >&2; exit 2 ;;
+    *) echo "fuzz: expected image, masks, safetensors, settings, tar or ncnn, found $1" >&2; exit 2 ;;
   esac
 }
 
