@@ -88,7 +88,7 @@ void add_eval(CLI::App& program) {
   CLI::App* command = program.add_subcommand("eval", "measure generators on test sets: per picture, mean, bootstrap interval");
   auto flags = std::make_shared<Flags>();
   command->add_option("--set", flags->sets, "NAME=LQ:GT or NAME=LQ:GT:SR, folders; pictures are matched by stem")->required()->take_all();
-  command->add_option("-g,--generator", flags->generators, "model names, checkpoint files, bicubic")->take_all();
+  command->add_option("-g,--generator", flags->generators, "names of `finpercep models`, NAME@STEPS, checkpoint or TorchScript files, bicubic")->take_all();
   command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them")->delimiter(',')->capture_default_str();
   command->add_option("--protocol", flags->protocol, "pyiqa, basicsr, stablesr")->capture_default_str();
   command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));

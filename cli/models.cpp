@@ -6,14 +6,43 @@
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
+#include "finpercep/base/ncnn.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/metrics/registry.h"
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/efficientnet.h"
+#include "finpercep/nets/pretrained.h"
 
 namespace finpercep {
 
+namespace {
+
+void print_public_net(const PublicNet& net) {
+  try {
+    const auto path = ncnn_weight_file(net.name);
+    std::size_t numbers = 0;
+    for (const NcnnLayer& layer : read_ncnn(path).layers)
+      for (const auto& values : layer.weights) numbers += values.size();
+    print(fmt::format("{}\tgenerator ({})\t{:.2f} M parameters\t{}\n", net.name, net.kind, static_cast<double>(numbers) / 1e6, path.string()));
+  } catch (const Error& error) {
+    print(fmt::format("{}\tgenerator ({})\tmissing\t{}\n", net.name, net.kind, error.what()));
+  }
+}
+
+void print_weights(const std::string& name, std::filesystem::path (*find)(const std::string&), void (*check)(const std::filesystem::path&)) {
+  try {
+    const auto path = find(name);
+    check(path);
+    print(fmt::format("{}\tok\t{}\n", name, path.string()));
+  } catch (const Error& error) {
+    print(fmt::format("{}\tmissing\t{}\n", name, error.what()));
+  }
+}
+
+}  // namespace
+
 void add_models(CLI::App& program) {
-  program.add_subcommand("models", "list the shipped models")->callback([] {
+  program.add_subcommand("models", "list the shipped models and the public nets that make pictures")->callback([] {
     for (const auto& path : shipped_models()) {
       const TensorFile file = read_safetensors(path, Checksum::required);
       int64_t numbers = 0;
@@ -22,6 +51,7 @@ void add_models(CLI::App& program) {
       print(fmt::format("{}\t{}\t{:.2f} M parameters\t{}\n", path.stem().string(), kind == file.metadata.end() ? "?" : kind->second, static_cast<double>(numbers) / 1e6,
                         path.string()));
     }
+    for (const PublicNet& net : public_nets()) print_public_net(net);
   });
 }
 
@@ -29,15 +59,8 @@ void add_weights(CLI::App& program) {
   program.add_subcommand("weights", "list the pretrained weights in the cache")->callback([] {
     std::set<std::string> names = {"efficientnet_lite0"};
     for (const MetricInfo& metric : metric_list()) names.insert(metric.weights.begin(), metric.weights.end());
-    for (const std::string& name : names) {
-      try {
-        const auto path = weight_file(name);
-        read_safetensors(path, Checksum::if_present);
-        print(fmt::format("{}\tok\t{}\n", name, path.string()));
-      } catch (const Error& error) {
-        print(fmt::format("{}\tmissing\t{}\n", name, error.what()));
-      }
-    }
+    for (const std::string& name : names) print_weights(name, weight_file, [](const std::filesystem::path& path) { read_safetensors(path, Checksum::if_present); });
+    for (const PublicNet& net : public_nets()) print_weights(net.name, ncnn_weight_file, [](const std::filesystem::path& path) { read_ncnn(path); });
   });
 }
 

@@ -23,7 +23,7 @@ void add_upscale(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "LR pictures: files, folders, globs, @LIST")->required();
   command->add_option("-o,--output", flags->output, "folder for STEM.png")->required();
-  command->add_option("-g,--generator", flags->generator, "model name, checkpoint file or bicubic")->capture_default_str();
+  command->add_option("-g,--generator", flags->generator, "a name of `finpercep models`, NAME@STEPS, a checkpoint or TorchScript file, bicubic")->capture_default_str();
   command->add_option("--seed", flags->seed, "noise of the chain");
   command->add_option("--tile", flags->tile, "LR pixels a side of a tile; 0: never tile")->capture_default_str()->check(CLI::Range(0, 65536));
   command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();

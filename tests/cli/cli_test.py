@@ -11,6 +11,7 @@ import struct
 import subprocess
 import time
 import unittest
+import warnings
 from pathlib import Path
 
 from program import PROGRAM, ROOT, ProgramTest, chunk, main, png, run, texture
@@ -234,8 +235,9 @@ class Cli(ProgramTest):
 
     def test_models(self):
         names = self.works("models").stdout
-        for name in ("finpercep-rm", "sr-small", "sr-small-rl"):
-            self.assertIn(name, names)
+        for name in ("finpercep-rm", "sr-small", "sr-small-rl", "realesrgan-x4plus", "realesr-animevideov3"):
+            self.assertIn(name + "\t", names)
+        self.assertIn("realesrgan-x4plus\t", self.works("weights").stdout)
         model = self.dir / "model.safetensors"
         data = bytearray((ROOT / "models" / "finpercep-rm.safetensors").read_bytes())
         draw = random.Random(1)
@@ -269,6 +271,41 @@ class Cli(ProgramTest):
         self.assertIn("bicubic", out)
         self.assertTrue((table / "toy-bicubic.csv").exists())
         self.fails(2, "eval", "--set", "nonsense", says="NAME=LQ:GT")
+
+    def test_torchscript_module(self):
+        try:
+            import torch
+        except ImportError:
+            self.skipTest("no torch")
+
+        class Bilinear(torch.nn.Module):
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                return torch.nn.functional.interpolate(lr, scale_factor=4.0, mode="bilinear")
+
+        class Wrong(torch.nn.Module):
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                return lr * 2
+
+        small = self.dir / "small.png"
+        small.write_bytes(png(40, 32, texture))
+        module, wrong, state = self.dir / "bilinear.pt", self.dir / "wrong.pt", self.dir / "state.pth"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls its scripting deprecated
+            torch.jit.script(Bilinear()).save(module)
+            torch.jit.script(Wrong()).save(wrong)
+        torch.save({"weight": torch.ones(3)}, state)
+        sr = self.dir / "scripted"
+        self.works("upscale", small, "-o", sr, "-g", module)
+        self.assertEqual(struct.unpack(">II", (sr / "small.png").read_bytes()[16:24]), (160, 128))
+        table = self.works("eval", "--set", f"toy={small.parent / 'small.png'}:{sr / 'small.png'}", "-g", module, "-g", "sr-small@2", "-m", "psnry", "--table", "csv").stdout
+        self.assertIn("bilinear.pt", table)
+        self.assertIn("sr-small@2", table)
+        self.fails(4, "upscale", small, "-o", sr, "--overwrite", "-g", wrong, says=["wrong.pt", "[1, 3, 128, 160]", "[1, 3, 32, 40]"])
+        self.fails(4, "upscale", small, "-o", sr, "--overwrite", "-g", state, says=["state.pth", "TorchScript"])
+        self.fails(2, "upscale", small, "-o", sr, "--overwrite", "-g", sr, says="folder")
+        self.fails(4, "upscale", small, "-o", sr, "--overwrite", "-g", "realesrgan-x4", says="realesrgan-x4plus")
+        self.fails(4, "upscale", small, "-o", sr, "--overwrite", "-g", "realesrgan-x4plus", env={**os.environ, "FINPERCEP_CACHE": str(self.dir)},
+                   says="fetch_weights.py --only realesrgan-x4plus")
 
     # --- training
 

@@ -3,15 +3,13 @@
 
 #include <fmt/format.h>
 
-#include <map>
+#include <memory>
 
 #include "finpercep/base/error.h"
-#include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
 #include "finpercep/degrade/distort.h"
-#include "finpercep/generate/generator.h"
-#include "finpercep/image/io.h"
-#include "finpercep/image/probe.h"
+#include "finpercep/generate/pictures.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/resize.h"
 
 namespace finpercep {
@@ -40,25 +38,20 @@ FgrSource generator(const std::string& name, const SourceDegradation& degradatio
 
 // Pictures of whole photographs, cut as the photographs are.
 FgrSource folder(const std::string& directory, const PhotoSet& photos) {
-  std::map<std::string, std::filesystem::path> by_stem;
-  for (const auto& path : list_images({directory})) by_stem[path.stem().string()] = path;
-  std::map<int64_t, std::filesystem::path> found;
+  auto pictures = std::make_shared<const PictureFolder>(directory);
+  int64_t found = 0;
   for (int64_t i = 0; i < photos.size(); ++i) {
-    const auto partner = by_stem.find(photos.name(i));
-    if (partner == by_stem.end()) continue;
-    const PictureInfo info = probe_image(read_file(partner->second));
-    if (info.width != photos.width(i) || info.height != photos.height(i))
-      throw input_error(fmt::format("source: {}: expected {} x {} pixels as the photograph has, found {} x {}. give outputs at the photograph's size, and photos.max_side large enough",
-                                    partner->second.string(), photos.width(i), photos.height(i), info.width, info.height));
-    found.emplace(i, partner->second);
+    if (!pictures->contains(photos.name(i))) continue;
+    const std::string fault = pictures->fault(photos.name(i), photos.width(i), photos.height(i));
+    if (!fault.empty()) throw input_error(fault);
+    ++found;
   }
-  if (found.empty()) throw input_error(fmt::format("source: {}: expected pictures named as the photographs are, found none among {} files", directory, by_stem.size()));
-  if (static_cast<int64_t>(found.size()) < photos.size())
-    log_warning(fmt::format("source: {}: no picture for {} of {} photographs; they take other sources", directory, photos.size() - static_cast<int64_t>(found.size()), photos.size()));
-  const auto has = [found](int64_t photo) { return found.contains(photo); };
-  return {directory, has, [found, directory](const SourceRequest& request) -> SourcePicture {
+  if (found == 0) throw input_error(fmt::format("source: {}: expected pictures named as the photographs are, found none among {} files", directory, pictures->size()));
+  if (found < photos.size()) log_warning(fmt::format("source: {}: no picture for {} of {} photographs; they take other sources", directory, photos.size() - found, photos.size()));
+  return {directory, [pictures, &photos](int64_t photo) { return pictures->contains(photos.name(photo)); },
+          [pictures, &photos, directory](const SourceRequest& request) -> SourcePicture {
             const PhotoCrop& c = request.crop;
-            const Image square = crop(read_image(found.at(c.photo)), c.x, c.y, c.size, c.size);
+            const Image square = crop(pictures->find(photos.name(c.photo), photos.width(c.photo), photos.height(c.photo)), c.x, c.y, c.size, c.size);
             return {c.mirrored ? flip_horizontal(square) : square, directory};
           }};
 }

@@ -1,22 +1,34 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/generate/generator.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
+#include "finpercep/base/error.h"
+#include "finpercep/generate/flow.h"
 #include "finpercep/nets/checkpoint.h"
 
 namespace finpercep {
 
 void GeneratorSettings::visit(SettingsVisitor& v) {
+  v.choice("policy", policy, "resshift (stochastic steps) or flow (flow matching, ODE)", {"resshift", "flow"});
   v.group("net", net, "the UNet");
   v.field("scale", scale, "up-sampling factor", {.min = 1, .max = 8});
-  v.field("steps", steps, "T, steps of the ResShift chain", {.min = 2, .max = 1000});
+  v.field("steps", steps, "T, steps of the chain", {.min = 2, .max = 1000});
   v.field("kappa", kappa, "noise of the chain; 1 on [0,1] pictures is the paper's 2 on [-1,1]", {.min = 0.01, .max = 10});
-  v.field("min_noise", min_noise, "sqrt(eta_1) is half of it; released: .2 for T = 4, .04 for T = 15", {.min = 0.001, .max = 1});
+  v.field("min_noise", min_noise, "ResShift: sqrt(eta_1) is half of it; released: .2 for T = 4, .04 for T = 15", {.min = 0.001, .max = 1});
+}
+
+ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps) {
+  if (settings.policy == "flow") return flow_schedule(steps, settings.kappa);
+  if (steps > settings.steps)
+    throw usage_error(fmt::format("steps: expected at most {}, for which the generator was trained, found {}. train one with network_g.steps = {}", settings.steps, steps, steps));
+  return thinned(resshift_schedule(settings.steps, settings.kappa, settings.min_noise), steps);
 }
 
 Generator::Generator(const GeneratorSettings& given, uint64_t seed)
-    : settings(given), schedule(resshift_schedule(given.steps, given.kappa, given.min_noise)), params(seed), net(params, given.net) {}
+    : settings(given), schedule(chain_of(given, given.steps)), params(seed), net(params, given.net) {}
 
 at::Tensor Generator::predict(const at::Tensor& x_t, const at::Tensor& y, int64_t t) const {
   return predict_each(x_t, y, at::full({x_t.size(0)}, t, at::kLong));
@@ -24,14 +36,15 @@ at::Tensor Generator::predict(const at::Tensor& x_t, const at::Tensor& y, int64_
 
 at::Tensor Generator::predict_each(const at::Tensor& x_t, const at::Tensor& y, const at::Tensor& t) const {
   // The chain's variance grows with t; the net always sees pictures of about unit scale on [-1,1].
-  at::Tensor scale = at::empty({x_t.size(0), 1, 1, 1}, at::kFloat);
+  at::Tensor scale = at::empty({x_t.size(0), 1, 1, 1}, at::kFloat), time = at::empty({x_t.size(0)}, at::kFloat);
   for (int64_t n = 0; n < x_t.size(0); ++n) {
-    const double spread = 2 * schedule.kappa;
-    scale[n].fill_(1 / std::sqrt(spread * spread * schedule.eta.at(t[n].item<int64_t>()) + 1));
+    const int64_t step = t[n].item<int64_t>();
+    const double spread = 2 * schedule.noise(step);
+    scale[n].fill_(1 / std::sqrt(spread * spread + 1));
+    time[n].fill_(schedule.time.at(step));
   }
   const at::Tensor input = (x_t - 0.5) * scale.to(x_t.device()) + 0.5;
-  const at::Tensor time = t.to(at::kFloat).div(static_cast<double>(schedule.steps())).to(x_t.device());
-  return net(input, y, time);
+  return net(input, y, time.to(x_t.device()));
 }
 
 at::Tensor Generator::condition(const at::Tensor& lr) const {
@@ -40,18 +53,19 @@ at::Tensor Generator::condition(const at::Tensor& lr) const {
 
 at::Tensor Generator::roll_out(const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t stop) const {
   const int64_t steps = schedule.steps();
-  at::Tensor x = y + schedule.kappa * std::sqrt(schedule.eta[steps]) * noise.at(0);
+  at::Tensor x = y + schedule.noise(steps) * noise.at(0);
   for (int64_t t = steps; t > stop; --t) {
     const at::Tensor x0 = predict(x, y, t);
     x = posterior_mean(schedule, x, x0, t);
-    if (t > 1) x = x + posterior_std(schedule, t) * noise.at(steps - t + 1);
+    if (t > 1 && !schedule.flow) x = x + posterior_std(schedule, t) * noise.at(steps - t + 1);
   }
   return x;
 }
 
 std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef shape, at::Device device) const {
   std::vector<at::Tensor> noise;
-  for (int64_t k = 0; k < schedule.steps(); ++k) noise.push_back(normal_tensor(random, shape, device));
+  const int64_t drawn = schedule.flow ? 1 : schedule.steps();  // an ODE's only noise is its start
+  for (int64_t k = 0; k < drawn; ++k) noise.push_back(normal_tensor(random, shape, device));
   return noise;
 }
 

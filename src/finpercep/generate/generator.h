@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SR generator: a UNet that predicts x0 under the ResShift policy.
+// The SR generator: a UNet that predicts x0, and the policy (ResShift or flow matching) by which its steps become a picture.
 #pragma once
-#include <functional>
 #include <memory>
 #include <string>
 
 #include "finpercep/generate/resshift.h"
-#include "finpercep/image.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/nets/optimise.h"
 #include "finpercep/nets/unet.h"
 
 namespace finpercep {
 
 struct GeneratorSettings {
+  std::string policy = "resshift";  ///< or flow
   UNetSettings net;
   int64_t scale = 4;
   int64_t steps = 4;        ///< T
@@ -20,6 +20,10 @@ struct GeneratorSettings {
   double min_noise = 0.2;
   void visit(SettingsVisitor& v);
 };
+
+/// The policy's chain of `steps` steps. A flow is trained at all times and takes any number; for ResShift, whose net knows its T noise levels
+/// only, at most `settings.steps`: usage_error.
+ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps);
 
 class Generator {
  public:
@@ -50,15 +54,6 @@ std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::D
 void save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
                     const std::map<std::string, std::string>& facts, at::ScalarType dtype = at::kHalf);
 
-/// Anything that makes SR pictures; (LR, seed) -> SR of scale times the size, in [0,1].
-using SuperResolver = std::function<Image(const Image& lr, uint64_t seed)>;
-
-struct UpscaleOptions {
-  int64_t tile = 256;  ///< LR pixels a side of a tile; larger pictures are done in overlapping tiles, 0 never
-  Compute compute;
-};
-/// "bicubic", "sr-small", a checkpoint file.
-SuperResolver make_super_resolver(const std::string& name_or_file, const UpscaleOptions& options);
 Image upscale(const Generator& generator, const Image& lr, uint64_t seed, const UpscaleOptions& options);
 
 }  // namespace finpercep

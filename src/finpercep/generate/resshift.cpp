@@ -8,22 +8,40 @@ namespace finpercep {
 
 ResShiftSchedule resshift_schedule(int64_t steps, double kappa, double min_noise, double power) {
   TORCH_CHECK(steps >= 2, "resshift_schedule: expected at least 2 steps, found ", steps);
-  ResShiftSchedule schedule{kappa, {0}};
+  ResShiftSchedule schedule{.kappa = kappa, .eta = {0}, .time = {0}};
   const double first = std::min(min_noise / 2, min_noise);
   const double base = std::pow(0.99 / first, 1.0 / static_cast<double>(steps - 1));
   for (int64_t t = 1; t <= steps; ++t) {
     const double position = std::pow(static_cast<double>(t - 1) / static_cast<double>(steps - 1), power) * static_cast<double>(steps - 1);
     const double root = first * std::pow(base, position);
     schedule.eta.push_back(root * root);
+    schedule.time.push_back(static_cast<double>(t) / static_cast<double>(steps));
   }
   return schedule;
 }
 
+double ResShiftSchedule::noise(int64_t t) const { return kappa * (flow ? eta.at(t) : std::sqrt(eta.at(t))); }
+
+ResShiftSchedule thinned(const ResShiftSchedule& schedule, int64_t steps) {
+  TORCH_CHECK(steps >= 1 && steps <= schedule.steps(), "thinned: expected 1 to ", schedule.steps(), " steps, found ", steps);
+  ResShiftSchedule fewer = schedule;
+  fewer.eta = {0};
+  fewer.time = {0};
+  for (int64_t k = 1; k <= steps; ++k) {
+    const auto t = static_cast<std::size_t>((2 * k * schedule.steps() + steps) / (2 * steps));  // k T / steps, rounded
+    fewer.eta.push_back(schedule.eta.at(t));
+    fewer.time.push_back(schedule.time.at(t));
+  }
+  return fewer;
+}
+
 at::Tensor diffuse(const ResShiftSchedule& schedule, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& noise, const at::Tensor& t) {
-  at::Tensor eta = at::empty({x0.size(0), 1, 1, 1}, at::kFloat);
-  for (int64_t n = 0; n < x0.size(0); ++n) eta[n].fill_(schedule.eta.at(t[n].item<int64_t>()));
-  eta = eta.to(x0.device());
-  return x0 + eta * (y - x0) + schedule.kappa * at::sqrt(eta) * noise;
+  at::Tensor eta = at::empty({x0.size(0), 1, 1, 1}, at::kFloat), spread = at::empty_like(eta);
+  for (int64_t n = 0; n < x0.size(0); ++n) {
+    eta[n].fill_(schedule.eta.at(t[n].item<int64_t>()));
+    spread[n].fill_(schedule.noise(t[n].item<int64_t>()));
+  }
+  return x0 + eta.to(x0.device()) * (y - x0) + spread.to(x0.device()) * noise;
 }
 
 at::Tensor posterior_mean(const ResShiftSchedule& schedule, const at::Tensor& x_t, const at::Tensor& x0, int64_t t) {
@@ -31,10 +49,12 @@ at::Tensor posterior_mean(const ResShiftSchedule& schedule, const at::Tensor& x_
 }
 
 double posterior_std(const ResShiftSchedule& schedule, int64_t t) {
+  if (schedule.flow) return 0;
   return schedule.kappa * std::sqrt(schedule.eta.at(t - 1) / schedule.eta.at(t) * schedule.alpha(t));
 }
 
 double kl_weight(const ResShiftSchedule& schedule, int64_t t) {
+  TORCH_CHECK(!schedule.flow, "kl_weight: the steps of the flow's ODE are deterministic and have no KL");
   TORCH_CHECK(t >= 2, "kl_weight: the last step (t = 1) is deterministic and has no KL");
   return schedule.alpha(t) / (2 * schedule.kappa * schedule.kappa * schedule.eta.at(t) * schedule.eta.at(t - 1));
 }

@@ -12,14 +12,21 @@ namespace finpercep {
 
 struct ResShiftSchedule {
   double kappa = 1;
-  std::vector<double> eta;  ///< eta[t], t = 0..T with eta[0] = 0
+  std::vector<double> eta = {};   ///< eta[t], t = 0..T with eta[0] = 0
+  std::vector<double> time = {};  ///< what the net is told of step t: t / T of the chain that it was trained on
+  bool flow = false;              ///< flow matching on the same road (flow.h): noise kappa eta instead of kappa sqrt(eta), and none on the way
   int64_t steps() const { return static_cast<int64_t>(eta.size()) - 1; }
   double alpha(int64_t t) const { return eta[t] - eta[t - 1]; }
+  double noise(int64_t t) const;  ///< deviation of x_t around x0 + eta_t (y - x0)
 };
 
 /// Section 3.2: sqrt(eta_1) = min(min_noise / kappa_ref, min_noise) with kappa_ref = 2, sqrt(eta_T) = 0.99, geometric in between with
 /// exponent ((t-1)/(T-1))^power (T-1). Released settings: T = 15 min_noise .04; T = 4 min_noise .2; power .3.
 ResShiftSchedule resshift_schedule(int64_t steps, double kappa, double min_noise, double power = 0.3);
+
+/// A chain of fewer steps for a net trained on all of them: every so many of its steps, the last one included. Between any two of them the
+/// posterior below is exact, as eta is all that it depends on.
+ResShiftSchedule thinned(const ResShiftSchedule& schedule, int64_t steps);
 
 /// Eq. 5: x_t for t in 1..T. x0, y, noise: N x C x H x W; t: N int64 on the CPU.
 at::Tensor diffuse(const ResShiftSchedule& schedule, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& noise, const at::Tensor& t);

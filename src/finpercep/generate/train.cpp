@@ -45,6 +45,8 @@ PairBatch make_pair_batch(const PhotoSet& photos, const PairSettings& settings, 
 
 namespace {
 
+constexpr int64_t flow_times = 1000;  // a flow learns all times, so that it can be sampled in any number of steps
+
 struct State {
   at::Tensor x_t, t;  // N x 3 x H x W, N
 };
@@ -95,6 +97,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     const at::Tensor gt = batch.gt.to(compute.device), y = generator.condition(batch.lr.to(compute.device));
     Random random(seed, "diffuse", static_cast<uint64_t>(iter));
     const bool rollout = settings.rollout_from >= 0 && iter >= settings.rollout_from;
+    generator.schedule = chain_of(settings.network_g, settings.network_g.policy == "flow" && !rollout ? flow_times : settings.network_g.steps);
     at::Tensor loss;
     {
       const MixedPrecision precision(compute.device, compute.dtype);

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+// Anything that makes a picture four times as large, by name. The names stand in super_resolver.cpp, the one place to add one.
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "finpercep/image.h"
+#include "finpercep/nets/optimise.h"
+
+namespace finpercep {
+
+/// (LR, seed) -> SR of scale times the size, in [0,1]. May be called from several threads at once.
+using SuperResolver = std::function<Image(const Image& lr, uint64_t seed)>;
+
+struct UpscaleOptions {
+  int64_t tile = 256;  ///< LR pixels a side of a tile; larger pictures are done in overlapping tiles, 0 never
+  Compute compute;
+};
+
+/// One of `generator_names()`, a checkpoint of a generator, or a TorchScript module (FILE.pt; torchscript.h). NAME@N for a generator of
+/// ours: the same weights with another number of steps (`chain_of`).
+SuperResolver make_super_resolver(const std::string& name, const UpscaleOptions& options);
+
+/// Nets with published weights, in the weight cache.
+struct PublicNet {
+  std::string name, kind;  ///< kind: RRDB, SRVGG
+};
+const std::vector<PublicNet>& public_nets();
+
+/// bicubic, the public nets, the shipped generators.
+std::vector<std::string> generator_names();
+
+/// A net without noise, on the tensors of one type and device: N x 3 x H x W in [0,1] -> N x 3 x scale H x scale W.
+using DirectNet = std::function<at::Tensor(const at::Tensor& lr)>;
+constexpr int64_t direct_scale = 4;
+/// `load_public_net("realesrgan-x4plus", compute)`; model_error where the weights are missing.
+DirectNet load_public_net(const std::string& name, const Compute& compute);
+
+}  // namespace finpercep

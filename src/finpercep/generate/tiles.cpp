@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/generate/tiles.h"
+
+#include <algorithm>
+#include <vector>
+
+namespace finpercep {
+
+namespace {
+
+// Tile starts that cover [0, size) with the last tile flush with the end.
+std::vector<int64_t> tile_starts(int64_t size, int64_t tile) {
+  std::vector<int64_t> starts = {0};
+  while (starts.back() + tile < size) starts.push_back(std::min(starts.back() + tile - tile_overlap, size - tile));
+  return starts;
+}
+
+// Along one side, the share that each tile has in its own pixels: a linear fall over the shared border, never 0, and 1 in sum over the
+// tiles. The grid of tiles is a product of two such sides, so the shares are too.
+std::vector<at::Tensor> tile_shares(int64_t size, int64_t tile, const std::vector<int64_t>& starts, int64_t scale) {
+  const at::Tensor i = at::arange(tile * scale, at::kFloat);
+  const at::Tensor ramp = (at::minimum(i, tile * scale - 1 - i) + 1).div(static_cast<double>(tile_overlap * scale)).clamp(0, 1);
+  at::Tensor sum = at::zeros({size * scale}, at::kFloat);
+  for (const int64_t start : starts) sum.narrow(0, start * scale, tile * scale).add_(ramp);
+  std::vector<at::Tensor> shares;
+  for (const int64_t start : starts) shares.push_back(ramp / sum.narrow(0, start * scale, tile * scale));
+  return shares;
+}
+
+}  // namespace
+
+at::Tensor in_tiles(int64_t height, int64_t width, int64_t scale, int64_t side, int64_t unit,
+                    const std::function<at::Tensor(const Tile&)>& make) {
+  // A tile must reach beyond what it shares with its neighbours on both sides.
+  if (side > 0) side = std::max(side / unit, 2 * tile_overlap / unit + 1) * unit;
+  const int64_t tile_h = side > 0 ? std::min(side, height) : height, tile_w = side > 0 ? std::min(side, width) : width;
+  const auto tops = tile_starts(height, tile_h), lefts = tile_starts(width, tile_w);
+  if (tops.size() == 1 && lefts.size() == 1) return make({0, 0, height, width}).to(at::kCPU, at::kFloat);
+  const auto down = tile_shares(height, tile_h, tops, scale), across = tile_shares(width, tile_w, lefts, scale);
+  at::Tensor out = at::zeros({1, 3, height * scale, width * scale}, at::kFloat);
+  for (std::size_t r = 0; r < tops.size(); ++r)
+    for (std::size_t c = 0; c < lefts.size(); ++c) {
+      const at::Tensor sr = make({tops[r], lefts[c], tile_h, tile_w}).to(at::kCPU, at::kFloat);
+      out.narrow(-2, tops[r] * scale, tile_h * scale)
+          .narrow(-1, lefts[c] * scale, tile_w * scale)
+          .addcmul_(sr * down[r].unsqueeze(1), across[c]);
+    }
+  return out;
+}
+
+}  // namespace finpercep

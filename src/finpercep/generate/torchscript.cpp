@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/generate/torchscript.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/runtime/graph_executor.h>
+#include <torch/csrc/jit/serialization/import.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "finpercep/base/error.h"
+#include "finpercep/generate/tiles.h"
+#include "finpercep/image/tensor.h"
+
+namespace finpercep {
+
+namespace {
+
+Error bad(const std::string& file, const std::string& what) { return model_error(fmt::format("generator: {}: {}", file, what)); }
+
+// The interpreter's errors are tracebacks whose last line says what happened.
+std::string last_line(const std::string& text) {
+  const std::size_t end = text.find_last_not_of(" \t\r\n");
+  if (end == std::string::npos) return "no message";
+  const std::size_t start = text.find_last_of('\n', end);
+  return text.substr(start == std::string::npos ? 0 : start + 1,
+                     std::min<std::size_t>(end - (start == std::string::npos ? 0 : start + 1) + 1, 200));
+}
+
+struct Module {
+  Module(const std::string& given, at::Device device) : file(given) {
+    if (!std::filesystem::is_regular_file(file)) throw bad(file, "expected a TorchScript module, found no file");
+    try {
+      net = torch::jit::load(file, device);
+    } catch (const std::exception&) {
+      throw bad(file,
+                "expected a TorchScript module saved by torch.jit.save, found another kind of file. a state dict has no program: convert "
+                "it in Python");
+    }
+    net.eval();
+    const auto forward = net.find_method("forward");
+    if (!forward) throw bad(file, "expected a method forward(lr) or forward(lr, noise), found none");
+    inputs = static_cast<int64_t>(forward->function().getSchema().arguments().size()) - 1;  // the first is the module
+    if (inputs != 1 && inputs != 2)
+      throw bad(file, fmt::format("expected forward(lr) or forward(lr, noise), found a forward with {} inputs", inputs));
+  }
+
+  at::Tensor operator()(const at::Tensor& lr, const at::Tensor& noise) const {
+    // As the graph is written: the optimising executor compiles after some calls and would then give other last bits than before.
+    const torch::jit::GraphOptimizerEnabledGuard plain(false);
+    std::vector<c10::IValue> given = {lr};
+    if (inputs == 2) given.emplace_back(noise);
+    c10::IValue result;
+    try {
+      result = torch::jit::Module(net).forward(std::move(given));
+    } catch (const std::exception& error) {
+      throw bad(file, fmt::format("failed on an LR picture of {} x {}: {}. it must take any size", lr.size(3), lr.size(2),
+                                  last_line(error.what())));
+    }
+    if (!result.isTensor()) throw bad(file, fmt::format("expected a tensor from forward, found {}", result.tagKind()));
+    const at::Tensor sr = result.toTensor().to(at::kCPU, at::kFloat);
+    const std::vector<int64_t> expected = {lr.size(0), 3, direct_scale * lr.size(2), direct_scale * lr.size(3)};
+    if (sr.sizes().vec() != expected)
+      throw bad(file,
+                fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
+    if (!at::isfinite(sr).all().item<bool>())
+      throw bad(file, "its output holds NaN or infinity. a module in half precision may overflow; save it in float32");
+    return sr;
+  }
+
+  std::string file;
+  torch::jit::Module net;
+  int64_t inputs = 0;
+};
+
+}  // namespace
+
+bool may_be_torchscript(const std::string& file) {
+  const std::string ending = std::filesystem::path(file).extension().string();
+  if (ending == ".pt" || ending == ".pth" || ending == ".ts") return true;
+  std::error_code none;
+  if (!std::filesystem::is_regular_file(file, none)) return false;
+  char start[4] = {};
+  std::ifstream(file, std::ios::binary).read(start, sizeof start);
+  return std::string_view(start, 4) == "PK\x03\x04";
+}
+
+SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& options) {
+  const auto module = std::make_shared<Module>(file, options.compute.device);
+  return [module, options](const Image& picture, uint64_t seed) {
+    at::NoGradGuard no_grad;
+    const at::Tensor lr = to_tensor(picture);
+    at::Tensor noise;
+    if (module->inputs == 2) {
+      Random random(seed, "torchscript");
+      noise = normal_tensor(random, {1, 3, direct_scale * lr.size(2), direct_scale * lr.size(3)});
+    }
+    const at::Tensor sr = in_tiles(lr.size(2), lr.size(3), direct_scale, options.tile, 1, [&](const Tile& tile) {
+      const auto cut = [&](const at::Tensor& x, int64_t scale) {
+        return x.narrow(2, scale * tile.top, scale * tile.height)
+            .narrow(3, scale * tile.left, scale * tile.width)
+            .contiguous()
+            .to(options.compute.device);
+      };
+      return (*module)(cut(lr, 1), noise.defined() ? cut(noise, direct_scale) : noise);
+    });
+    return to_image(sr.clamp(0, 1));
+  };
+}
+
+}  // namespace finpercep
