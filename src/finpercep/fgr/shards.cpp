@@ -44,10 +44,11 @@ void append(std::vector<TarEntry>& entries, int64_t index, EncodedSample&& sampl
 // A source that is a model file can change under its name; its hash tells.
 std::vector<std::pair<std::string, std::string>> model_hashes(const std::vector<std::string>& sources) {
   std::vector<std::pair<std::string, std::string>> hashes;
+  std::error_code none;
   for (const std::string& source : sources) {
-    if (source == "distort" || source == "bicubic" || std::filesystem::is_directory(source)) continue;
+    if (source == "distort" || source == "bicubic" || std::filesystem::is_directory(source, none)) continue;
     try {
-      hashes.emplace_back(source, hash_of(read_file(find_model(source), max_shard_bytes)));
+      hashes.emplace_back(source, hash_of(read_file(find_model(source.substr(0, source.find('@'))), max_shard_bytes)));
     } catch (const Error&) {  // a source that is no model of ours: pinned elsewhere
     }
   }

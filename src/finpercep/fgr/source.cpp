@@ -43,7 +43,7 @@ FgrSource folder(const std::string& directory, const PhotoSet& photos) {
   for (int64_t i = 0; i < photos.size(); ++i) {
     if (!pictures->contains(photos.name(i))) continue;
     const std::string fault = pictures->fault(photos.name(i), photos.width(i), photos.height(i));
-    if (!fault.empty()) throw input_error(fault);
+    if (!fault.empty()) throw input_error("pictures: " + fault);
     ++found;
   }
   if (found == 0) throw input_error(fmt::format("source: {}: expected pictures named as the photographs are, found none among {} files", directory, pictures->size()));
@@ -61,9 +61,10 @@ FgrSource folder(const std::string& directory, const PhotoSet& photos) {
 std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const SourceDegradation& degradation, const Compute& compute) {
   if (names.empty()) throw usage_error("sources: expected at least one of: a model, a folder, bicubic, distort; found none");
   std::vector<FgrSource> sources;
+  std::error_code none;
   for (const std::string& name : names) {
     if (name == "distort") sources.push_back(distortions());
-    else if (std::filesystem::is_directory(name)) sources.push_back(folder(name, photos));
+    else if (std::filesystem::is_directory(name, none)) sources.push_back(folder(name, photos));
     else sources.push_back(generator(name, degradation, compute));
   }
   return sources;
