@@ -24,7 +24,9 @@ int main(int argc, char** argv) {
   load_pretrained(net, DinoVersion::v2);
   Random random(1, "dino_time");
   const at::Tensor x = normal_tensor(random, {batch, 3, side, side}).mul(0.2).add(0.5).clamp(0, 1);
-  const MixedPrecision precision(at::kCPU, std::string(argv[4]) == "bf16" ? at::kBFloat16 : at::kFloat);
+  const at::ScalarType dtype = std::string(argv[4]) == "bf16" ? at::kBFloat16 : at::kFloat;
+  keep_matrices_in(net, dtype);
+  const MixedPrecision precision(at::kCPU, dtype);
   net.tokens(x);
   double wall = 1e9, processor = 1e9;
   for (int round = 0; round < std::atoi(argv[5]); ++round) {

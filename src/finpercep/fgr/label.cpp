@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "finpercep/base/error.h"
+#include "finpercep/nets/optimise.h"
 
 namespace finpercep {
 
@@ -23,7 +24,8 @@ void LabelSettings::visit(SettingsVisitor& v) {
   v.choice("features", features, "net of the feature distance", {"efficientnet", "dinov2", "dinov3"});
 }
 
-LabelFeatures::LabelFeatures(at::Device device, const std::string& features) : params_(0) {
+LabelFeatures::LabelFeatures(at::Device device, const std::string& features, at::ScalarType dtype)
+    : device_(device), dtype_(dtype), params_(0) {
   if (features == "efficientnet") {
     const auto path = weight_file("efficientnet_lite0");
     load_imagenet(efficientnet_.emplace(params_), read_safetensors(path, Checksum::if_present), path.string());
@@ -34,10 +36,12 @@ LabelFeatures::LabelFeatures(at::Device device, const std::string& features) : p
     throw usage_error(fmt::format("label.features: expected efficientnet, dinov2 or dinov3, found '{}'", features));
   }
   params_.to(device, at::kFloat);
+  if (dino_) keep_matrices_in(*dino_, dtype);
 }
 
 LabelFeatures::Maps LabelFeatures::maps(const at::Tensor& x) const {
   at::NoGradGuard no_grad;
+  const MixedPrecision precision(device_, dtype_);
   const int64_t height = x.size(-2), width = x.size(-1);
   if (dino_)
     return {dino_->tokens(x, dino_layers), height, width, (height + dino_->patch - 1) / dino_->patch * dino_->patch,

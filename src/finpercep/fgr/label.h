@@ -25,7 +25,8 @@ struct LabelSettings {
 /// there, the mask makes the label zero.
 class LabelFeatures {
  public:
-  explicit LabelFeatures(at::Device device, const std::string& features = LabelSettings().features);
+  /// `dtype` bf16: mixed precision, for the speed of it.
+  explicit LabelFeatures(at::Device device, const std::string& features = LabelSettings().features, at::ScalarType dtype = at::kFloat);
 
   /// The features of pictures, to be reused: a clean photo is compared with many pictures made of it.
   struct Maps {
@@ -40,6 +41,8 @@ class LabelFeatures {
   at::Tensor distance(const at::Tensor& a, const at::Tensor& b) const;
 
  private:
+  at::Device device_;
+  at::ScalarType dtype_;
   Params params_;
   std::optional<EfficientNetLite0> efficientnet_;
   std::optional<Dino> dino_;

@@ -145,6 +145,20 @@ TEST_CASE("the features of the clean photo may be made once: the same labels") {
   }
 }
 
+TEST_CASE("features in bf16: the distance moves by hundredths at most") {
+  for (const std::string name : nets) {
+    CAPTURE(name);
+    const LabelFeatures* net = features(name);
+    if (!net) continue;
+    const LabelFeatures rough(at::kCPU, name, at::kBFloat16);
+    const at::Tensor gt = to_tensor(test::photo(96, 84)), sr = (gt + 0.1 * noise(1, gt.sizes())).clamp(0, 1);
+    const at::Tensor exact = net->distance(gt, sr), found = rough.distance(gt, sr);
+    CHECK((found.scalar_type() == at::kFloat));
+    CHECK((found - exact).abs().max().item<double>() < 0.03);
+    CHECK((found - exact).abs().mean().item<double>() < 0.01 * exact.mean().item<double>() + 1e-3);
+  }
+}
+
 TEST_CASE("features: an unknown net is a usage error; each net gives labels of its own") {
   CHECK_THROWS_WITH_AS(LabelFeatures(at::kCPU, "vgg"), "label.features: expected efficientnet, dinov2 or dinov3, found 'vgg'", Error);
   if (!features() || !features("dinov2")) return;
