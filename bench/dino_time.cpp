@@ -25,7 +25,6 @@ int main(int argc, char** argv) {
   Random random(1, "dino_time");
   const at::Tensor x = normal_tensor(random, {batch, 3, side, side}).mul(0.2).add(0.5).clamp(0, 1);
   const at::ScalarType dtype = std::string(argv[4]) == "bf16" ? at::kBFloat16 : at::kFloat;
-  keep_matrices_in(net, dtype);
   const MixedPrecision precision(at::kCPU, dtype);
   net.tokens(x);
   double wall = 1e9, processor = 1e9;

@@ -11,7 +11,8 @@ namespace finpercep {
 namespace {
 
 // A label must say where. The later a block, the more a swap moves tokens outside of it: of blurred, noisy, JPEG-ed and 4 x enlarged
-// squares in 20 photographs, the distance inside is 150 to 440 times that outside after block 3, 70 after 6, 25 after 9, and 6 at the end.
+// squares in 20 photographs, the distance inside is 200 to 560 times that outside after block 3, 75 after 6, 25 to 30 after 9, and 4 to 6
+// at the end (tests/parity/dino_locality.py).
 const std::vector<int64_t> dino_layers = {3, 6, 9};
 
 }  // namespace
@@ -36,7 +37,6 @@ LabelFeatures::LabelFeatures(at::Device device, const std::string& features, at:
     throw usage_error(fmt::format("label.features: expected efficientnet, dinov2 or dinov3, found '{}'", features));
   }
   params_.to(device, at::kFloat);
-  if (dino_) keep_matrices_in(*dino_, dtype);
 }
 
 LabelFeatures::Maps LabelFeatures::maps(const at::Tensor& x) const {

@@ -110,13 +110,6 @@ std::vector<at::Tensor> Dino::tokens(const at::Tensor& image, const std::vector<
   return found;
 }
 
-void keep_matrices_in(const Dino& net, at::ScalarType dtype) {
-  at::NoGradGuard no_grad;
-  for (const Dino::Block& block : net.blocks)
-    for (const Linear* linear : {&block.qkv, &block.out, &block.fc, &block.project})
-      for (at::Tensor tensor : {linear->weight, linear->bias}) tensor.set_data(tensor.to(dtype));
-}
-
 void load_dino(const Dino& net, const TensorFile& file, const std::string& where) {
   at::NoGradGuard no_grad;
   const int64_t width = Dino::width;

@@ -36,9 +36,6 @@ struct Dino {
   LayerNorm norm;
 };
 
-/// Keeps the blocks' matrices in `dtype`, for calls under MixedPrecision of that type alone: it would convert them anew at every call.
-void keep_matrices_in(const Dino& net, at::ScalarType dtype);
-
 /// Loads weights with the names of Meta's state dicts. model_error naming `where` and the tensor that is missing or of another shape.
 void load_dino(const Dino& net, const TensorFile& file, const std::string& where);
 /// The weights from the cache. model_error with the command to run when they are not there.
