@@ -39,9 +39,15 @@ void list_metrics(Protocol protocol) {
   for (const char* title : {"name", "better", "range", "needs", "weights", "what", "as computed here"}) table.columns.push_back({title, std::nullopt, 0});
   table.rows.push_back({"finpercep", "higher", "0..1", "picture", "none needed", "FinPercep-RM: score, map_max, map_mean (the map: lower is better)", "shipped model"});
   for (const MetricInfo& metric : metric_list())
-    table.rows.push_back({metric.name, metric.higher_is_better ? "higher" : "lower", metric.range, metric.needs_reference ? "reference" : "picture",
+    table.rows.push_back({metric.name, metric.higher_is_better ? "higher" : "lower", metric.range,
+                          metric.of_set            ? "two sets"
+                          : metric.needs_reference ? "reference"
+                                                   : "picture",
                           state_of_weights(metric), metric.definition, variant_text(metric.name, protocol)});
-  table.caption = fmt::format("protocol {}; missing weights: `python3 tools/fetch_weights.py`; clipiqa, liqe, musiq-*: `python3 tools/convert_weights.py --help` names the file to supply", name_of(protocol));
+  table.caption = fmt::format(
+      "protocol {}; missing weights: `python3 tools/fetch_weights.py`; clipiqa, fid, liqe*, maniqa-*, musiq-*: `python3 "
+      "tools/convert_weights.py --help` names the file to supply",
+      name_of(protocol));
   print(render(table, TableFormat::text));
 }
 

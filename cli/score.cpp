@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // finpercep score IMAGE|DIR|GLOB|LIST.. [-r REF] [-m finpercep,psnr,..] [--json FILE|-] [--csv FILE|-] [--summary FILE|-] [--fail-under m=v]
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <utility>
 
 #include "cli/command.h"
 #include "cli/score_report.h"
@@ -9,7 +13,9 @@
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/evaluate/pairs.h"
+#include "finpercep/evaluate/set_score.h"
 #include "finpercep/image/io.h"
+#include "finpercep/metrics/fid.h"
 
 namespace finpercep {
 
@@ -30,7 +36,7 @@ void check_outputs(const Flags& flags, const ScoreJob& job) {
   if ((out.json == "-") + (out.csv == "-") + (out.summary == "-") > 1) throw usage_error("stdout: expected one of --json -, --csv -, --summary -, found several. give files");
   for (const std::string& file : {out.json, out.csv, out.summary}) {
     if (file.empty() || file == "-") continue;
-    for (const auto* list : {&job.pictures, &job.references})
+    for (const auto* list : {&job.pictures, &job.references, &job.set_references})
       for (const auto& path : *list) {
         std::error_code ignored;
         if (std::filesystem::equivalent(path, file, ignored)) throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another name", file));
@@ -45,51 +51,103 @@ ScoreJob make_job(const Flags& flags) {
   if (job.metrics.empty()) job.metrics = flags.references.empty() ? std::vector<std::string>{"finpercep"} : std::vector<std::string>{"finpercep", "psnr", "ssim"};
   job.judging = std::erase(job.metrics, "finpercep") > 0;
   bool references_used = false;
-  for (const std::string& name : job.metrics) {
-    const bool needed = find_metric(name).needs_reference;
-    references_used |= needed;
+  for (const std::string& name : std::exchange(job.metrics, {})) {
+    const MetricInfo& info = find_metric(name);
+    if (info.of_set && std::find(job.set_metrics.begin(), job.set_metrics.end(), name) != job.set_metrics.end())
+      throw usage_error(fmt::format("metric: '{}' is given twice. name it once", name));
+    (info.of_set ? job.set_metrics : job.metrics).push_back(name);
+    const bool needed = info.needs_reference;
+    references_used |= needed && !info.of_set;
     if (needed && flags.references.empty()) throw usage_error(fmt::format("-m {}: expected a reference, found none. add -r REF", name));
   }
   job.judge = flags.judge;
   job.metric = {.protocol = parse_protocol(flags.protocol), .crop_border = flags.crop_border, .device = flags.judge.device};
   job.threads = flags.threads;
   job.pictures = list_images(flags.inputs);
-  if (!flags.references.empty() && !references_used) throw usage_error("-r: expected a metric that compares with a reference, found none. add one to -m, e.g. psnr");
+  if (!job.set_metrics.empty()) job.set_references = list_images(flags.references);
+  if (!flags.references.empty() && !references_used && job.set_metrics.empty())
+    throw usage_error("-r: expected a metric that compares with a reference, found none. add one to -m, e.g. psnr");
   if (references_used)
     for (const Pair& pair : match_pairs(job.pictures, list_images(flags.references))) job.references.push_back(pair.second);
   return job;
 }
 
+/// A set that cannot be read loses nothing else: it is a warning here and the message in `failure`.
+std::vector<ColumnSummary> score_sets(const ScoreJob& job, std::string& failure) {
+  std::vector<ColumnSummary> summary;
+  for (const std::string& name : job.set_metrics) {
+    try {
+      Progress progress(name, static_cast<int64_t>(job.pictures.size() + job.set_references.size()));
+      summary.push_back(score_set(job, name, [&] {
+        if (interrupted()) throw interrupted_error(fmt::format("{}: interrupted", name));
+        progress.advance();
+      }));
+      const ColumnSummary& made = summary.back();
+      if (std::min(made.count, made.references) < fid_full_rank)
+        log_warning(
+            fmt::format("{}: expected at least {} pictures a set, found {} and {}: the covariances are singular and the value is biased by "
+                        "the counts. compare it only "
+                        "with sets of these sizes",
+                        name, fid_full_rank, made.count, made.references));
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::input || score_columns(job).empty()) throw;
+      log_warning(error.what());
+      if (failure.empty()) failure = error.what();
+    }
+  }
+  return summary;
+}
+
 void run(const Flags& flags) {
   const ScoreJob job = make_job(flags);
   const std::vector<std::string> columns = score_columns(job);
+  if (columns.empty() && !(flags.outputs.json + flags.outputs.csv).empty())
+    throw usage_error(
+        fmt::format("-m {}: expected a metric with a value a picture for --json and --csv, found one number a set. use --summary",
+                    fmt::join(job.set_metrics, ",")));
+  std::vector<std::string> gated = columns;
+  gated.insert(gated.end(), job.set_metrics.begin(), job.set_metrics.end());
   std::vector<Gate> gates;
-  for (const std::string& text : flags.gates) gates.push_back(parse_gate(text, columns));
+  for (const std::string& text : flags.gates) gates.push_back(parse_gate(text, gated));
   check_outputs(flags, job);
+
+  std::string set_failure;
+  const std::vector<ColumnSummary> sets = score_sets(job, set_failure);  // first: absent weights are then known before the work on pictures
+  if (flags.strict && !set_failure.empty()) throw input_error(set_failure);
 
   std::vector<ScoreLine> lines;
   std::string first_failure;
   int64_t failures = 0;
-  Progress progress("score", static_cast<int64_t>(job.pictures.size()));
-  const ScoreNotes notes = score_pictures(job, [&](ScoreLine line) {
-    if (!line.error.empty()) {
-      if (job.pictures.size() == 1) throw input_error(line.error);
-      log_warning(line.error);
-      if (failures++ == 0) first_failure = line.error;
-    }
-    if (flags.outputs.json == "-") print(json_line(line));  // as they come: a reader need not wait for the last
-    lines.push_back(std::move(line));
-    progress.advance();
-    return !interrupted() && !(flags.strict && failures > 0);
-  });
-  if (notes.with_alpha > 0) log_warning(fmt::format("alpha: {} of {} pictures have an alpha channel, which is dropped; the first: {}", notes.with_alpha, lines.size(), notes.first_alpha));
+  ScoreNotes notes;
+  if (!columns.empty()) {
+    Progress progress("score", static_cast<int64_t>(job.pictures.size()));
+    notes = score_pictures(job, [&](ScoreLine line) {
+      if (!line.error.empty()) {
+        if (job.pictures.size() == 1) throw input_error(line.error);
+        log_warning(line.error);
+        if (failures++ == 0) first_failure = line.error;
+      }
+      if (flags.outputs.json == "-") print(json_line(line));  // as they come: a reader need not wait for the last
+      lines.push_back(std::move(line));
+      progress.advance();
+      return !interrupted() && !(flags.strict && failures > 0);
+    });
+  }
+  if (notes.with_alpha > 0)
+    log_warning(fmt::format("alpha: {} of {} pictures have an alpha channel, which is dropped; the first: {}", notes.with_alpha,
+                            lines.size(), notes.first_alpha));
   if (notes.of_mixed_depth > 0)
     log_warning(fmt::format("depth: {} of {} pairs have different bits a sample and are compared as values in [0,1]; the first: {}", notes.of_mixed_depth, lines.size(), notes.first_mixed));
 
-  const std::vector<ColumnSummary> summary = summarise(lines, columns);
+  std::vector<ColumnSummary> summary = summarise(lines, columns);
+  summary.insert(summary.end(), sets.begin(), sets.end());
   report_scores(flags.outputs, job, lines, summary, failures);
-  if (interrupted() && lines.size() < job.pictures.size()) throw interrupted_error(fmt::format("score: interrupted after {} of {} pictures; these are written", lines.size(), job.pictures.size()));
-  if (failures > 0) throw input_error(fmt::format("{} of {} pictures could not be scored; the first: {}", failures, lines.size(), first_failure));
+  if (interrupted() && !columns.empty() && lines.size() < job.pictures.size())
+    throw interrupted_error(
+        fmt::format("score: interrupted after {} of {} pictures; these are written", lines.size(), job.pictures.size()));
+  if (failures > 0)
+    throw input_error(fmt::format("{} of {} pictures could not be scored; the first: {}", failures, lines.size(), first_failure));
+  if (!set_failure.empty()) throw input_error(set_failure);
   check_gates(gates, summary);
 }
 

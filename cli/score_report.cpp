@@ -24,8 +24,24 @@ void write_output(const std::string& file, const std::string& text) {
   else write_file(file, text);
 }
 
+/// Metrics of sets: one number each, which no row of a picture could hold.
+Table set_table(const std::vector<ColumnSummary>& summary) {
+  Table table;
+  table.columns = {{"of the whole set", std::nullopt, 0},
+                   {"value", std::nullopt, 4},
+                   {"better", std::nullopt, 0},
+                   {"pictures", std::nullopt, 0},
+                   {"references", std::nullopt, 0}};
+  for (const ColumnSummary& column : summary)
+    if (column.references > 0)
+      table.rows.push_back({column.name, column.interval.mean, column_higher_is_better(column.name) ? "higher" : "lower",
+                            static_cast<double>(column.count), static_cast<double>(column.references)});
+  return table;
+}
+
 /// Under every table and in every summary: where the numbers come from.
-std::string provenance(const ScoreJob& job, const std::vector<std::string>& columns) {
+std::string provenance(const ScoreJob& job, std::vector<std::string> columns) {
+  columns.insert(columns.end(), job.set_metrics.begin(), job.set_metrics.end());
   std::string text = fmt::format("finpercep {}, protocol {}", version, name_of(job.metric.protocol));
   for (const std::string& column : columns)
     if (!column.starts_with("finpercep.map")) text += fmt::format("; {}: {}", column, column_variant(job, column));
@@ -33,10 +49,25 @@ std::string provenance(const ScoreJob& job, const std::vector<std::string>& colu
 }
 
 std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& summary, int64_t failures) {
-  nlohmann::ordered_json out = {{"version", version}, {"protocol", name_of(job.metric.protocol)}, {"pictures", job.pictures.size()}, {"failed", failures}};
-  for (const ColumnSummary& column : summary)
-    out["metrics"][column.name] = {{"mean", column.interval.mean}, {"low", column.interval.low}, {"high", column.interval.high}, {"confidence", 0.95},
-                                   {"count", column.count}, {"higher_is_better", column_higher_is_better(column.name)}, {"variant", column_variant(job, column.name)}};
+  nlohmann::ordered_json out = {
+      {"version", version}, {"protocol", name_of(job.metric.protocol)}, {"pictures", job.pictures.size()}, {"failed", failures}};
+  for (const ColumnSummary& column : summary) {
+    if (column.references > 0) {
+      out["metrics"][column.name] = {{"value", column.interval.mean},
+                                     {"count", column.count},
+                                     {"references", column.references},
+                                     {"higher_is_better", column_higher_is_better(column.name)},
+                                     {"variant", column_variant(job, column.name)}};
+      continue;
+    }
+    out["metrics"][column.name] = {{"mean", column.interval.mean},
+                                   {"low", column.interval.low},
+                                   {"high", column.interval.high},
+                                   {"confidence", 0.95},
+                                   {"count", column.count},
+                                   {"higher_is_better", column_higher_is_better(column.name)},
+                                   {"variant", column_variant(job, column.name)}};
+  }
   return out.dump() + "\n";
 }
 
@@ -59,12 +90,24 @@ void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::
           if (table.columns[c].title == column.name) mean[c] = column.interval;
       table.rows.push_back(std::move(mean));
     }
-    table.caption = provenance(job, columns);
-    print(render(table, TableFormat::text));
-  } else if (lines.size() > 1) {
-    for (const ColumnSummary& column : summary)
-      log_info(fmt::format("{} {:.4f} [{:.4f}, {:.4f}] over {} pictures, {} is better", column.name, column.interval.mean, column.interval.low, column.interval.high,
-                           column.count, column_higher_is_better(column.name) ? "higher" : "lower"));
+    Table sets = set_table(summary);
+    if (!columns.empty()) {
+      if (!sets.rows.empty()) print(render(sets, TableFormat::text) + "\n");
+      sets = std::move(table);
+    }
+    sets.caption = provenance(job, columns);
+    print(render(sets, TableFormat::text));
+  } else if (lines.size() > 1 || columns.empty()) {
+    for (const ColumnSummary& column : summary) {
+      if (column.references > 0) {
+        log_info(fmt::format("{} {:.4f}, {} pictures against {}, lower is better", column.name, column.interval.mean, column.count,
+                             column.references));
+        continue;
+      }
+      log_info(fmt::format("{} {:.4f} [{:.4f}, {:.4f}] over {} pictures, {} is better", column.name, column.interval.mean,
+                           column.interval.low, column.interval.high, column.count,
+                           column_higher_is_better(column.name) ? "higher" : "lower"));
+    }
   }
 }
 

@@ -6,7 +6,10 @@
 
     NAME              FILE
     clipiqa           RN50.pt of OpenAI CLIP (SHA-256 afeb0e10..), for the metrics clipiqa and clipiqa-pair
-    liqe              liqe_koniq.pt of LIQE
+    liqe, liqe_mix    liqe_koniq.pt, liqe_mix.pt of LIQE
+    maniqa-koniq, maniqa-pipal, maniqa-kadid
+                      ckpt_koniq10k.pt of MANIQA, MANIQA_PIPAL-ae6d356b.pth of pyiqa, ckpt_kadid10k.pt of MANIQA
+    fid               pt_inception-2015-12-05-6726825d.pth of pytorch-fid
     musiq-koniq, musiq-ava, musiq-spaq, musiq-paq2piq
                       musiq_{koniq,ava,spaq,paq2piq}_ckpt-*.pth of pyiqa
     dinov3_vits16     dinov3_vits16_pretrain_lvd1689m-*.pth of Meta, or Hugging Face's model.safetensors of the same net, for DINOv3 features
@@ -16,6 +19,7 @@ by torch_pickle.py, a TorchScript archive by torch's own reader of TorchScript, 
 """
 import argparse
 import hashlib
+import re
 import sys
 import zipfile
 from pathlib import Path
@@ -32,6 +36,13 @@ PAIRS = [[886, IMAGE], [2103, IMAGE],                            # Good image, b
          [9307, 268, 1139, IMAGE], [33495, IMAGE]]               # Noise-free image, noisy image
 PAIR = [[886, PHOTO, STOP], [2103, PHOTO, STOP]]                 # Good photo. Bad photo.
 QUALITY = [[320, PHOTO, 593, grade, 3027] for grade in (2103, 3665, 2849, 886, 1878)]  # a photo with {bad .. perfect} quality
+SCENES = [[4668], [40808], [2751], [9546], [5727], [930], [3912], [1170, 318, 970], [3326]]  # animal .. still_life, others
+DISTORTIONS = [[73, 11207, 273, 271, 271, 271, 25638], [73, 11207, 25638], [9307], [27976], [3140], [18501], [8649, 13002, 35539], [21675, 87, 35539],
+               [22022], [31540, 3683], [1010]]                   # jpeg2000 compression, jpeg compression, noise, blur, color, contrast, .. other
+JOINT = [[320, PHOTO, 539, 320, *scene, 593, *distortion, 30249, 267, 1448, 533, 539, grade, 3027]  # a photo of a {scene} with {distortion} artifacts,
+         for _, _, _, grade, _ in QUALITY for scene in SCENES for distortion in DISTORTIONS]         # which is of {grade} quality
+MANIQA = re.compile(r"vit\.(patch_embed\.|cls_token$|pos_embed$|blocks\.\d\.)|tablock[12]\.|conv[12]\.|fc_(score|weight)\."
+                    r"|swintransformer[12]\.layers\..*(weight|bias|table)$")  # the tower ends with its tenth block
 
 
 class ConvertError(Exception):
@@ -49,11 +60,11 @@ def text_features(state, prompts):
     def norm(x, name):
         return F.layer_norm(x, x.shape[-1:], state[name + ".weight"], state[name + ".bias"])
 
-    length = len(state["positional_embedding"])
+    length = max(map(len, prompts)) + 2  # what comes after the end is not seen from before it
     tokens = torch.zeros(len(prompts), length, dtype=torch.long)
     for row, prompt in zip(tokens, prompts):
         row[:len(prompt) + 2] = torch.tensor([START, *prompt, END])
-    x = state["token_embedding.weight"][tokens] + state["positional_embedding"]
+    x = state["token_embedding.weight"][tokens] + state["positional_embedding"][:length]
     width, heads = x.shape[-1], x.shape[-1] // 64
     mask = torch.full((length, length), float("-inf"), dtype=x.dtype).triu(1)
     depth = len({name.split(".")[2] for name in state if name.startswith("transformer.resblocks.")})
@@ -78,9 +89,13 @@ def clipiqa(state):
     return {**tower, "text.pairs": text_features(state, PAIRS), "text.pair": text_features(state, PAIR), "logit_scale": state["logit_scale"].reshape(1)}
 
 
-def liqe(state):
+def liqe(state, prompts=QUALITY):
     state = {name.removeprefix("clip_model."): value for name, value in state.items()}
-    return {**visual(state), "text.quality": text_features(state, QUALITY), "logit_scale": state["logit_scale"].reshape(1)}
+    return {**visual(state), "text.quality": text_features(state, prompts), "logit_scale": state["logit_scale"].reshape(1)}
+
+
+def liqe_mix(state):
+    return liqe(state, JOINT)
 
 
 def musiq(state):
@@ -121,10 +136,21 @@ def dinov3(state):
     return found
 
 
+def inception(state):
+    return {name: value for name, value in state.items() if re.match(r"(Conv2d|Mixed)_", name) and not name.endswith("num_batches_tracked")}
+
+
+def maniqa(state):
+    return {name: value for name, value in state.items() if MANIQA.match(name)}
+
+
 # name -> conversion, how many tensors it makes, names of which the file has one: by it the file is recognised
-TABLE = {"clipiqa": (clipiqa, 286, ["visual.layer4.2.conv3.weight"]),
-         "liqe": (liqe, 154, ["visual.transformer.resblocks.11.ln_2.weight", "clip_model.visual.transformer.resblocks.11.ln_2.weight"]),
-         "dinov3_vits16": (dinov3, 174, ["blocks.11.ls2.gamma", "layer.11.layer_scale2.lambda1"])}
+TABLE = {"clipiqa": (clipiqa, 286, ["visual.layer4.2.conv3.weight"])}
+TABLE |= {name: (made, 154, ["visual.transformer.resblocks.11.ln_2.weight", "clip_model.visual.transformer.resblocks.11.ln_2.weight"])
+          for name, made in (("liqe", liqe), ("liqe_mix", liqe_mix))}
+TABLE["fid"] = (inception, 470, ["Mixed_7c.branch3x3dbl_3b.conv.weight"])
+TABLE["dinov3_vits16"] = (dinov3, 174, ["blocks.11.ls2.gamma", "layer.11.layer_scale2.lambda1"])
+TABLE |= {f"maniqa-{data}": (maniqa, 272, ["tablock1.0.c_q.weight"]) for data in ("koniq", "pipal", "kadid")}
 TABLE |= {f"musiq-{data}": (musiq, 248, ["transformer_encoder.cls"]) for data in ("koniq", "ava", "spaq", "paq2piq")}
 
 

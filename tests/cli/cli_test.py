@@ -139,6 +139,16 @@ class Cli(ProgramTest):
         environment = dict(os.environ, FINPERCEP_CACHE=str(self.dir / "no-cache"))
         self.fails(4, "score", self.photo, "-r", self.photo, "-m", "lpips", env=environment, says=["weights", "no-cache"])
 
+    def test_one_number_a_set(self):
+        """FID has no value a picture, needs two sets and no partners; absent weights are known before any work."""
+        environment = dict(os.environ, FINPERCEP_CACHE=str(self.dir / "no-cache"))
+        self.fails(2, "score", self.photos, "-m", "fid", says="-r")
+        self.fails(2, "score", self.photos, "-r", self.photos, "-m", "fid,fid", says="twice")
+        self.fails(2, "score", self.photos, "-r", self.photos, "-m", "fid", "--json", "-", says="--summary")
+        self.fails(3, "score", self.photo, "-r", self.photos, "-m", "fid", says="at least 2 pictures")
+        self.fails(2, "eval", "--set", f"a={self.photos}:{self.photos}:{self.photos}", "-m", "fid", says="one number a set")
+        self.fails(4, "score", self.photos, "-r", self.photos, "-m", "psnr,fid", env=environment, says=["fid.safetensors", "pt_inception"])
+
     def test_map_writes_every_format(self):
         out = self.dir / "maps"
         self.works("map", self.photo, "-o", out, "--format", "png,overlay,npy,json")

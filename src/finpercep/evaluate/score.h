@@ -19,7 +19,9 @@ struct ScoreJob {
   std::vector<std::filesystem::path> references;  ///< one a picture, or none
   bool judging = false;                           ///< finpercep.score, .map_max, .map_mean
   JudgeOptions judge;
-  std::vector<std::string> metrics;  ///< full-reference ones need references
+  std::vector<std::string> metrics;                   ///< full-reference ones need references
+  std::vector<std::string> set_metrics;               ///< for score_set: not computed here, and no columns
+  std::vector<std::filesystem::path> set_references;  ///< the set that they compare with
   MetricOptions metric;
   int threads = 0;                        ///< workers; 0: all cores
   int64_t pixels_in_flight = 64'000'000;  ///< bounds memory: more are decoded only when a single picture has more
@@ -46,6 +48,7 @@ struct ColumnSummary {
   std::string name;
   int64_t count = 0;
   Interval interval;
+  int64_t references = 0;  ///< of a metric of sets: how many pictures the other set has; the interval is its one value then
 };
 /// Mean and 95 % bootstrap interval of each column over the lines that have it; columns without any value are left out.
 std::vector<ColumnSummary> summarise(const std::vector<ScoreLine>& lines, const std::vector<std::string>& columns);

@@ -12,12 +12,13 @@ namespace finpercep {
 
 namespace {
 
-constexpr int64_t step = 32, most_windows = 15, grades = 5;
+constexpr int64_t step = 32, most_windows = 15, grades = 5, joint_words = grades * 9 * 11;
 
 }  // namespace
 
-Liqe Liqe::load(at::Device device) {
-  const auto path = supplied_weight_file("liqe", "liqe_koniq.pt of LIQE");
+Liqe Liqe::load(const std::string& form, at::Device device) {
+  if (form != "liqe" && form != "liqe_mix") throw usage_error(fmt::format("liqe: form: expected liqe or liqe_mix, found '{}'", form));
+  const auto path = supplied_weight_file(form, form == "liqe" ? "liqe_koniq.pt of LIQE" : "liqe_mix.pt of LIQE");
   return from(read_safetensors(path, Checksum::if_present), path.string(), device);
 }
 
@@ -26,7 +27,10 @@ Liqe Liqe::from(const TensorFile& file, const std::string& where, at::Device dev
   Liqe liqe{ClipViT(params), {}};
   finpercep::load(params, file, where, "", false);  // beside it lie the words
   params.to(device, at::kFloat);
-  const at::Tensor words = tensor_of(file, where, "text.quality", {grades, ClipViT::embedding}), scale = tensor_of(file, where, "logit_scale", {1});
+  const auto found = file.tensors.find("text.quality");
+  const bool joint = found != file.tensors.end() && !found->second.shape.empty() && found->second.shape[0] == joint_words;
+  const at::Tensor words = tensor_of(file, where, "text.quality", {joint ? joint_words : grades, ClipViT::embedding});
+  const at::Tensor scale = tensor_of(file, where, "logit_scale", {1});
   liqe.text = (words / at::linalg_vector_norm(words, 2, at::IntArrayRef(-1), true) * scale.exp()).to(device);
   return liqe;
 }
@@ -44,7 +48,7 @@ at::Tensor Liqe::operator()(const at::Tensor& x) const {
     const at::Tensor cosine = at::linear(embedded / at::linalg_vector_norm(embedded, 2, at::IntArrayRef(-1), true), text);
     logits = logits.defined() ? logits + cosine : cosine;
   }
-  const at::Tensor share = (logits / static_cast<double>(chosen)).softmax(1);
+  const at::Tensor share = (logits / static_cast<double>(chosen)).softmax(1).unflatten(1, {grades, -1}).sum(2);
   return at::matmul(share, at::arange(1, grades + 1, share.options()));
 }
 

@@ -14,6 +14,7 @@
 #include "finpercep/metrics/gmsd.h"
 #include "finpercep/metrics/liqe.h"
 #include "finpercep/metrics/lpips.h"
+#include "finpercep/metrics/maniqa.h"
 #include "finpercep/metrics/musiq.h"
 #include "finpercep/metrics/niqe.h"
 #include "finpercep/metrics/psnr.h"
@@ -82,7 +83,8 @@ std::function<double(const Image&, const Image&)> make_metric(const std::string&
   const at::Device device = resolve_compute(options.device, "fp32").device;
   if (name == "dists") return on_tensors(Dists::load(device), device);
   if (name.starts_with("clipiqa")) return on_tensor(ClipIqa::load(name == "clipiqa" ? "pairs" : "pair", device), device);
-  if (name == "liqe") return on_tensor(Liqe::load(device), device);
+  if (name.starts_with("liqe")) return on_tensor(Liqe::load(name, device), device);
+  if (name.starts_with("maniqa")) return on_tensor(Maniqa::load(name == "maniqa" ? "koniq" : name.substr(7), device), device);
   if (name.starts_with("musiq")) return on_tensor(Musiq::load(name == "musiq" ? "koniq" : name.substr(6), device), device);
   return on_tensors(Lpips::load(name == "lpips" ? "alex" : "vgg", device), device);
 }
@@ -123,7 +125,12 @@ const std::vector<MetricInfo>& metric_list() {
       {"musiq-ava", true, "1..10", false, true, "MUSIQ, AVA: aesthetics", {"musiq-ava"}},
       {"musiq-spaq", true, "0..100", false, true, "MUSIQ, SPAQ", {"musiq-spaq"}},
       {"musiq-paq2piq", true, "0..100", false, true, "MUSIQ, PaQ-2-PiQ", {"musiq-paq2piq"}},
+      {"maniqa", true, "0..~1", false, true, "multi-dimension attention, ViT-B/8, KonIQ-10k (Yang et al. 2022)", {"maniqa-koniq"}},
+      {"maniqa-pipal", true, "0..~1", false, true, "MANIQA, PIPAL: what SR papers print", {"maniqa-pipal"}},
+      {"maniqa-kadid", true, "0..~1", false, true, "MANIQA, KADID-10k", {"maniqa-kadid"}},
       {"liqe", true, "1..5", false, true, "CLIP ViT-B/32 with quality words, KonIQ-10k (Zhang et al. 2023)", {"liqe"}},
+      {"liqe_mix", true, "1..5", false, true, "LIQE with words of quality, scene and distortion, six data sets", {"liqe_mix"}},
+      {"fid", false, "0..~500", true, true, "Frechet inception distance of two sets, clean-fid (Heusel et al. 2017)", {"fid"}, true},
   };
   return list;
 }
@@ -140,8 +147,12 @@ const MetricInfo& find_metric(const std::string& name) {
 }
 
 std::string variant_text(const std::string& metric, Protocol protocol, int crop_border) {
-  find_metric(metric);
-  if (find_metric(metric).runs_net) return "RGB in [0,1], native size, no crop";
+  const bool runs_net = find_metric(metric).runs_net;
+  if (metric == "fid") return "PIL bicubic to 299 x 299 in float, Inception V3 of 2015-12-05, covariances over n - 1";
+  if (metric.starts_with("liqe")) return "RGB in [0,1], up to 15 windows of 224 pixels, no crop";
+  if (metric.starts_with("maniqa")) return "RGB in [0,1], 20 windows of 224 pixels, no crop";
+  if (metric.starts_with("musiq")) return "RGB in [0,1], native size and long sides of 224 and 384, no crop";
+  if (runs_net) return "RGB in [0,1], native size, no crop";
   if (metric == "gmsd") return "Y of YIQ, rounded to 0..255, halved, no crop";
   if (metric == "brisque") return "Y of YIQ, rounded to 0..255, float32, zeros beyond the border, no crop";
   if (metric == "niqe")
@@ -161,7 +172,10 @@ std::string variant_text(const std::string& metric, Protocol protocol, int crop_
 
 MetricSet::MetricSet(std::vector<std::string> names, MetricOptions options) : names_(std::move(names)) {
   for (std::size_t i = 0; i < names_.size(); ++i) {
-    find_metric(names_[i]);
+    if (find_metric(names_[i]).of_set)
+      throw usage_error(fmt::format(
+          "metric: expected one with a value a picture, found '{}', which is one number a set. use `finpercep score SR -r GT -m {}`",
+          names_[i], names_[i]));
     if (std::find(names_.begin(), names_.begin() + i, names_[i]) != names_.begin() + i)
       throw usage_error(fmt::format("metric: '{}' is given twice. name it once", names_[i]));
   }

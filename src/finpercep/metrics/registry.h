@@ -27,6 +27,7 @@ struct MetricInfo {
   bool runs_net = false;    ///< on `device`; torch has threads of its own, so compute these one picture at a time
   std::string definition;   ///< one line: what it is and from where
   std::vector<std::string> weights = {};  ///< names of the weight files it loads
+  bool of_set = false;                    ///< one number for a set of pictures, see evaluate/set_score.h; not for a MetricSet
 };
 
 /// Every metric, in the order that help prints them.
@@ -46,7 +47,7 @@ struct MetricOptions {
 /// Metrics ready to be computed: names checked and weights opened once.
 class MetricSet {
  public:
-  /// usage_error for an unknown or repeated name, model_error for absent weights.
+  /// usage_error for an unknown or repeated name or a metric of sets, model_error for absent weights.
   MetricSet(std::vector<std::string> names, MetricOptions options = {});
 
   const std::vector<std::string>& names() const { return names_; }

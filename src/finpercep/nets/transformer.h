@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What the nets of tokens share.
 #pragma once
+#include <optional>
+
 #include "finpercep/nets/blocks.h"
 
 namespace finpercep {
@@ -14,10 +16,12 @@ inline LayerNorm make_layer_norm(Params& params, const std::string& name, int64_
   return {params.constant(name + ".weight", {dim}, 1), params.constant(name + ".bias", {dim}, 0), eps};
 }
 
-/// Scaled dot-product attention of `heads` heads: q is N x T x C, k and v N x S x C; N x T x C.
-inline at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads) {
+/// Scaled dot-product attention of `heads` heads: q is N x T x C, k and v N x S x C; N x T x C. `bias`, N x heads x T x S, is added to the
+/// logits.
+inline at::Tensor attend(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
+                         const std::optional<at::Tensor>& bias = {}) {
   const auto split = [heads](const at::Tensor& t) { return t.unflatten(2, {heads, t.size(2) / heads}).transpose(1, 2); };
-  return at::scaled_dot_product_attention(split(q), split(k), split(v)).transpose(1, 2).flatten(2);
+  return at::scaled_dot_product_attention(split(q), split(k), split(v), bias).transpose(1, 2).flatten(2);
 }
 
 }  // namespace finpercep
