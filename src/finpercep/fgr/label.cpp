@@ -62,38 +62,21 @@ at::Tensor LabelFeatures::distance(const Maps& a, const Maps& b) const {
   return sum.narrow(-2, 0, a.height).narrow(-1, 0, a.width).clamp_min(0);
 }
 
-at::Tensor LabelFeatures::distance(const at::Tensor& a, const at::Tensor& b) const {
-  const Maps both = maps(at::cat({a, b}, 0));  // one pass costs less than two
-  Maps first = both, second = both;
-  for (std::size_t level = 0; level < both.levels.size(); ++level) {
-    const auto halves = both.levels[level].chunk(2, 0);
-    first.levels[level] = halves[0];
-    second.levels[level] = halves[1];
-  }
-  return distance(first, second);
-}
+// Two passes: one of both together took 1.4 times as long (EfficientNet, 256 x 256, a thread), or the same (DINO).
+at::Tensor LabelFeatures::distance(const at::Tensor& a, const at::Tensor& b) const { return distance(maps(a), maps(b)); }
 
 at::Tensor compose(const at::Tensor& gt, const at::Tensor& sr, const at::Tensor& mask) { return gt + mask * (sr - gt); }
 
-namespace {
-
-template <class Distance>
-at::Tensor raw_difference_of(const at::Tensor& gt, const at::Tensor& syn, const at::Tensor& mask, double alpha, const Distance& distance) {
+at::Tensor raw_difference(const LabelFeatures& features, const LabelFeatures::Maps& gt_maps, const at::Tensor& gt, const at::Tensor& syn,
+                          const at::Tensor& mask, double alpha) {
   at::Tensor raw = alpha * (gt - syn).abs().mean(1, true);
-  if (alpha < 1) raw = raw + (1 - alpha) * distance();
+  if (alpha < 1) raw = raw + (1 - alpha) * features.distance(gt_maps, features.maps(syn));
   return raw * (mask > 0.5 / 255).to(at::kFloat);
 }
 
-}  // namespace
-
 at::Tensor raw_difference(const LabelFeatures& features, const at::Tensor& gt, const at::Tensor& syn, const at::Tensor& mask,
                           double alpha) {
-  return raw_difference_of(gt, syn, mask, alpha, [&] { return features.distance(gt, syn); });
-}
-
-at::Tensor raw_difference(const LabelFeatures& features, const LabelFeatures::Maps& gt_maps, const at::Tensor& gt, const at::Tensor& syn,
-                          const at::Tensor& mask, double alpha) {
-  return raw_difference_of(gt, syn, mask, alpha, [&] { return features.distance(gt_maps, features.maps(syn)); });
+  return raw_difference(features, alpha < 1 ? features.maps(gt) : LabelFeatures::Maps(), gt, syn, mask, alpha);
 }
 
 at::Tensor normalize_label(const at::Tensor& raw, double scale) { return (raw / scale).clamp(0, 1); }
