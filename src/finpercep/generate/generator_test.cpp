@@ -226,3 +226,45 @@ TEST_CASE("training: a run that lost its last three iterations and resumed is th
   CHECK((read_safetensors(folder / "tuned" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes ==
         read_safetensors(folder / "whole" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes));
 }
+
+TEST_CASE("a flow is trained, saved and sampled like the chain, in any number of steps; checkpoints of before have no policy and are ResShift") {
+  const TestFolder folder;
+  write_image(folder / "a.png", test::photo(64, 64));
+  GeneratorTrainSettings settings;
+  settings.device = "cpu";
+  settings.dtype = "fp32";
+  settings.network_g = tiny();
+  settings.network_g.policy = "flow";
+  settings.network_g.kappa = 0.5;
+  settings.datasets.photos.photos = {(folder / "a.png").string()};
+  settings.datasets.gt_size = 32;
+  settings.datasets.batch_size = 2;
+  settings.optim_g.lr = 1e-2;
+  settings.train = {.total_iter = 4, .print_freq = 4, .save_checkpoint_freq = 4};
+  settings.rollout_from = 2;
+  train_generator(settings, folder / "run", false);
+  const std::string file = (folder / "run" / "checkpoints" / "generator.safetensors").string();
+  const auto generator = load_generator(file, at::kCPU);
+  CHECK(generator->settings.policy == "flow");
+  CHECK(generator->schedule.flow);
+  CHECK(generator->schedule.steps() == 4);
+  const Image lr = test::photo(16, 12);
+  const Image four = make_super_resolver(file, {})(lr, 1);
+  CHECK(four.width == 64);
+  CHECK(make_super_resolver(file + "@4", {})(lr, 1).data == four.data);
+  for (const char* steps : {"@1", "@7", "@20"}) CHECK(make_super_resolver(file + steps, {})(lr, 1).data != four.data);
+  CHECK(make_super_resolver(file, {})(lr, 2).data != four.data);
+
+  GeneratorSettings before;
+  load_settings(before, "net: {channels: [8, 8, 8], blocks: 1}\nsteps: 4\nkappa: 1\n", "old");
+  CHECK(before.policy == "resshift");
+}
+
+TEST_CASE("a thinned chain: every so many steps, the last one included, each with its own time") {
+  const ResShiftSchedule whole = resshift_schedule(4, 1, .2), two = thinned(whole, 2), three = thinned(whole, 3);
+  CHECK(thinned(whole, 4).eta == whole.eta);
+  CHECK(two.eta == std::vector<double>{0, whole.eta[2], whole.eta[4]});
+  CHECK(two.time == std::vector<double>{0, .5, 1});
+  CHECK(three.time == std::vector<double>{0, .25, .75, 1});
+  CHECK(thinned(whole, 1).eta == std::vector<double>{0, whole.eta[4]});
+}

@@ -37,6 +37,7 @@ DirectNet load_net(const NcnnGraph& graph, const Settings& settings, const std::
   Params params(0);
   const auto net = std::make_shared<Net>(params, settings, 0);
   load_ncnn(*net, graph, where);
+  if (compute.device.is_cpu() && compute.dtype == at::kFloat) return compiled(*net);
   params.to(compute.device, compute.dtype);
   for (at::Tensor& weight : params.all())
     if (weight.dim() == 4) weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast));

@@ -132,6 +132,24 @@ TEST_CASE("SRVGG: its weights come out of its own graph, tensor by tensor") {
   CHECK((read(formula_picture(5, 7)).sizes() == at::IntArrayRef{1, 3, 20, 28}));
 }
 
+TEST_CASE("the compiled nets give the nets' pictures, of any size and several at once") {
+  at::NoGradGuard no_grad;
+  Params one(1), two(2);
+  const RRDB rrdb(one, {.features = 16, .growth = 8, .blocks = 2}, 0.7);
+  const SRVGG srvgg(two, small_srvgg);
+  for (const auto& [name, tensor] : one.named())
+    if (tensor.dim() == 1) tensor.copy_(formula_noise(name, tensor.sizes()) * 0.1);
+  for (const auto& [name, tensor] : two.named())
+    if (tensor.dim() == 1) tensor.add_(formula_noise(name, tensor.sizes()), 0.1);
+  const auto fast_rrdb = compiled(rrdb), fast_srvgg = compiled(srvgg);
+  for (const auto& [height, width] : {std::pair<int64_t, int64_t>{1, 1}, {5, 7}, {8, 12}, {37, 50}}) {
+    CAPTURE(height);
+    const at::Tensor x = at::cat({formula_picture(height, width), 1 - formula_picture(height, width)});
+    CHECK((fast_rrdb(x) - rrdb(x)).abs().max().item<double>() < 2e-4 * rrdb(x).abs().max().item<double>());
+    CHECK((fast_srvgg(x) - srvgg(x)).abs().max().item<double>() < 2e-4 * srvgg(x).abs().max().item<double>());
+  }
+}
+
 TEST_CASE("a graph that computes something else is refused by the layer that differs") {
   Params params(1);
   const RRDB net(params, small_rrdb);
@@ -182,18 +200,21 @@ TEST_CASE("parity with ncnn: the published nets on the fixture's picture") {
     const NcnnGraph graph = read_ncnn(file);
     const at::Tensor x = formula_picture(fixture.at("height"), fixture.at("width"));
     Params params(0);
-    at::Tensor out;
+    at::Tensor out, fast;
     if (layer_count(graph, "PReLU") > 0) {
       const SRVGG net(params, srvgg_settings(graph, name), 0);
       load_ncnn(net, graph, name);
       out = net(x);
+      fast = compiled(net)(x);
     } else {
       const RRDB net(params, rrdb_settings(graph, name), 0);
       load_ncnn(net, graph, name);
       out = net(x);
+      fast = compiled(net)(x);
     }
     const auto& expected = model.at("output");
     CAPTURE(name);
+    CHECK((fast - out).abs().max().item<double>() < 1e-3);
     CHECK(out.sizes().vec() == expected.at("shape").get<std::vector<int64_t>>());
     CHECK(out.mean().item<double>() == doctest::Approx(expected.at("mean").get<double>()).epsilon(1e-4));
     CHECK(out.std(false).item<double>() == doctest::Approx(expected.at("std").get<double>()).epsilon(1e-4));

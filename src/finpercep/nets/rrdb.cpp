@@ -3,8 +3,11 @@
 
 #include <fmt/format.h>
 
+#include <memory>
+
 #include "finpercep/base/error.h"
 #include "finpercep/nets/ncnn_walk.h"
+#include "finpercep/nets/winograd.h"
 
 namespace finpercep {
 
@@ -49,6 +52,52 @@ at::Tensor RRDB::operator()(const at::Tensor& lr) const {
   x = leaky(up1(twice(x)));
   x = leaky(up2(twice(x)));
   return last(leaky(high(x)));
+}
+
+namespace {
+
+at::Tensor rows_first(const at::Tensor& x) { return x[0].permute({1, 2, 0}).contiguous(); }   // 1 x C x H x W -> H x W x C
+at::Tensor channels_first(const at::Tensor& x) { return x.permute({2, 0, 1}).unsqueeze(0); }  // a view
+
+struct CompiledRRDB {
+  explicit CompiledRRDB(const RRDB& net) : first(net.first), last(net.last), trunk(net.trunk, at::ones_like(net.trunk.bias)) {
+    for (const auto& block : net.blocks)
+      for (const RRDB::Dense& dense : block)
+        for (std::size_t k = 0; k < 5; ++k) body.emplace_back(dense[k], at::full_like(dense[k].bias, k < 4 ? slope : 1));
+    for (const Conv& conv : {net.up1, net.up2, net.high}) upper.emplace_back(conv, at::full_like(conv.bias, slope));
+  }
+
+  at::Tensor dense(const WinogradConv* convs, const at::Tensor& x) const {
+    std::vector<at::Tensor> seen = {x};
+    for (int k = 0; k < 4; ++k) seen.push_back(convs[k](k == 0 ? x : at::cat(seen, 2), true, true));
+    return at::add(x, convs[4](at::cat(seen, 2), true, true), residual);
+  }
+
+  at::Tensor one(const at::Tensor& lr) const {
+    const at::Tensor shallow = rows_first(first(lr.contiguous(at::MemoryFormat::ChannelsLast)));
+    at::Tensor x = shallow;
+    for (std::size_t b = 0; b < body.size(); b += 15)
+      x = at::add(x, dense(&body[b + 10], dense(&body[b + 5], dense(&body[b], x))), residual);
+    x = shallow + trunk(x, true, true);
+    for (int k = 0; k < 2; ++k) x = upper[k](rows_first(twice(channels_first(x))), true, true);
+    return last(channels_first(upper[2](x, true, true)));
+  }
+
+  Conv first, last;
+  WinogradConv trunk;
+  std::vector<WinogradConv> body, upper;
+};
+
+}  // namespace
+
+std::function<at::Tensor(const at::Tensor& lr)> compiled(const RRDB& net) {
+  at::NoGradGuard no_grad;
+  return [fast = std::make_shared<const CompiledRRDB>(net)](const at::Tensor& lr) {
+    at::NoGradGuard guard;
+    std::vector<at::Tensor> pictures;
+    for (const at::Tensor& picture : lr.split(1)) pictures.push_back(fast->one(picture));
+    return at::cat(pictures);
+  };
 }
 
 RRDBSettings rrdb_settings(const NcnnGraph& graph, const std::string& where) {

@@ -5,6 +5,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/nets/ncnn_walk.h"
+#include "finpercep/nets/winograd.h"
 
 namespace finpercep {
 
@@ -21,6 +22,24 @@ at::Tensor SRVGG::operator()(const at::Tensor& lr) const {
   at::Tensor x = lr.contiguous(at::MemoryFormat::ChannelsLast);
   for (std::size_t k = 0; k < slopes.size(); ++k) x = at::prelu(convs[k](x), slopes[k]);
   return at::pixel_shuffle(convs.back()(x), scale) + at::upsample_nearest2d(lr, at::IntArrayRef{scale * lr.size(-2), scale * lr.size(-1)});
+}
+
+std::function<at::Tensor(const at::Tensor& lr)> compiled(const SRVGG& net) {
+  at::NoGradGuard no_grad;
+  std::vector<WinogradConv> body;
+  for (std::size_t k = 1; k < net.slopes.size(); ++k) body.emplace_back(net.convs[k], net.slopes[k]);
+  return [net, body](const at::Tensor& lr) {
+    at::NoGradGuard guard;
+    std::vector<at::Tensor> pictures;
+    for (const at::Tensor& picture : lr.split(1)) {
+      const at::Tensor shallow = at::prelu(net.convs[0](picture.contiguous(at::MemoryFormat::ChannelsLast)), net.slopes[0]);
+      at::Tensor x = shallow[0].permute({1, 2, 0}).contiguous();
+      for (const WinogradConv& conv : body) x = conv(x, true, true);
+      pictures.push_back(net.convs.back()(x.permute({2, 0, 1}).unsqueeze(0)));
+    }
+    return at::pixel_shuffle(at::cat(pictures), net.scale) +
+           at::upsample_nearest2d(lr, at::IntArrayRef{net.scale * lr.size(-2), net.scale * lr.size(-1)});
+  };
 }
 
 SRVGGSettings srvgg_settings(const NcnnGraph& graph, const std::string& where) {

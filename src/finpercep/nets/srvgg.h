@@ -2,6 +2,8 @@
 // SRVGGNetCompact (Real-ESRGAN's net for video, 2021): a chain of 3 x 3 convolutions with PReLU at LR size, pixel shuffle, and the nearest
 // up-sampled input added. Small and fast.
 #pragma once
+#include <functional>
+
 #include "finpercep/base/ncnn.h"
 #include "finpercep/nets/blocks.h"
 
@@ -23,6 +25,7 @@ struct SRVGG {
 };
 
 /// As for RRDB.
+std::function<at::Tensor(const at::Tensor& lr)> compiled(const SRVGG& net);
 SRVGGSettings srvgg_settings(const NcnnGraph& graph, const std::string& where);
 void load_ncnn(const SRVGG& net, const NcnnGraph& graph, const std::string& where);
 

@@ -61,7 +61,7 @@ void input_tile(const Pixels& pixels, int64_t channels, int64_t product_stride, 
   }
 }
 
-void output_tile(const float* from, int64_t channels, int64_t product_stride, const float* bias, float* to, int64_t row_stride, int rows, int columns) {
+void output_tile(const float* from, int64_t channels, int64_t product_stride, const float* bias, const float* slopes, float* to, int64_t row_stride, int rows, int columns) {
   const Lanes zero = {};
   for (int64_t c = 0; c < channels; c += lanes) {
     Lanes m[side], half[side][step], row[side], out[step];
@@ -69,21 +69,32 @@ void output_tile(const float* from, int64_t channels, int64_t product_stride, co
       for (int i = 0; i < side; ++i) m[i] = load(from + (i * side + j) * product_stride + c);
       transform_output(m, half[j]);
     }
-    const Lanes b = load(bias + c);
+    const Lanes b = load(bias + c), slope = load(slopes + c);
     for (int i = 0; i < rows; ++i) {
       for (int j = 0; j < side; ++j) row[j] = half[j][i];
       transform_output(row, out);
       for (int j = 0; j < columns; ++j) {
         const Lanes v = out[j] + b;
-        store(to + i * row_stride + j * channels + c, v > zero ? v : zero);
+        store(to + i * row_stride + j * channels + c, v > zero ? v : v * slope);
       }
     }
   }
 }
 
+// The tile whose first pixel is (y0, x0).
+Pixels pixels_of(const float* from, const float* zeros, int64_t height, int64_t width, int64_t channels, int64_t y0, int64_t x0) {
+  Pixels pixels;
+  for (int i = 0; i < side; ++i)
+    for (int j = 0; j < side; ++j) {
+      const bool inside = y0 + i >= 0 && y0 + i < height && x0 + j >= 0 && x0 + j < width;
+      pixels[i * side + j] = inside ? from + ((y0 + i) * width + x0 + j) * channels : zeros;
+    }
+  return pixels;
+}
+
 }  // namespace
 
-WinogradConv::WinogradConv(const Conv& conv) {
+WinogradConv::WinogradConv(const Conv& conv, const at::Tensor& slopes) {
   TORCH_CHECK(conv.stride == 1 && conv.groups == 1 && conv.weight.size(2) == 3 && conv.weight.size(3) == 3 && conv.weight.size(0) % lanes == 0 &&
                   conv.weight.size(1) % lanes == 0,
               "winograd: expected a 3 x 3 convolution of stride 1 with channels in eights, found ", conv.weight.sizes());
@@ -93,6 +104,7 @@ WinogradConv::WinogradConv(const Conv& conv) {
   const at::Tensor both = at::kron(g, g).to(at::kFloat), nine = conv.weight.detach().to(at::kFloat).permute({2, 3, 1, 0}).reshape({9, -1});
   weights_ = both.mm(nine).view({products, conv.weight.size(1), conv.weight.size(0)});
   bias_ = conv.bias.detach().to(at::kFloat).contiguous();
+  slopes_ = slopes.defined() ? slopes.detach().to(at::kFloat).contiguous() : at::zeros_like(bias_);
 }
 
 at::Tensor WinogradConv::operator()(const at::Tensor& x, bool top, bool bottom) const {
@@ -100,7 +112,7 @@ at::Tensor WinogradConv::operator()(const at::Tensor& x, bool top, bool bottom) 
   const int64_t rows = height - 2 + top + bottom, across = (width + step - 1) / step, tiles = (rows + step - 1) / step * across;
   at::Tensor out = at::empty({rows, width, outputs}, x.options());
   const std::vector<float> zeros(channels, 0.0f);
-  const float *from = x.const_data_ptr<float>(), *bias = bias_.const_data_ptr<float>();
+  const float *from = x.const_data_ptr<float>(), *bias = bias_.const_data_ptr<float>(), *slopes = slopes_.const_data_ptr<float>();
   float* to = out.data_ptr<float>();
   // Each thread takes the next task, so that none waits for one that lost its core.
   const int64_t tasks = (tiles + tiles_per_task - 1) / tiles_per_task;
@@ -112,19 +124,13 @@ at::Tensor WinogradConv::operator()(const at::Tensor& x, bool top, bool bottom) 
       const int64_t first = task * tiles_per_task, count = std::min(tiles_per_task, tiles - first);
       for (int64_t t = 0; t < count; ++t) {
         const int64_t y0 = (first + t) / across * step - top, x0 = (first + t) % across * step - 1;
-        Pixels pixels;
-        for (int i = 0; i < side; ++i)
-          for (int j = 0; j < side; ++j) {
-            const bool inside = y0 + i >= 0 && y0 + i < height && x0 + j >= 0 && x0 + j < width;
-            pixels[i * side + j] = inside ? from + ((y0 + i) * width + x0 + j) * channels : zeros.data();
-          }
-        input_tile(pixels, channels, count * channels, in.data_ptr<float>() + t * channels);
+        input_tile(pixels_of(from, zeros.data(), height, width, channels, y0, x0), channels, count * channels, in.data_ptr<float>() + t * channels);
       }
       at::Tensor product = result.narrow(0, 0, products * count * outputs).view({products, count, outputs});
       at::bmm_out(product, in.narrow(0, 0, products * count * channels).view({products, count, channels}), weights_);
       for (int64_t t = 0; t < count; ++t) {
         const int64_t y0 = (first + t) / across * step, x0 = (first + t) % across * step;
-        output_tile(result.const_data_ptr<float>() + t * outputs, outputs, count * outputs, bias, to + (y0 * width + x0) * outputs, width * outputs,
+        output_tile(result.const_data_ptr<float>() + t * outputs, outputs, count * outputs, bias, slopes, to + (y0 * width + x0) * outputs, width * outputs,
                     static_cast<int>(std::min<int64_t>(step, rows - y0)), static_cast<int>(std::min<int64_t>(step, width - x0)));
       }
     }
