@@ -85,7 +85,7 @@ TEST_CASE("LIQE agrees with OpenAI's CLIP code on weights by formula") {
     file.tensors["text.quality"] = to_data(formula_tensor("text.quality", {prompts, 512}));
     const Liqe liqe = Liqe::from(file, "formula");
     for (const auto& c : fixture.at("cases"))
-      CHECK(liqe(picture_of(c)).item<double>() == doctest::Approx(c.at(value).get<double>()).epsilon(1e-4));
+      if (c.contains(value)) CHECK(liqe(picture_of(c)).item<double>() == doctest::Approx(c.at(value).get<double>()).epsilon(1e-4));
     CHECK_THROWS_WITH_AS(liqe(at::zeros({1, 3, 223, 300})), doctest::Contains("at least 224"), Error);
   }
 }
