@@ -3,8 +3,10 @@
 #include <torch/types.h>
 
 #include <cmath>
+#include <nlohmann/json.hpp>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 #include "finpercep/metrics/lpips.h"
 #include "finpercep/nets/alexnet.h"
 #include "finpercep/nets/efficientnet.h"
@@ -120,4 +122,26 @@ TEST_CASE("with the published weights") {
   const Lpips alex = Lpips::load("alex");
   const double sums[] = {2.34953, 16.1430, 39.2684, 27.1972, 20.3172};
   for (std::size_t i = 0; i < 5; ++i) CHECK(alex.weights[i].sum().item<double>() == doctest::Approx(sums[i]).epsilon(1e-5));
+}
+
+TEST_CASE("distances and maps are those of the authors' package, at even and odd sizes") {
+  if (!have_weights()) return;
+  const auto fixture = nlohmann::json::parse(read_text_file(FINPERCEP_SOURCE_DIR "/tests/parity/lpips.json"));
+  for (const auto& c : fixture.at("cases")) {
+    const int64_t height = c.at("height"), width = c.at("width");
+    const auto waves = [&](double fx, double fy, double phase) {
+      const auto axis = [](int64_t n) { return at::arange(n, at::kDouble); };
+      const at::Tensor angle = fx * axis(width).view({1, 1, 1, -1}) + fy * axis(height).view({1, 1, -1, 1}) + 1.3 * axis(3).view({1, -1, 1, 1}) + phase;
+      return (0.5 + 0.5 * at::sin(angle)).to(at::kFloat);
+    };
+    const at::Tensor a = waves(.37, .61, 0), b = waves(.35, .64, .2);
+    const Lpips lpips = Lpips::load(c.at("net"));
+    CHECK(lpips(a, b).item<double>() == doctest::Approx(c.at("value").get<double>()).epsilon(1e-4));
+    const at::Tensor map = lpips.map(a, b);
+    const auto& expected = c.at("map");
+    CHECK((map.sizes().vec() == expected.at("shape").get<std::vector<int64_t>>()));
+    CHECK(map.mean().item<double>() == doctest::Approx(expected.at("mean").get<double>()).epsilon(1e-4));
+    for (std::size_t i = 0; i < 8; ++i)
+      CHECK(map.flatten()[expected.at("index")[i].get<int64_t>()].item<double>() == doctest::Approx(expected.at("values")[i].get<double>()).epsilon(1e-3));
+  }
 }
