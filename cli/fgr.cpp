@@ -71,8 +71,10 @@ void add_info(CLI::App& fgr) {
     const FgrSet set{std::filesystem::path(flags->directory)};
     const auto histograms = fgr_histograms(set, manifest.settings.masks.area);
     nlohmann::ordered_json json = {{"count", set.size()}, {"shards", manifest.shards.size()}, {"label_scale", manifest.label_scale}, {"skipped", manifest.skipped}};
-    std::string text = fmt::format("{} samples of {} px in {} shards, label scale {:.4f}, {} photographs skipped\n", set.size(), manifest.settings.size, manifest.shards.size(), manifest.label_scale,
-                                   manifest.skipped.size());
+    const VariationSettings& v = manifest.settings.clean_variation;
+    std::string text = fmt::format("{} samples of {} px in {} shards, label scale {:.4f}, {} photographs skipped\nclean photographs varied: {:.0f} % of the crops (soften {:.2g}..{:.2g} px, grain {:.3g}..{:.3g} of 255, JPEG {:.0f}..{:.0f}, rescale {:.2g}..{:.2g})\n",
+                                   set.size(), manifest.settings.size, manifest.shards.size(), manifest.label_scale, manifest.skipped.size(), 100 * v.prob, v.soften[0], v.soften[1], v.grain[0], v.grain[1],
+                                   v.jpeg[0], v.jpeg[1], v.rescale[0], v.rescale[1]);
     for (const FgrHistogram& histogram : histograms) {
       text += histogram_text(histogram);
       for (const auto& [bin, count] : histogram.bins) json[histogram.name][bin] = count;

@@ -46,6 +46,9 @@ double quantile(std::vector<float> values, double q) {
   return std::max(1e-4, static_cast<double>(values[at]));
 }
 
+// EfficientNet's small distances do not stand bf16; DINO's do.
+at::ScalarType feature_type(const FgrSettings& settings, const Compute& compute) { return settings.label.features == "efficientnet" ? at::kFloat : compute.dtype; }
+
 // Clean pixels of somewhere else put in place: a seam without a defect, so that seams are not what the reward learns to find.
 SourcePicture clean_picture(const PhotoSet& photos, const PhotoCrop& crop, const Image& gt, Random& random) {
   const double kind = random.uniform();
@@ -85,7 +88,7 @@ void FgrSettings::visit(SettingsVisitor& v) {
 
 FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
     : settings_(settings), compute_(resolve_compute(settings.device, settings.dtype)), photos_(settings.photos, static_cast<int>(settings.size)),
-      features_(compute_.device, settings.label.features), segments_(photos_, settings.masks, static_cast<uint64_t>(settings.manual_seed), compute_.device) {
+      features_(compute_.device, settings.label.features, feature_type(settings, compute_)), segments_(photos_, settings.masks, static_cast<uint64_t>(settings.manual_seed), compute_.device) {
   if (settings.size % 32 != 0) throw usage_error(fmt::format("size: expected a multiple of 32, found {}", settings.size));
   if (!settings.source_weights.empty() && settings.source_weights.size() != settings.sources.size())
     throw usage_error(fmt::format("source_weights: expected a number for each of {} sources, found {}", settings.sources.size(), settings.source_weights.size()));
@@ -97,7 +100,6 @@ FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
 
 // Pictures N x 3 x H x W against the clean crop; N x 1 x H x W, zero outside the masks.
 at::Tensor FgrBuilder::difference(const Drawn& drawn, const at::Tensor& pictures, const at::Tensor& masks) const {
-  const MixedPrecision precision(compute_.device, compute_.dtype);
   return raw_difference(features_, drawn.features, to_tensor(drawn.gt).to(compute_.device), pictures, masks, settings_.label.alpha).to(at::kCPU, at::kFloat).contiguous();
 }
 
@@ -127,10 +129,7 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
   }
   quantise(drawn.gt);
   const at::Tensor batch = to_batch(pictures).to(compute_.device);
-  {
-    const MixedPrecision precision(compute_.device, compute_.dtype);
-    drawn.features = features_.maps(to_tensor(drawn.gt).to(compute_.device));
-  }
+  drawn.features = features_.maps(to_tensor(drawn.gt).to(compute_.device));
   drawn.raw = difference(drawn, batch, at::ones({batch.size(0), 1, batch.size(2), batch.size(3)}, batch.options())).unbind(0);
   return drawn;
 }
