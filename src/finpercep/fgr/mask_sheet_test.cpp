@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The picture docs/images/masks.jpg, made by docs/images/make_masks.sh; no test, so it is skipped unless it is asked for.
+#include "finpercep/fgr/superpixels.h"  // torch before doctest: both have a CHECK
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -7,7 +9,6 @@
 #include <cstdlib>
 
 #include "finpercep/base/files.h"
-#include "finpercep/fgr/superpixels.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/resize.h"
 

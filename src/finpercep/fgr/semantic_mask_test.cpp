@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/fgr/semantic_mask.h"
 
+#include "finpercep/fgr/superpixels.h"  // torch before doctest: both have a CHECK
+
 #include <doctest/doctest.h>
 
 #include <algorithm>
@@ -12,7 +14,6 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/test_folder.h"
-#include "finpercep/fgr/superpixels.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/image/test_pictures.h"
