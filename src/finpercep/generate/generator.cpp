@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/generate/generator.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 
-#include "finpercep/base/error.h"
 #include "finpercep/generate/flow.h"
 #include "finpercep/nets/checkpoint.h"
 
@@ -22,9 +19,9 @@ void GeneratorSettings::visit(SettingsVisitor& v) {
 
 ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps) {
   if (settings.policy == "flow") return flow_schedule(steps, settings.kappa);
-  if (steps > settings.steps)
-    throw usage_error(fmt::format("steps: expected at most {}, for which the generator was trained, found {}. train one with network_g.steps = {}", settings.steps, steps, steps));
-  return thinned(resshift_schedule(settings.steps, settings.kappa, settings.min_noise), steps);
+  const ResShiftSchedule trained = resshift_schedule(settings.steps, settings.kappa, settings.min_noise);
+  if (steps <= settings.steps) return thinned(trained, steps);
+  return timed_as(resshift_schedule(steps, settings.kappa, settings.min_noise), trained);
 }
 
 Generator::Generator(const GeneratorSettings& given, uint64_t seed)

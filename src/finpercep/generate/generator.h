@@ -21,8 +21,8 @@ struct GeneratorSettings {
   void visit(SettingsVisitor& v);
 };
 
-/// The policy's chain of `steps` steps. A flow is trained at all times and takes any number; for ResShift, whose net knows its T noise levels
-/// only, at most `settings.steps`: usage_error.
+/// The policy's chain of `steps` steps for a net that was trained with `settings.steps`. A flow is trained at all times and takes any number. A
+/// ResShift net knows its T noise levels only: fewer steps are some of these; in more steps it is told the nearest level that it knows.
 ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps);
 
 class Generator {

@@ -268,3 +268,16 @@ TEST_CASE("a thinned chain: every so many steps, the last one included, each wit
   CHECK(three.time == std::vector<double>{0, .25, .75, 1});
   CHECK(thinned(whole, 1).eta == std::vector<double>{0, whole.eta[4]});
 }
+
+TEST_CASE("more steps than trained: the finer chain's noise, the nearest time that the net knows") {
+  const ResShiftSchedule four = resshift_schedule(4, 1, .2), fine = timed_as(resshift_schedule(15, 1, .2), four);
+  CHECK(fine.eta == resshift_schedule(15, 1, .2).eta);
+  CHECK(fine.time[1] == .25);
+  CHECK(fine.time[15] == 1);
+  for (int64_t t = 1; t <= 15; ++t) {
+    const auto level = static_cast<std::size_t>(std::lround(4 * fine.time[t]));
+    for (std::size_t k = 1; k <= 4; ++k)
+      CHECK(std::abs(std::sqrt(four.eta[level]) - std::sqrt(fine.eta[t])) <= std::abs(std::sqrt(four.eta[k]) - std::sqrt(fine.eta[t])) + 1e-12);
+  }
+  CHECK(timed_as(four, four).time == four.time);
+}

@@ -35,6 +35,17 @@ ResShiftSchedule thinned(const ResShiftSchedule& schedule, int64_t steps) {
   return fewer;
 }
 
+ResShiftSchedule timed_as(ResShiftSchedule schedule, const ResShiftSchedule& trained) {
+  for (int64_t t = 1; t <= schedule.steps(); ++t) {
+    const auto distance = [&](int64_t k) { return std::abs(std::sqrt(trained.eta[k]) - std::sqrt(schedule.eta[t])); };
+    int64_t nearest = 1;
+    for (int64_t k = 2; k <= trained.steps(); ++k)
+      if (distance(k) < distance(nearest)) nearest = k;
+    schedule.time[t] = trained.time[nearest];
+  }
+  return schedule;
+}
+
 at::Tensor diffuse(const ResShiftSchedule& schedule, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& noise, const at::Tensor& t) {
   at::Tensor eta = at::empty({x0.size(0), 1, 1, 1}, at::kFloat), spread = at::empty_like(eta);
   for (int64_t n = 0; n < x0.size(0); ++n) {

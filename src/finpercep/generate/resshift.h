@@ -28,6 +28,9 @@ ResShiftSchedule resshift_schedule(int64_t steps, double kappa, double min_noise
 /// posterior below is exact, as eta is all that it depends on.
 ResShiftSchedule thinned(const ResShiftSchedule& schedule, int64_t steps);
 
+/// The schedule with, at each step, the time of that step of `trained` whose sqrt(eta) is nearest: what a net that knows only those can be told.
+ResShiftSchedule timed_as(ResShiftSchedule schedule, const ResShiftSchedule& trained);
+
 /// Eq. 5: x_t for t in 1..T. x0, y, noise: N x C x H x W; t: N int64 on the CPU.
 at::Tensor diffuse(const ResShiftSchedule& schedule, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& noise, const at::Tensor& t);
 
