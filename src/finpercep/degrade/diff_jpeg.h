@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // JPEG as arithmetic on tensors (DiffJPEG; Shin & Song, "JPEG-resistant adversarial images", 2017), for losses that look through a
-// compression. The degradation itself uses libjpeg, which is what made the pictures that people see.
+// compression. The degradation itself uses libjpeg, which is what made the pictures that people see, unless its setting `jpeg` is diff.
 #pragma once
 #include <torch/types.h>
 

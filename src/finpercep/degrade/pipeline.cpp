@@ -104,6 +104,7 @@ void DegradeSettings::visit(SettingsVisitor& v) {
   v.field("final_sinc_prob", final_sinc_prob, "share of images with a sinc filter after the last resize", {.min = 0, .max = 1});
   v.choice("final_resize", final_resize, "method of the last resize; random: area, bilinear or bicubic",
            {"random", "area", "bilinear", "bicubic", "bicubic_matlab"});
+  v.choice("jpeg", jpeg, "libjpeg: the real codec; diff: its arithmetic without rounding of pixels, as Real-ESRGAN's DiffJPEG", {"libjpeg", "diff"});
   check_degrade_settings(*this);
 }
 
@@ -115,6 +116,8 @@ void check_degrade_settings(const DegradeSettings& settings) {
   for (const auto& [key, value] : shares)
     if (!(value >= 0 && value <= 1))
       throw usage_error(fmt::format("degradation: {}: expected a probability in [0, 1], found {}. correct it", key, value));
+  if (settings.jpeg != "libjpeg" && settings.jpeg != "diff")
+    throw usage_error(fmt::format("degradation: jpeg: expected libjpeg or diff, found '{}'. libjpeg is usual", settings.jpeg));
   check_round("first", settings.first);
   check_round("second", settings.second);
 }

@@ -190,6 +190,39 @@ TEST_CASE("each round's switches do what they say") {
   CHECK(apply_plan(photo, order).data != last.data);
 }
 
+TEST_CASE("jpeg: diff is near libjpeg, draws the same, and is another picture") {
+  const Image photo = scene(96, 80);
+  DegradePlan plan;
+  plan.usm = plan.final_sinc = plan.second.active = false;
+  plan.first.blur = false;
+  plan.first.noise = 0;
+  plan.scale = 1;
+  plan.first.jpeg_quality = 0;
+  plan.second.jpeg_quality = 60;
+  const Image real = apply_plan(photo, plan);
+  plan.diff_jpeg = true;
+  const Image diff = apply_plan(photo, plan);
+  CHECK(real.data != diff.data);
+  double apart = 0, coded = 0;
+  for (std::size_t i = 0; i < real.data.size(); ++i) {
+    apart += std::pow(real.data[i] - diff.data[i], 2);
+    coded += std::pow(real.data[i] - photo.data[i], 2);
+  }
+  CHECK(apart < 0.2 * coded);  // of what the compression does; the codec smooths the chroma on its way up
+  DegradeSettings settings;
+  settings.jpeg = "diff";
+  const DegradePlan drawn = draw_plan(settings, Random(3, "degrade", 1));
+  CHECK(drawn.diff_jpeg);
+  settings.jpeg = "libjpeg";
+  const DegradePlan same = draw_plan(settings, Random(3, "degrade", 1));
+  CHECK(!same.diff_jpeg);
+  CHECK(same.first.noise_seed == drawn.first.noise_seed);
+  CHECK(same.second.jpeg_quality == drawn.second.jpeg_quality);
+  CHECK(same.jpeg_last == drawn.jpeg_last);
+  settings.jpeg = "mozjpeg";
+  CHECK_THROWS_WITH_AS(check_degrade_settings(settings), doctest::Contains("libjpeg or diff"), Error);
+}
+
 TEST_CASE("small photographs and scale 1 work") {
   DegradeSettings settings;
   for (const int64_t scale : {1, 2, 4})

@@ -8,8 +8,10 @@
 #include <fmt/format.h>
 
 #include "finpercep/base/error.h"
+#include "finpercep/degrade/diff_jpeg.h"
 #include "finpercep/degrade/jpeg_round.h"
 #include "finpercep/degrade/noise.h"
+#include "finpercep/image/tensor.h"
 
 namespace finpercep {
 namespace {
@@ -88,7 +90,12 @@ void add_noise(Image& image, const RoundPlan& plan) {
     add_poisson_noise(image, plan.noise, plan.gray, random);
 }
 
-Image apply_jpeg(Image image, int quality) { return quality > 0 ? jpeg_round_trip(image, quality) : std::move(image); }
+Image apply_jpeg(Image image, int quality, bool by_arithmetic) {
+  if (quality <= 0) return image;
+  if (!by_arithmetic) return jpeg_round_trip(image, quality);
+  at::NoGradGuard no_grad;
+  return to_image(diff_jpeg(to_tensor(image), at::full({1}, quality, at::kFloat), JpegRounding::nearest));
+}
 
 int at_least_one(double size) { return std::max(1, static_cast<int>(size)); }
 
@@ -108,6 +115,7 @@ DegradePlan draw_plan(const DegradeSettings& settings, Random random) {
   plan.final_kernel.omega = random.uniform(kPi / 3, kPi);
   plan.final_method = final_method(settings.final_resize, random);
   plan.jpeg_last = random.chance(0.5);
+  plan.diff_jpeg = settings.jpeg == "diff";
   return plan;
 }
 
@@ -128,7 +136,7 @@ Image apply_plan(const Image& photo, const DegradePlan& plan) {
     }
     add_noise(image, round);
     clamp_unit(image);
-    image = apply_jpeg(std::move(image), round.jpeg_quality);
+    image = apply_jpeg(std::move(image), round.jpeg_quality, plan.diff_jpeg);
   }
   if (plan.second.active) {
     const RoundPlan& round = plan.second;
@@ -146,10 +154,10 @@ Image apply_plan(const Image& photo, const DegradePlan& plan) {
   if (plan.jpeg_last) {
     image = shrink(image);
     clamp_unit(image);
-    image = apply_jpeg(std::move(image), plan.second.jpeg_quality);
+    image = apply_jpeg(std::move(image), plan.second.jpeg_quality, plan.diff_jpeg);
   } else {
     clamp_unit(image);
-    image = shrink(apply_jpeg(std::move(image), plan.second.jpeg_quality));
+    image = shrink(apply_jpeg(std::move(image), plan.second.jpeg_quality, plan.diff_jpeg));
   }
   for (float& value : image.data) value = std::nearbyint(std::clamp(value, 0.0f, 1.0f) * 255.0f) / 255.0f;
   return image;

@@ -34,6 +34,7 @@ struct DegradePlan {
   KernelSpec final_kernel;
   Resize final_method = Resize::area;
   bool jpeg_last = true;         ///< resize + sinc, then JPEG; else JPEG first
+  bool diff_jpeg = false;        ///< by arithmetic instead of libjpeg
 };
 
 DegradePlan draw_plan(const DegradeSettings& settings, Random random);
