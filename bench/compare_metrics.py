@@ -27,9 +27,15 @@ PEERS = {"psnr": ["skimage", "plain"], "ssim": ["skimage", "piq", "plain"], "ms_
 def stub_torchvision():
     """piq imports torchvision for metrics that are not asked of it here."""
     import types
+
+    def anything(attribute):
+        if attribute.startswith("__"):  # torch looks through the files of modules
+            raise AttributeError(attribute)
+        return type(attribute, (), {})
+
     for name in ("torchvision", "torchvision.models", "torchvision.models.inception", "torchvision.models.feature_extraction", "torchvision.transforms"):
         module = types.ModuleType(name)
-        module.__getattr__ = lambda attribute: type(attribute, (), {})
+        module.__getattr__ = anything
         module.__path__ = []
         sys.modules[name] = module
         parent, _, child = name.rpartition(".")
