@@ -17,17 +17,18 @@ CMAKE = PATH="$(patsubst %/,%,$(dir $(PYTHON))):$$PATH" cmake
 configure: setup
 	$(CMAKE) --preset release -DPython3_EXECUTABLE="$(PYTHON)"
 
+# The program; `make test` builds the tests too.
 build: configure
-	$(CMAKE) --build $(BUILD) -j $(JOBS)
+	$(CMAKE) --build $(BUILD) -j $(JOBS) --target finpercep
 
-test: build
+test: configure
+	$(CMAKE) --build $(BUILD) -j $(JOBS)
 	ctest --test-dir $(BUILD) -j2 --output-on-failure
 
 photos:
 	tools/fetch_photos.sh build/photos
 
-demo: configure photos
-	$(CMAKE) --build $(BUILD) -j $(JOBS) --target finpercep
+demo: build photos
 	$(BUILD)/finpercep demo -c configs/rl/ccl.yaml --photos build/photos -o runs/demo-$$(date +%Y%m%d-%H%M%S)
 
 bench: setup
