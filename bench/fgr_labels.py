@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""How far FGR labels agree with full-reference maps that they were not made from: LPIPS-alex (spatial) and SSIM, both by other people's code.
+"""How far FGR labels agree with full-reference maps that they were not made from: LPIPS-alex (spatial, plain torch) and SSIM (scikit-image).
 
-    pip install lpips scikit-image webdataset pillow torch==2.13.0
+    pip install scikit-image webdataset pillow torch==2.13.0
     bench/fgr_labels.py DIR [--count 300]
 
 Reads the shards with the webdataset package. Prints, over samples evenly spread: the label outside the mask (must be 0), and the Pearson correlation of label and
@@ -11,12 +11,16 @@ map over the pixels of whole pictures (mask included, so that finding the region
 import argparse
 import io
 import json
+import sys
 import warnings
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "parity"))
+from plain_metrics import lpips_map  # noqa: E402
 
 
 def picture(data, mode):
@@ -29,11 +33,9 @@ def main():
     parser.add_argument("--count", type=int, default=300)
     options = parser.parse_args()
     warnings.simplefilter("ignore")
-    import lpips
     import webdataset
     from skimage.metrics import structural_similarity
 
-    net = lpips.LPIPS(net="alex", spatial=True, verbose=False).eval()
     manifest = json.loads((options.folder / "manifest.json").read_text())
     step = max(1, manifest["count"] // options.count)
     shards = [str(options.folder / shard["file"]) for shard in manifest["shards"]]
@@ -48,8 +50,8 @@ def main():
             continue
         syn = gt + mask[..., None] * (sr - gt)
         with torch.no_grad():
-            a, b = (torch.from_numpy(x.transpose(2, 0, 1).copy())[None] * 2 - 1 for x in (syn, gt))
-            maps["lpips"].append(net(a, b)[0, 0].numpy()[::2, ::2].ravel())
+            a, b = (torch.from_numpy(x.transpose(2, 0, 1).copy())[None] for x in (syn, gt))
+            maps["lpips"].append(lpips_map(a, b)[0].numpy()[::2, ::2].ravel())
         _, similarity = structural_similarity(gt, syn, channel_axis=2, data_range=1.0, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, full=True)
         maps["1 - ssim"].append(1 - similarity.mean(2)[::2, ::2].ravel())
         labels.append(label[::2, ::2].ravel())

@@ -72,13 +72,21 @@ def load_weights(name):
     return weights(name)[0]
 
 
-def lpips(x, y, net="alex", dtype=torch.float64):
+def lpips_layers(x, y, net, dtype):
+    """The weighted distance at each location of each layer, N x h x w."""
     state, trunk = cached_weights(f"lpips_{net}", dtype), getattr(dump_lpips, net)
     shift, scale = dump_lpips.SHIFT.to(dtype), dump_lpips.SCALE.to(dtype)
-    total = 0
     for k, (p, q) in enumerate(zip(*(list(trunk(state, (2 * v.to(dtype) - 1 - shift) / scale)) for v in (x, y)))):
-        total += ((dump_lpips.unit(p) - dump_lpips.unit(q)).square() * state[f"lin{k}.weight"].view(1, -1, 1, 1)).sum(1).mean().item()
-    return total
+        yield ((dump_lpips.unit(p) - dump_lpips.unit(q)).square() * state[f"lin{k}.weight"].view(1, -1, 1, 1)).sum(1)
+
+
+def lpips(x, y, net="alex", dtype=torch.float64):
+    return sum(layer.mean().item() for layer in lpips_layers(x, y, net, dtype))
+
+
+def lpips_map(x, y, net="alex", dtype=torch.float32):
+    """The package's spatial form: layers up-sampled (bilinear) and summed, N x H x W."""
+    return sum(F.interpolate(layer[:, None], x.shape[2:], mode="bilinear")[:, 0] for layer in lpips_layers(x, y, net, dtype))
 
 
 def dists_features(state, x):
