@@ -10,8 +10,13 @@
 
 namespace finpercep {
 
-/// gaussian_blur, motion_blur, noise, jpeg, ringing, pixelate, bicubic_down_up, banding, colour_shift, grid.
+/// In this order: gaussian_blur, motion_blur, noise, jpeg, ringing, pixelate, bicubic_down_up, banding, colour_shift, grid; then those that
+/// distort_kinds.h lists. 24 of the 25 distortions of KADID-10k (not JPEG 2000) and what super-resolution adds.
 const std::vector<std::string>& distortion_kinds();
+
+/// Steps of strength for tables, as KADID-10k has them: level 1 is strength 0.1, level 5 is 0.9. usage_error for another level.
+constexpr int distortion_levels = 5;
+double level_strength(int level);
 
 /// The photograph (3 channels) with one distortion; strength 0 is barely visible, 1 severe. The same size, values in [0,1], not rounded.
 /// usage_error for an unknown kind or a strength outside [0,1].

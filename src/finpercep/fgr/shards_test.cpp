@@ -8,10 +8,12 @@
 #include <cstdlib>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/test_folder.h"
+#include "finpercep/degrade/distort.h"
 #include "finpercep/fgr/set.h"
 #include "finpercep/fgr/tar.h"
 #include "finpercep/image/io.h"
@@ -251,6 +253,21 @@ TEST_CASE("samples: every kind turns up, labels use their range, and what shares
   CHECK(varied > 8);
   CHECK(varied < 60);
   CHECK(highest == 1);
+}
+
+TEST_CASE("sources: distort stays what old sets were made with, distort-all draws from every kind") {
+  const TestFolder folder;
+  const FgrSettings settings = small_set(folder);
+  const PhotoSet photos(settings.photos, 64);
+  const Image gt(32, 32, 3, 0.5f);
+  const auto found = [&](const std::string& name) {
+    std::set<std::string> kinds;
+    const auto sources = make_sources({name}, photos, {}, {});
+    for (uint64_t item = 0; item < 500; ++item) kinds.insert(sources[0].make({.crop = {}, .gt = gt, .seed = 1, .item = item}).name.substr(8));
+    return kinds;
+  };
+  CHECK(found("distort") == std::set<std::string>(distortion_kinds().begin(), distortion_kinds().begin() + 10));
+  CHECK(found("distort-all") == std::set<std::string>(distortion_kinds().begin(), distortion_kinds().end()));
 }
 
 TEST_CASE("sources: a folder of pictures made elsewhere gives the crop's own place; partners must fit") {

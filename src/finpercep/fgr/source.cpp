@@ -18,10 +18,12 @@ namespace {
 
 bool always(int64_t) { return true; }
 
-FgrSource distortions() {
-  return {"distort", always, [](const SourceRequest& request) -> SourcePicture {
+// What "distort" means in the manifest of a set never changes: these kinds, in this order.
+const std::vector<std::string> kFirstKinds = {"gaussian_blur", "motion_blur", "noise", "jpeg", "ringing", "pixelate", "bicubic_down_up", "banding", "colour_shift", "grid"};
+
+FgrSource distortions(const std::string& name, const std::vector<std::string>& kinds) {
+  return {name, always, [&kinds](const SourceRequest& request) -> SourcePicture {
             Random random(request.seed, "distort", request.item);
-            const auto& kinds = distortion_kinds();
             const std::string& kind = kinds[random.integer(0, static_cast<int64_t>(kinds.size()) - 1)];
             const double strength = random.uniform();
             return {distort(request.gt, kind, strength, random), "distort:" + kind};
@@ -59,11 +61,12 @@ FgrSource folder(const std::string& directory, const PhotoSet& photos) {
 }  // namespace
 
 std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const SourceDegradation& degradation, const Compute& compute) {
-  if (names.empty()) throw usage_error("sources: expected at least one of: a model, a folder, bicubic, distort; found none");
+  if (names.empty()) throw usage_error("sources: expected at least one of: a model, a folder, bicubic, distort, distort-all; found none");
   std::vector<FgrSource> sources;
   std::error_code none;
   for (const std::string& name : names) {
-    if (name == "distort") sources.push_back(distortions());
+    if (name == "distort") sources.push_back(distortions(name, kFirstKinds));
+    else if (name == "distort-all") sources.push_back(distortions(name, distortion_kinds()));
     else if (std::filesystem::is_directory(name, none)) sources.push_back(folder(name, photos));
     else sources.push_back(generator(name, degradation, compute));
   }
