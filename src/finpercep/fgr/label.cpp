@@ -67,6 +67,13 @@ at::Tensor LabelFeatures::distance(const at::Tensor& a, const at::Tensor& b) con
 
 at::Tensor compose(const at::Tensor& gt, const at::Tensor& sr, const at::Tensor& mask) { return gt + mask * (sr - gt); }
 
+Image compose(const Image& gt, const Image& sr, const Image& mask) {
+  Image out = gt;
+  for (int c = 0; c < out.channels; ++c)
+    for (std::size_t i = 0; i < out.plane_size(); ++i) out.plane(c)[i] += mask.data[i] * (sr.plane(c)[i] - out.plane(c)[i]);
+  return out;
+}
+
 at::Tensor raw_difference(const LabelFeatures& features, const LabelFeatures::Maps& gt_maps, const at::Tensor& gt, const at::Tensor& syn,
                           const at::Tensor& mask, double alpha) {
   at::Tensor raw = alpha * (gt - syn).abs().mean(1, true);

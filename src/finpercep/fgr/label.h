@@ -6,6 +6,7 @@
 #include <string>
 
 #include "finpercep/base/settings.h"
+#include "finpercep/image.h"
 #include "finpercep/nets/dino.h"
 #include "finpercep/nets/efficientnet.h"
 
@@ -50,6 +51,7 @@ class LabelFeatures {
 
 /// I_syn. All N x C x H x W; mask N x 1 x H x W in [0,1].
 at::Tensor compose(const at::Tensor& gt, const at::Tensor& sr, const at::Tensor& mask);
+Image compose(const Image& gt, const Image& sr, const Image& mask);
 
 /// alpha * mean_c |gt - syn| + (1 - alpha) * feature distance, zero outside the mask: N x 1 x H x W, not normalised.
 at::Tensor raw_difference(const LabelFeatures& features, const at::Tensor& gt, const at::Tensor& syn, const at::Tensor& mask, double alpha);

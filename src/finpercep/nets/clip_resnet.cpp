@@ -23,7 +23,7 @@ at::Tensor run(const ClipResNet::Block& block, const at::Tensor& x) {
 
 }  // namespace
 
-ClipResNet::ClipResNet(Params& params, const std::string& prefix) {
+ClipResNet::ClipResNet(Params& params, const std::string& prefix, bool with_pool) {
   int64_t in = 3;
   for (std::size_t i = 0; i < stem.size(); ++i) {
     const int64_t wide = i == 2 ? 64 : 32;
@@ -43,6 +43,7 @@ ClipResNet::ClipResNet(Params& params, const std::string& prefix) {
       blocks.push_back(block);
       in = wide;
     }
+  if (!with_pool) return;
   query = make_linear(params, prefix + "pool.query", in, in);
   key = make_linear(params, prefix + "pool.key", in, in);
   value = make_linear(params, prefix + "pool.value", in, in);
@@ -86,6 +87,7 @@ void load_clip(const ClipResNet& net, const TensorFile& file, const std::string&
       load_folded(block.conv3, file, where, name + "conv3", name + "bn3", bn_eps);
       if (block.down.weight.defined()) load_folded(block.down, file, where, name + "downsample.0", name + "downsample.1", bn_eps);
     }
+  if (!net.query.weight.defined()) return;
   at::NoGradGuard no_grad;
   const std::pair<const Linear*, const char*> projections[] = {{&net.query, "q"}, {&net.key, "k"}, {&net.value, "v"}, {&net.out, "c"}};
   for (const auto& [linear, name] : projections) {

@@ -18,7 +18,8 @@ struct ClipResNet {
   static constexpr std::array<int64_t, 5> tap_channels = {64, 256, 512, 1024, 2048};
   static constexpr int64_t embedding = 1024, heads = 32, min_side = 32;
 
-  explicit ClipResNet(Params& params, const std::string& prefix = "encoder.");
+  /// `with_pool` false leaves out what embed() needs.
+  explicit ClipResNet(Params& params, const std::string& prefix = "encoder.", bool with_pool = true);
 
   /// x: N x 3 x H x W RGB in [0,1], sides of at least 32. Features at strides 2, 4, 8, 16, 32 (sizes rounded down).
   std::array<at::Tensor, 5> operator()(const at::Tensor& x) const;
@@ -27,10 +28,10 @@ struct ClipResNet {
 
   std::array<Conv, 3> stem;
   std::vector<Block> blocks;
-  Linear query, key, value, out;
+  Linear query, key, value, out;  ///< undefined without the pool
 };
 
-/// Loads the tensors "visual.*" of OpenAI's state dict.
+/// Loads the tensors "visual.*" of OpenAI's state dict, those of the pool where the net has one.
 void load_clip(const ClipResNet& net, const TensorFile& file, const std::string& where);
 
 }  // namespace finpercep

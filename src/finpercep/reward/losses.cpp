@@ -30,6 +30,8 @@ at::Tensor rank_loss(const at::Tensor& score_sr, const at::Tensor& score_syn, co
 
 at::Tensor align_loss(const at::Tensor& score_gt, const at::Tensor& base_score_gt) { return (score_gt - base_score_gt).abs().mean(); }
 
-at::Tensor pseudo_opinion(const at::Tensor& label) { return 0.95 - 0.9 * (label.mean({1, 2, 3}) / 0.6).clamp_max(1); }
+at::Tensor opinion_of(const at::Tensor& share) { return 0.95 - 0.9 * share.clamp_max(1); }
+
+at::Tensor pseudo_opinion(const at::Tensor& label) { return opinion_of(label.mean({1, 2, 3}) / 0.6); }
 
 }  // namespace finpercep

@@ -21,8 +21,10 @@ at::Tensor rank_loss(const at::Tensor& score_sr, const at::Tensor& score_syn, co
 /// L_align = || S_GT - S_base(I_GT) ||_1.
 at::Tensor align_loss(const at::Tensor& score_gt, const at::Tensor& base_score_gt);
 
-/// Pseudo-opinion score of a picture from its label map, for RM_0: top - (top - bottom) * min(1, mean(label) / full), with top .95, bottom .05,
-/// full .6. The teacher is the full-reference label itself.
+/// top - (top - bottom) * min(1, share), top .95 and bottom .05: the opinion of pictures whose degradation is `share` of the worst. Any shape.
+at::Tensor opinion_of(const at::Tensor& share);
+
+/// Opinion of a picture by its label map: share = mean(label) / .6. So a calibrated S of .5 says that the mean severity over the picture is .3, and .95 that it has no defect. N.
 at::Tensor pseudo_opinion(const at::Tensor& label);
 
 }  // namespace finpercep

@@ -10,16 +10,17 @@ namespace finpercep {
 
 void RewardSettings::visit(SettingsVisitor& v) {
   v.field("stage", stage, "k of RM_k: 0 global score only, 1..4 maps down to stride 16, 8, 4, 2", {.min = 0, .max = finest_stage});
-  v.choice("head", head, "features behind the score: defect (the paper's f_N * M) or defect_and_clean", {"defect", "defect_and_clean"});
+  v.choice("encoder", encoder, "the pretrained net that sees", encoder_names());
+  v.choice("head", head, "features behind the score: defect (the paper's f_N * M), defect_and_clean, or plain (no map)", {"defect", "defect_and_clean", "plain"});
   v.field("widths", widths, "channels of the neck and of the four decoder levels", {.min = 8, .max = 1024});
   v.field("head_width", head_width, "hidden units of the score MLP", {.min = 1, .max = 4096});
 }
 
-RewardModel::RewardModel(const RewardSettings& given, uint64_t seed) : settings(given), params(seed), encoder_(params) {
+RewardModel::RewardModel(const RewardSettings& given, uint64_t seed) : settings(given), params(seed), encoder_(params, given.encoder) {
   if (settings.widths.size() != finest_stage + 1) throw usage_error(fmt::format("widths: expected {} numbers, found {}", finest_stage + 1, settings.widths.size()));
-  const auto& taps = EfficientNetLite0::tap_channels;
+  const auto& taps = encoder_.channels();
   neck_ = make_conv(params, "neck", taps[4], settings.widths[0], 1);
-  const int64_t seen = settings.head == "defect" ? taps[4] : 2 * taps[4];
+  const int64_t seen = settings.head == "defect_and_clean" ? 2 * taps[4] : taps[4];
   for (int64_t k = 0; k <= settings.stage; ++k) {
     if (k > 0) {
       const std::string name = fmt::format("level.{}.", k);
@@ -33,6 +34,7 @@ RewardModel::RewardModel(const RewardSettings& given, uint64_t seed) : settings(
 }
 
 at::Tensor RewardModel::modulate(const at::Tensor& features, const at::Tensor& map) const {
+  if (settings.head == "plain") return features;
   // interp(PDM): the map's average over each cell of f_N's grid.
   const at::Tensor defect = features * at::adaptive_avg_pool2d(map, {features.size(-2), features.size(-1)});
   return settings.head == "defect" ? defect : at::cat({defect, features - defect}, 1);
@@ -55,8 +57,8 @@ std::vector<Judgement> RewardModel::judge_all(const at::Tensor& x, int64_t stage
   for (int64_t k = 0; k <= stage; ++k) {
     if (k > 0) {
       const Level& level = levels_[k - 1];
-      const at::Tensor& tap = taps[4 - k];
-      h = at::silu(level.tap(tap) + level.fuse(at::upsample_nearest2d(h, at::IntArrayRef{tap.size(-2), tap.size(-1)})));
+      const int64_t stride = int64_t{32} >> k, rows = (height + bottom) / stride, columns = (width + right) / stride;
+      h = at::silu(upsample_to(level.tap(taps[4 - k]), rows, columns) + level.fuse(at::upsample_nearest2d(h, at::IntArrayRef{rows, columns})));
       h = h + at::silu(level.refine(h));
       logits = logits + upsample_to(level.logits(h).to(at::kFloat), height + bottom, width + right);
     }
@@ -89,11 +91,6 @@ std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed) {
   fresh.out.weight.copy_(last.out.weight);
   fresh.out.bias.copy_(last.out.bias);
   return grown;
-}
-
-void start_from_imagenet(RewardModel& model) {
-  const auto path = weight_file("efficientnet_lite0");
-  load_imagenet(model.encoder_, read_safetensors(path, Checksum::if_present), path.string());
 }
 
 std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts) {

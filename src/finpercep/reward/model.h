@@ -5,15 +5,16 @@
 #include <string>
 
 #include "finpercep/base/settings.h"
-#include "finpercep/nets/efficientnet.h"
+#include "finpercep/reward/encoder.h"
 
 namespace finpercep {
 
 constexpr int64_t finest_stage = 4;
 
 struct RewardSettings {
+  std::string encoder = "efficientnet";   ///< see RewardEncoder
   int64_t stage = finest_stage;           ///< k of RM_k: 0 no decoder, 1..4 the finest level at stride 16, 8, 4, 2
-  std::string head = "defect_and_clean";  ///< what the MLP sees: "defect" f_N * M (the paper), "defect_and_clean" also f_N * (1 - M)
+  std::string head = "defect_and_clean";  ///< what the MLP sees: "defect" f_N * M (the paper), "defect_and_clean" also f_N * (1 - M), "plain" f_N alone
   std::vector<int64_t> widths = {96, 64, 48, 32, 24};  ///< channels of the neck (stride 32) and of the levels at 16, 8, 4, 2
   int64_t head_width = 64;
   void visit(SettingsVisitor& v);
@@ -40,6 +41,8 @@ class RewardModel {
   /// The judgements of stages 0..stage from one pass through encoder and decoder.
   std::vector<Judgement> judge_all(const at::Tensor& x, int64_t stage) const;
 
+  void load_pretrained_encoder() const { encoder_.load_pretrained(); }
+
   /// Head k on pooled cells (N x C): how a picture judged in tiles gets one score.
   at::Tensor score_of(const at::Tensor& pooled, int64_t stage) const { return at::sigmoid(score_logit_of(pooled, stage)); }
 
@@ -56,21 +59,17 @@ class RewardModel {
   at::Tensor modulate(const at::Tensor& features, const at::Tensor& map) const;
   at::Tensor score_logit_of(const at::Tensor& pooled, int64_t stage) const;
 
-  EfficientNetLite0 encoder_;
+  RewardEncoder encoder_;
   Conv neck_;
   std::vector<Level> levels_;
   std::vector<Head> heads_;
 
   friend std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed);
-  friend void start_from_imagenet(RewardModel& model);
 };
 
 /// RM_{k+1} with the weights of RM_k: the new level's logits start as a zero residual and the new head as a copy of the last, so both judge
 /// every picture alike at birth. (0 -> 1: both see the map 0.5.)
 std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed);
-
-/// Loads the ImageNet encoder from the weight cache.
-void start_from_imagenet(RewardModel& model);
 
 /// Facts that a reward checkpoint carries beside its weights.
 struct RewardFacts {

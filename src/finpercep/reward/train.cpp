@@ -27,9 +27,12 @@ struct Trainee {
 Trainee make_trainee(std::unique_ptr<RewardModel> model, const RewardTrainSettings& settings) {
   Trainee t;
   t.model = std::move(model);
-  t.model->params.require_grad(true);
   std::vector<at::Tensor> encoder, rest;
-  for (const auto& [name, tensor] : t.model->params.named()) (name.starts_with("encoder.") ? encoder : rest).push_back(tensor);
+  for (const auto& [name, tensor] : t.model->params.named()) {
+    const bool sees = name.starts_with("encoder."), frozen = sees && (settings.encoder_lr_ratio == 0 || RewardEncoder::in_first_blocks(name, settings.frozen_blocks));
+    tensor.set_requires_grad(!frozen);
+    if (!frozen) (sees ? encoder : rest).push_back(tensor);
+  }
   t.encoder = std::make_unique<AdamW>(encoder, settings.optim);
   t.rest = std::make_unique<AdamW>(rest, settings.optim);
   t.ema = clone_values(t.model->params.all());
@@ -49,7 +52,7 @@ void RewardLossSettings::visit(SettingsVisitor& v) {
   v.field("cross_entropy_weight", cross_entropy_weight, "of the map's cross-entropy beside L_map; 0 is the paper's form", {.min = 0, .max = 1000});
   v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
   v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
-  v.field("opinion_weight", opinion_weight, "RM_0: of the regression on the pseudo-opinion score", {.min = 0, .max = 1000});
+  v.field("opinion_weight", opinion_weight, "of the regression of S on the teachers' opinion (RM_0) or the label's", {.min = 0, .max = 1000});
   v.field("margin1", margin1, "m1, S_syn over S_SR", {.min = 0, .max = 1});
   v.field("margin2", margin2, "m2, S_GT over S_syn", {.min = 0, .max = 1});
   v.field("balance", balance, "0: plain L1 (the paper); 1: defect and clean pixels of a picture count alike", {.min = 0, .max = 1});
@@ -62,33 +65,18 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("fgr_dir", fgr_dir, "shards written by `finpercep fgr build`; empty makes the samples of `fgr` in memory");
   v.field("fgr_varied", fgr_varied, "train on the samples whose clean photograph was softened, grained, JPEG-ed or rescaled as well");
   v.group("fgr", fgr, "samples made in memory");
+  v.group("samples", samples, "how samples are cut and varied for training");
+  v.group("opinions", opinions, "RM_0's pictures and teachers");
   v.group("network", network, "FinPercep-RM");
   v.group("losses", losses, "weights and margins");
   v.field("stage_iters", stage_iters, "iterations of RM_0, RM_1, ..", {.min = 1, .max = 1e9});
   v.field("batch_size", batch_size, "samples an iteration; each is three pictures", {.min = 1, .max = 1024});
   v.group("optim", optim, "AdamW");
   v.field("encoder_lr_ratio", encoder_lr_ratio, "share of lr for the pretrained encoder; 0 freezes it", {.min = 0, .max = 1});
+  v.field("frozen_blocks", frozen_blocks, "stem and this many first blocks of the encoder stay as pretrained", {.min = 0, .max = 100});
   v.field("ema_decay", ema_decay, "decay of the averaged weights that are saved", {.min = 0, .max = 1});
   v.field("print_freq", print_freq, "iterations between log lines", {.min = 1, .max = 1e9});
   v.field("save_checkpoint_freq", save_checkpoint_freq, "iterations between saved states", {.min = 1, .max = 1e9});
-}
-
-FgrBatch make_fgr_batch(const FgrSet& set, int64_t batch_size, uint64_t seed, int64_t iter, at::Device device) {
-  // Epochs: each is a permutation of the set.
-  std::vector<Image> gt, sr, mask, label;
-  std::vector<int64_t> order;
-  for (int64_t n = 0; n < batch_size; ++n) {
-    const int64_t draw = iter * batch_size + n, epoch = draw / set.size();
-    if (n == 0 || draw % set.size() == 0) order = Random(seed, "epoch", static_cast<uint64_t>(epoch)).permutation(set.size());
-    FgrSample sample = set.sample(order[draw % set.size()]);
-    gt.push_back(std::move(sample.gt));
-    sr.push_back(std::move(sample.sr));
-    mask.push_back(std::move(sample.mask));
-    label.push_back(std::move(sample.label));
-  }
-  FgrBatch batch{to_batch(gt).to(device), to_batch(sr).to(device), {}, to_batch(mask).to(device), to_batch(label).to(device)};
-  batch.syn = compose(batch.gt, batch.sr, batch.mask);
-  return batch;
 }
 
 RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage, const RewardLossSettings& settings) {
@@ -108,15 +96,8 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
     const at::Tensor score_gt = j.score.narrow(0, 0, n), score_syn = j.score.narrow(0, n, n), score_sr = j.score.narrow(0, 2 * n, n);
     const at::Tensor rank = rank_loss(score_sr, score_syn, score_gt, syn_above_sr, gt_above_syn, settings.margin1, settings.margin2);
     loss.total = loss.total + share * settings.rank_weight * rank;
-    if (!base_score_gt.defined()) {
-      const at::Tensor opinion = (score_syn - pseudo_opinion(batch.label)).abs().mean() + (score_gt - pseudo_opinion(no_defect)).abs().mean();
-      loss.total = loss.total + share * settings.opinion_weight * opinion;
-      if (k == stage) loss.opinion = opinion.item<double>();
-    } else {
-      const at::Tensor align = align_loss(score_gt, base_score_gt);
-      loss.total = loss.total + share * settings.align_weight * align;
-      if (k == stage) loss.align = align.item<double>();
-    }
+    const at::Tensor opinion = (score_syn - pseudo_opinion(batch.label)).abs().mean(), align = align_loss(score_gt, base_score_gt);
+    loss.total = loss.total + share * (settings.opinion_weight * opinion + settings.align_weight * align);
     if (k > 0) {
       const at::Tensor labels = at::cat({no_defect, batch.label}, 0);
       const at::Tensor map = map_loss(j.map.narrow(0, 0, 2 * n), labels, settings.balance);
@@ -125,10 +106,26 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
     }
     if (k == stage) {
       loss.rank = rank.item<double>();
+      loss.align = align.item<double>();
+      loss.opinion = opinion.item<double>();
       const at::Tensor ordered = ((score_syn > score_sr).to(at::kFloat) + (1 - syn_above_sr)).clamp_max(1) * (score_gt > score_syn).to(at::kFloat) * gt_above_syn;
       loss.order = (ordered.sum() / gt_above_syn.sum().clamp_min(1)).item<double>();
     }
   }
+  return loss;
+}
+
+RewardLoss base_loss(const RewardModel& model, const at::Tensor& gt, const at::Tensor& picture, const at::Tensor& opinion, const RewardLossSettings& settings) {
+  const int64_t n = gt.size(0);
+  const at::Tensor score = model.judge(at::cat({gt, picture}, 0), 0).score, score_gt = score.narrow(0, 0, n), score_picture = score.narrow(0, n, n);
+  const at::Tensor best = opinion_of(at::zeros_like(opinion)), worse = (best - opinion > settings.margin2).to(at::kFloat);
+  const at::Tensor off = (score_picture - opinion).abs().mean() + (score_gt - best).abs().mean();
+  const at::Tensor rank = rank_loss(score_gt, score_picture, score_gt, at::zeros_like(worse), worse, 0, settings.margin2);
+  RewardLoss loss;
+  loss.total = settings.opinion_weight * off + settings.rank_weight * rank;
+  loss.opinion = off.item<double>();
+  loss.rank = rank.item<double>();
+  loss.order = (((score_gt > score_picture).to(at::kFloat) * worse).sum() / worse.sum().clamp_min(1)).item<double>();
   return loss;
 }
 
@@ -150,7 +147,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     RewardSettings network = settings.network;
     network.stage = stage;
     auto model = std::make_unique<RewardModel>(network, seed);
-    if (stage == 0) start_from_imagenet(*model);
+    if (stage == 0) model->load_pretrained_encoder();
     model->params.to(compute.device, at::kFloat);
     return model;
   };
@@ -162,6 +159,10 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   loop.print_freq = settings.print_freq;
   loop.save_checkpoint_freq = settings.save_checkpoint_freq;
 
+  const FgrSampler sampler(*set, settings.samples, seed);
+  const int64_t base_iters = settings.stage_iters[0];
+  std::unique_ptr<OpinionSet> opinions;
+  std::unique_ptr<Prefetcher<OpinionSet::Batch>> opinion_batches;
   std::unique_ptr<Prefetcher<FgrBatch>> batches;
   const auto save_average = [&](const std::string& name) {
     RewardModel average(trainee.model->settings);
@@ -183,15 +184,26 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
       log_info(fmt::format("growing RM_{} -> RM_{}", stage - 1, stage));
       trainee = make_trainee(grow(*trainee.model, seed + static_cast<uint64_t>(stage)), settings);
     }
-    if (!batches)
-      batches = std::make_unique<Prefetcher<FgrBatch>>(iter, loop.total_iter, 1, 3, [&](int64_t i) { return make_fgr_batch(*set, settings.batch_size, seed, i, at::kCPU); });
-    FgrBatch batch = *batches->next();
-    for (at::Tensor* t : {&batch.gt, &batch.sr, &batch.syn, &batch.mask, &batch.label}) *t = t->to(compute.device);
     RewardLoss loss;
-    {
+    if (stage == 0) {
+      if (!opinions) {
+        opinions = std::make_unique<OpinionSet>(*set, settings.opinions, seed, compute.device);
+        opinion_batches = std::make_unique<Prefetcher<OpinionSet::Batch>>(iter, base_iters, 1, 3, [&](int64_t i) { return opinions->batch(settings.batch_size, i); });
+      }
+      const OpinionSet::Batch batch = *opinion_batches->next();
+      const MixedPrecision precision(compute.device, compute.dtype);
+      loss = base_loss(*trainee.model, batch.gt.to(compute.device), batch.picture.to(compute.device), batch.opinion.to(compute.device), settings.losses);
+    } else {
+      if (!batches) {
+        opinion_batches.reset();
+        opinions.reset();
+        batches = std::make_unique<Prefetcher<FgrBatch>>(iter, loop.total_iter, 1, 3, [&](int64_t i) { return sampler.batch(settings.batch_size, i); });
+      }
+      FgrBatch batch = *batches->next();
+      for (at::Tensor* t : {&batch.gt, &batch.sr, &batch.syn, &batch.mask, &batch.label}) *t = t->to(compute.device);
       const MixedPrecision precision(compute.device, compute.dtype);
       at::Tensor base_score;
-      if (base) {
+      {
         at::NoGradGuard no_grad;
         base_score = base->judge(batch.gt, 0).score;
       }

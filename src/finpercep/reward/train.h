@@ -4,9 +4,10 @@
 #include <filesystem>
 #include <string>
 
-#include "finpercep/fgr/set.h"
 #include "finpercep/nets/train_loop.h"
 #include "finpercep/reward/model.h"
+#include "finpercep/reward/opinion.h"
+#include "finpercep/reward/samples.h"
 
 namespace finpercep {
 
@@ -15,18 +16,12 @@ struct RewardLossSettings {
   double cross_entropy_weight = 1.0;  ///< of the map's cross-entropy beside L1; 0 is the paper's form, whose maps collapse to zero here
   double rank_weight = 1.0;
   double align_weight = 0.5;
-  double opinion_weight = 1.0;  ///< RM_0 only: regression on the pseudo-opinion score
+  double opinion_weight = 1.0;  ///< of the regression of S on the opinion: the teachers' for RM_0, the label's for the stages above
   double margin1 = 0.1;         ///< m1: S_syn over S_SR
   double margin2 = 0.1;         ///< m2: S_GT over S_syn
   double balance = 0.5;         ///< of defect and clean pixels in the map loss
   void visit(SettingsVisitor& v);
 };
-
-/// One batch of FGR samples as tensors.
-struct FgrBatch {
-  at::Tensor gt, sr, syn, mask, label;
-};
-FgrBatch make_fgr_batch(const FgrSet& set, int64_t batch_size, uint64_t seed, int64_t iter, at::Device device);
 
 struct RewardLoss {
   at::Tensor total;
@@ -34,8 +29,11 @@ struct RewardLoss {
   double order = 0;  ///< share of samples with S_SR < S_syn < S_GT at the newest stage, where the order is defined
 };
 /// The weighted sum over stages 0..stage (each stage judged by its own map and head; the newest counts as much as all others together).
-/// `base_score_gt`: S_base(I_GT), undefined while RM_0 is trained (then the pseudo-opinion takes L_align's place).
+/// `base_score_gt`: S_base(I_GT).
 RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage, const RewardLossSettings& settings);
+
+/// RM_0: |S - opinion| of pictures and of their clean originals, and the clean one ranked above by margin2 where the opinion differs by that much.
+RewardLoss base_loss(const RewardModel& model, const at::Tensor& gt, const at::Tensor& picture, const at::Tensor& opinion, const RewardLossSettings& settings);
 
 struct RewardTrainSettings {
   int64_t manual_seed = 0;
@@ -44,12 +42,15 @@ struct RewardTrainSettings {
   std::string fgr_dir = "";          ///< shards written by `finpercep fgr build`; empty makes the samples in memory
   bool fgr_varied = true;            ///< also the samples whose clean photograph was varied
   FgrSettings fgr;
+  SampleSettings samples;
+  OpinionSettings opinions;
   RewardSettings network;
   RewardLossSettings losses;
   std::vector<int64_t> stage_iters = {400, 300, 300, 300, 400};  ///< iterations of RM_0 .. RM_stage
   int64_t batch_size = 6;
   OptimSettings optim;
-  double encoder_lr_ratio = 0.3;     ///< the pretrained encoder learns at this share of lr
+  double encoder_lr_ratio = 0.3;     ///< the pretrained encoder learns at this share of lr; 0: it is frozen
+  int64_t frozen_blocks = 0;         ///< stem and this many first blocks of the encoder stay as they were pretrained
   double ema_decay = 0.99;
   int64_t print_freq = 50;
   int64_t save_checkpoint_freq = 250;

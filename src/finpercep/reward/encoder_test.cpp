@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/reward/encoder.h"
+
+#include <doctest/doctest.h>
+
+#include "finpercep/base/error.h"
+#include "finpercep/reward/model.h"
+
+using namespace finpercep;
+
+namespace {
+
+at::Tensor pictures(int64_t height, int64_t width) {
+  Random random(6, "encoder_test");
+  return normal_tensor(random, {2, 3, height, width}).mul(0.2).add(0.5).clamp(0, 1);
+}
+
+}  // namespace
+
+TEST_CASE("encoders: five taps with their channels, the two coarsest on the strides' grids") {
+  at::NoGradGuard no_grad;
+  for (const std::string& name : encoder_names()) {
+    CAPTURE(name);
+    Params params(1);
+    const RewardEncoder encoder(params, name);
+    const auto taps = encoder(pictures(64, 96));
+    for (int k = 0; k < 5; ++k) {
+      CHECK(taps[k].size(0) == 2);
+      CHECK(taps[k].size(1) == encoder.channels()[k]);
+    }
+    CHECK(taps[3].sizes().slice(2) == at::IntArrayRef({4, 6}));
+    CHECK(taps[4].sizes().slice(2) == at::IntArrayRef({2, 3}));
+  }
+}
+
+TEST_CASE("the whole model on each encoder: any size, finite, the ladder grows from it") {
+  at::NoGradGuard no_grad;
+  for (const std::string& name : encoder_names()) {
+    CAPTURE(name);
+    RewardSettings settings{.encoder = name, .stage = 0};
+    auto model = std::make_unique<RewardModel>(settings, 1);
+    try {
+      model->load_pretrained_encoder();
+    } catch (const Error& error) {
+      CHECK(error.code() == ExitCode::model);  // weights that are not here: the message says what to fetch or supply
+      MESSAGE(error.what());
+    }
+    const at::Tensor x = pictures(50, 70);
+    const auto before = model->judge(x, 0);
+    model = grow(*grow(*model, 2), 3);
+    const auto after = model->judge(x, 2);
+    CHECK(after.map.sizes() == at::IntArrayRef({2, 1, 50, 70}));
+    CHECK(after.map.isfinite().all().item<bool>());
+    CHECK(at::equal(before.score, after.score));
+  }
+}
+
+TEST_CASE("which tensors lie before a block") {
+  CHECK(RewardEncoder::in_first_blocks("encoder.stem.weight", 1));
+  CHECK(RewardEncoder::in_first_blocks("encoder.blocks.0.project.bias", 1));
+  CHECK_FALSE(RewardEncoder::in_first_blocks("encoder.blocks.1.project.bias", 1));
+  CHECK(RewardEncoder::in_first_blocks("encoder.blocks.9.fc.bias", 12));
+  CHECK_FALSE(RewardEncoder::in_first_blocks("encoder.blocks.12.fc.bias", 12));
+  CHECK(RewardEncoder::in_first_blocks("encoder.positions", 3));
+  CHECK_FALSE(RewardEncoder::in_first_blocks("encoder.norm.bias", 3));
+  CHECK_FALSE(RewardEncoder::in_first_blocks("encoder.stem.weight", 0));
+  CHECK_FALSE(RewardEncoder::in_first_blocks("level.1.tap.weight", 9));
+}
+
+TEST_CASE("an unknown encoder names the known ones") {
+  Params params(1);
+  CHECK_THROWS_WITH_AS(RewardEncoder(params, "vgg"), "encoder: expected one of efficientnet, dinov2, clip, found 'vgg'", Error);
+}

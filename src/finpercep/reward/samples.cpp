@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/reward/samples.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "finpercep/base/error.h"
+#include "finpercep/image/resize.h"
+#include "finpercep/image/tensor.h"
+
+namespace finpercep {
+
+namespace {
+
+constexpr int64_t probed_samples = 200;  // that the scale of a part of the label is measured on
+
+Image part(const Image& image, int x, int y, int side, int size, bool picture) {
+  const Image cut = crop(image, x, y, side, side);
+  if (side == size) return cut;
+  // Masks and labels must stay within their range: no kernel with negative lobes.
+  Image out = resize(cut, size, size, picture ? Resize::bicubic_aa : side > size ? Resize::area : Resize::bilinear);
+  clamp_unit(out);
+  return out;
+}
+
+struct Recolour {
+  double gain, gamma, saturation;
+};
+
+void recolour(Image& image, const Recolour& c) {
+  for (std::size_t i = 0; i < image.plane_size(); ++i) {
+    float* rgb[] = {image.plane(0) + i, image.plane(1) + i, image.plane(2) + i};
+    const double luma = 0.299 * *rgb[0] + 0.587 * *rgb[1] + 0.114 * *rgb[2];
+    for (float* v : rgb) {
+      const double saturated = std::clamp(luma + c.saturation * (*v - luma), 0.0, 1.0);
+      *v = static_cast<float>(std::min(1.0, c.gain * std::pow(saturated, c.gamma)));
+    }
+  }
+}
+
+Image pixel_difference(const Image& gt, const Image& syn) {
+  Image out(gt.width, gt.height, 1);
+  for (int c = 0; c < gt.channels; ++c)
+    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] += std::abs(gt.plane(c)[i] - syn.plane(c)[i]) / static_cast<float>(gt.channels);
+  return out;
+}
+
+// A part of the raw difference behind a label: alpha L1, or the rest of it. The rest is a lower bound where the label is 1.
+Image raw_part(const FgrSample& sample, const Image& syn, const LabelSettings& label, bool pixel) {
+  Image out = pixel_difference(sample.gt, syn);
+  for (std::size_t i = 0; i < out.data.size(); ++i) {
+    if (sample.mask.data[i] < 0.5f / 255) out.data[i] = 0;
+    else if (!pixel) out.data[i] = std::max(0.0f, static_cast<float>(sample.label.data[i] * label.scale - label.alpha * out.data[i]));
+  }
+  return out;
+}
+
+double sum(const Image& image) {
+  double total = 0;
+  for (float v : image.data) total += v;
+  return total;
+}
+
+}  // namespace
+
+void SampleSettings::visit(SettingsVisitor& v) {
+  v.field("size", size, "side of the pictures trained on, pixels", {.min = 32, .max = 2048});
+  v.field("zoom", zoom, "a part of size / zoom pixels is resized to size, [low, high]", {.min = 0.25, .max = 8});
+  v.field("colour_prob", colour_prob, "share recoloured by gain, gamma and saturation", {.min = 0, .max = 1});
+  v.group("variation", variation, "done to clean, swapped and SR pictures alike");
+  v.choice("label_part", label_part, "of the label: both differences (the paper), or pixel or feature alone", {"both", "pixel", "feature"});
+}
+
+FgrSampler::FgrSampler(const FgrSet& set, const SampleSettings& settings, uint64_t seed) : set_(set), settings_(settings), seed_(seed) {
+  check_variation_settings(settings.variation);
+  if (settings.zoom.size() != 2 || settings.zoom[0] > settings.zoom[1]) throw usage_error("samples.zoom: expected [low, high] with low <= high");
+  if (settings.label_part == "both") return;
+  // One part alone gets the scale that leaves the mean label as it is.
+  double whole = 0, parts = 0;
+  for (int64_t i = 0; i < std::min(probed_samples, set.size()); ++i) {
+    const FgrSample sample = set.sample(i * set.size() / std::min(probed_samples, set.size()));
+    whole += sum(sample.label);
+    parts += sum(raw_part(sample, compose(sample.gt, sample.sr, sample.mask), set.label(), settings.label_part == "pixel"));
+  }
+  part_scale_ = parts > 0 ? whole / parts : 1;
+}
+
+Image FgrSampler::part_of_label(const FgrSample& sample, const Image& syn) const {
+  if (settings_.label_part == "both") return sample.label;
+  Image out = raw_part(sample, syn, set_.label(), settings_.label_part == "pixel");
+  for (float& v : out.data) v = std::min(1.0f, static_cast<float>(v * part_scale_));
+  return out;
+}
+
+FgrBatch FgrSampler::batch(int64_t batch_size, int64_t iter) const {
+  std::vector<Image> gt, sr, syn, mask, label;
+  std::vector<int64_t> order;
+  for (int64_t n = 0; n < batch_size; ++n) {
+    const int64_t draw = iter * batch_size + n, epoch = draw / set_.size();
+    if (n == 0 || draw % set_.size() == 0) order = Random(seed_, "epoch", static_cast<uint64_t>(epoch)).permutation(set_.size());
+    FgrSample sample = set_.sample(order[draw % set_.size()]);
+    if (settings_.label_part != "both") sample.label = part_of_label(sample, compose(sample.gt, sample.sr, sample.mask));
+
+    Random random(seed_, "augment", static_cast<uint64_t>(draw));
+    const int whole = std::min(sample.gt.width, sample.gt.height), size = std::min(static_cast<int>(settings_.size), whole);
+    const double zoom = std::exp(random.uniform(std::log(settings_.zoom[0]), std::log(settings_.zoom[1])));
+    const int side = std::clamp(static_cast<int>(std::lround(size / zoom)), 8, whole);
+    const int x = static_cast<int>(random.integer(0, sample.gt.width - side)), y = static_cast<int>(random.integer(0, sample.gt.height - side));
+    const bool mirror = random.chance(0.5);
+    for (Image* image : {&sample.gt, &sample.sr, &sample.mask, &sample.label}) {
+      *image = part(*image, x, y, side, size, image->channels == 3);
+      if (mirror) *image = flip_horizontal(*image);
+    }
+    if (random.chance(settings_.colour_prob)) {
+      const Recolour c{random.uniform(0.75, 1.2), std::exp(random.uniform(-0.3, 0.3)), random.uniform(0.3, 1.3)};
+      recolour(sample.gt, c);
+      recolour(sample.sr, c);
+    }
+    Image swapped = compose(sample.gt, sample.sr, sample.mask);
+    if (random.chance(settings_.variation.prob)) {
+      const std::string& kind = settings_.variation.kinds[random.integer(0, static_cast<int64_t>(settings_.variation.kinds.size()) - 1)];
+      for (Image* image : {&sample.gt, &sample.sr, &swapped}) {
+        Random same = random;
+        *image = vary(*image, kind, settings_.variation, same);
+      }
+    }
+    gt.push_back(std::move(sample.gt));
+    sr.push_back(std::move(sample.sr));
+    syn.push_back(std::move(swapped));
+    mask.push_back(std::move(sample.mask));
+    label.push_back(std::move(sample.label));
+  }
+  return {to_batch(gt), to_batch(sr), to_batch(syn), to_batch(mask), to_batch(label)};
+}
+
+}  // namespace finpercep
