@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/fgr/sample.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,6 +10,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/tensor.h"
+#include "finpercep/nets/optimise.h"
 
 namespace finpercep {
 
@@ -225,7 +225,7 @@ double FgrBuilder::measure_scale() const {
   const int64_t probes = std::min(crops(), probed_crops);
   std::vector<std::vector<float>> values(probes);
   parallel_for(probes, 0, [&](int64_t i) {
-    at::set_num_threads(1);
+    const OneThread one_thread;
     at::NoGradGuard no_grad;
     for (const at::Tensor& raw : draw(i).raw)
       for (int64_t k = 0; k < raw.numel(); k += 7) values[i].push_back(raw.const_data_ptr<float>()[k]);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/fgr/set.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "finpercep/base/parallel.h"
 #include "finpercep/fgr/shards.h"
 #include "finpercep/fgr/tar.h"
+#include "finpercep/nets/optimise.h"
 
 namespace finpercep {
 
@@ -76,7 +76,7 @@ FgrSet::FgrSet(const FgrSettings& settings) {
   std::mutex mutex;
   parallel_for(builder.crops(), 0, [&](int64_t crop) {
     if (interrupted()) throw interrupted_error("interrupted while making samples: nothing was saved");
-    at::set_num_threads(1);
+    const OneThread one_thread;
     for (FgrSample& sample : builder.samples_of(crop)) {
       const int64_t index = sample.facts.index;
       (*packed)[index] = {sample.gt.width, pack(sample.gt), pack(sample.sr), pack(sample.mask), pack(sample.label)};

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/fgr/shards.h"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <xxhash.h>
 
@@ -15,6 +14,7 @@
 #include "finpercep/base/parallel.h"
 #include "finpercep/fgr/tar.h"
 #include "finpercep/nets/checkpoint.h"
+#include "finpercep/nets/optimise.h"
 
 namespace finpercep {
 
@@ -101,7 +101,7 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
     std::mutex mutex;
     parallel_for(n, 0, [&](int64_t i) {
       if (interrupted()) throw interrupted_error("interrupted: finished shards are kept. run the same command to go on");
-      at::set_num_threads(1);
+      const OneThread one_thread;
       encoded[i] = encode_samples(builder.samples_of(first + i));
       const std::lock_guard lock(mutex);
       progress.advance(static_cast<int64_t>(encoded[i].size()));
@@ -158,7 +158,7 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
   const int64_t crops = std::min(builder.crops(), (samples + per_crop - 1) / per_crop);
   for (int64_t k = 0; k < crops; ++k) {
     const int64_t crop = k * builder.crops() / crops;
-    at::set_num_threads(1);  // as it was built
+    const OneThread one_thread;  // as it was built
     const auto rebuilt = encode_samples(builder.samples_of(crop));
     const std::string file = manifest.shards.at(crop / manifest.crops_per_shard).first;
     const auto entries = parse_tar(read_file(directory / file, max_shard_bytes), file);

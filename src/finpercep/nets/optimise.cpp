@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/nets/optimise.h"
 
+#include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
 #include <fmt/format.h>
 
@@ -106,6 +107,9 @@ MixedPrecision::~MixedPrecision() {
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
   at::autocast::set_autocast_enabled(type_, before_);
 }
+
+OneThread::OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }
+OneThread::~OneThread() { at::set_num_threads(before_); }
 
 Compute resolve_compute(const std::string& device, const std::string& dtype) {
   Compute compute;

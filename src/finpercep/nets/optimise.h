@@ -56,6 +56,19 @@ class MixedPrecision {
   bool on_, before_;
 };
 
+/// LibTorch computes in the calling thread alone while it lives: for work that parallel_for spreads over threads. (The caller of parallel_for is one of them: without
+/// going back to what was, all that follows would run on one core.)
+class OneThread {
+ public:
+  OneThread();
+  ~OneThread();
+  OneThread(const OneThread&) = delete;
+  OneThread& operator=(const OneThread&) = delete;
+
+ private:
+  int before_;
+};
+
 /// --device cpu|cuda[:n]|auto and --dtype fp32|bf16|auto, resolved once. auto: CUDA where there is one; bf16 where the processor computes in it.
 struct Compute {
   at::Device device = at::kCPU;

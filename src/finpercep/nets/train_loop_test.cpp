@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/nets/train_loop.h"
 
+#include <ATen/Parallel.h>
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -204,4 +205,15 @@ TEST_CASE("a signal saves the state and stops the run") {
   CHECK(resumed.first_step == 5);
   train(whole, folder / "whole", short_loop, false);
   CHECK(at::equal(resumed.p, whole.p));
+}
+
+TEST_CASE("one thread: the thread's number of threads comes back") {
+  const int before = at::get_num_threads();
+  at::set_num_threads(2);
+  {
+    const OneThread one_thread;
+    CHECK(at::get_num_threads() == 1);
+  }
+  CHECK(at::get_num_threads() == 2);
+  at::set_num_threads(before);
 }

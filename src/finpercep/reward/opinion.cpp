@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/reward/opinion.h"
 
-#include <ATen/Parallel.h>
 
 #include <algorithm>
 #include <mutex>
@@ -15,6 +14,7 @@
 #include "finpercep/image/tensor.h"
 #include "finpercep/metrics/dists.h"
 #include "finpercep/metrics/lpips.h"
+#include "finpercep/nets/optimise.h"
 #include "finpercep/reward/losses.h"
 
 namespace finpercep {
@@ -52,7 +52,7 @@ OpinionSet::OpinionSet(const FgrSet& set, const OpinionSettings& settings, uint6
   std::mutex mutex;
   parallel_for(settings.count, 0, [&](int64_t i) {
     if (interrupted()) throw interrupted_error("interrupted while asking the teachers: nothing was saved");
-    at::set_num_threads(1);
+    const OneThread one_thread;
     at::NoGradGuard no_grad;
     const Pair p = pair(i);
     const at::Tensor gt = to_tensor(p.gt).to(device), picture = to_tensor(p.picture).to(device);
