@@ -103,7 +103,12 @@ Image PhotoSet::photo(int64_t index) const {
 }
 
 PhotoCrop PhotoSet::random_crop(int size, Random& random) const {
-  PhotoCrop crop{.photo = static_cast<int64_t>(random.pick(weights_)), .size = size};
+  const auto photo = static_cast<int64_t>(random.pick(weights_));
+  return random_crop(photo, size, random);
+}
+
+PhotoCrop PhotoSet::random_crop(int64_t photo, int size, Random& random) const {
+  PhotoCrop crop{.photo = photo, .size = size};
   crop.x = static_cast<int>(random.integer(0, width(crop.photo) - size));
   crop.y = static_cast<int>(random.integer(0, height(crop.photo) - size));
   crop.mirrored = random.chance(0.5);

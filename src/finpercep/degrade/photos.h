@@ -38,6 +38,8 @@ class PhotoSet {
   Image photo(int64_t index) const;
   /// Random photograph (chance proportional to its area, but at most 4 times that of the smallest), place and mirror.
   PhotoCrop random_crop(int size, Random& random) const;
+  /// Random place and mirror in this photograph.
+  PhotoCrop random_crop(int64_t photo, int size, Random& random) const;
   Image cut(const PhotoCrop& crop) const;
   Image centre_crop(int64_t index, int width, int height) const;
 

@@ -69,6 +69,7 @@ void FgrSettings::visit(SettingsVisitor& v) {
   v.field("size", size, "side of a sample, pixels; a multiple of 32", {.min = 32, .max = 2048});
   v.field("manual_seed", manual_seed, "seed of every random draw", {.min = 0, .max = 9e15});
   v.group("photos", photos, "where the clean photographs are");
+  v.choice("photo_order", photo_order, "which photograph a crop is cut from: any by chance (random), or each as often as the others (in_turn)", {"random", "in_turn"});
   v.group("degradation", degradation, "how LR pictures are made for the generators");
   v.group("strong_degradation", strong_degradation, "the same for a share of them, so that one net fails mildly and severely");
   v.field("strong_prob", strong_prob, "that share", {.min = 0, .max = 1});
@@ -79,6 +80,7 @@ void FgrSettings::visit(SettingsVisitor& v) {
   v.group("masks", masks, "regions");
   v.field("mask_candidates", mask_candidates, "I_SR and masks drawn for one kept, which keeps the severities flat; 1 takes the first", {.min = 1, .max = 64});
   v.field("whole_prob", whole_prob, "share of whole SR pictures", {.min = 0, .max = 1});
+  v.field("whole_first", whole_first, "the first sample of every crop is a whole SR picture");
   v.field("clean_prob", clean_prob, "share of clean-into-clean swaps, whose label is zero", {.min = 0, .max = 1});
   v.group("clean_variation", clean_variation, "clean photographs that are less than crisp");
   v.group("label", label, "M_gt");
@@ -107,7 +109,8 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
   const auto seed = static_cast<uint64_t>(settings_.manual_seed);
   Random random(seed, "fgr", static_cast<uint64_t>(crop));
   Drawn drawn;
-  drawn.crop = photos_.random_crop(static_cast<int>(settings_.size), random);
+  const int size = static_cast<int>(settings_.size);
+  drawn.crop = settings_.photo_order == "in_turn" ? photos_.random_crop(crop % photos_.size(), size, random) : photos_.random_crop(size, random);
   const Image photo = photos_.cut(drawn.crop);
   std::vector<double> chances(sources_.size());
   for (std::size_t k = 0; k < sources_.size(); ++k)
@@ -173,7 +176,8 @@ FgrSample FgrBuilder::swap(const Drawn& drawn, int64_t index) const {
   sample.gt = drawn.gt;
   sample.facts = {.index = index, .photo = photos_.name(drawn.crop.photo), .x = drawn.crop.x, .y = drawn.crop.y, .mirrored = drawn.crop.mirrored, .source = {}, .mask = "whole",
                   .variation = drawn.variation};
-  const bool clean = random.chance(settings_.clean_prob), whole = random.chance(settings_.whole_prob);
+  const bool first = settings_.whole_first && index % per_crop() == 0;
+  const bool clean = random.chance(settings_.clean_prob) && !first, whole = random.chance(settings_.whole_prob) || first;
   auto made = static_cast<std::size_t>(random.integer(0, static_cast<int64_t>(drawn.made.size()) - 1));
   sample.mask = whole ? Image(size, size, 1, 1.0f) : choose_mask(drawn, clean, made, sample.facts.mask, random);
   SourcePicture picture = clean ? clean_picture(photos_, drawn.crop, drawn.gt, random) : drawn.made[made];

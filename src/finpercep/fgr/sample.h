@@ -19,6 +19,7 @@ struct FgrSettings {
   int64_t size = 192;                                         ///< side of a sample, pixels
   int64_t manual_seed = 0;
   PhotoSettings photos;
+  std::string photo_order = "random";                         ///< in_turn: crop i is cut from photograph i mod their number, so that a test set holds each equally
   DegradeSettings degradation;
   DegradeSettings strong_degradation;                         ///< taken for this share of the generators' inputs: mild and severe failures of one net
   double strong_prob = 0;
@@ -29,6 +30,7 @@ struct FgrSettings {
   MaskSettings masks;
   int64_t mask_candidates = 8;                                ///< I_SR and masks drawn for one kept: the one whose severity is nearest to a flat draw
   double whole_prob = 0.2;                                    ///< whole SR pictures: the mask is 1 everywhere
+  bool whole_first = false;                                   ///< the first sample of every crop is a whole SR picture, whatever the chances
   double clean_prob = 0.1;                                    ///< clean swapped into clean: the label is zero, a seam control
   VariationSettings clean_variation;
   LabelSettings label;

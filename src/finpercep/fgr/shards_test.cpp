@@ -255,6 +255,29 @@ TEST_CASE("samples: every kind turns up, labels use their range, and what shares
   CHECK(highest == 1);
 }
 
+TEST_CASE("samples: photographs in turn, a whole swap first; a config from before these keys means what it meant") {
+  if (!have_weights()) return;
+  const TestFolder folder;
+  FgrSettings settings = small_set(folder);
+  settings.count = 12;
+  settings.samples_per_crop = 3;
+  settings.clean_prob = 0.5;
+  settings.whole_prob = 0;
+  settings.photo_order = "in_turn";
+  settings.whole_first = true;
+  const FgrBuilder builder(settings);
+  for (int64_t crop = 0; crop < 4; ++crop)
+    for (const FgrSample& s : builder.samples_of(crop)) {
+      CHECK(s.facts.photo == (crop % 2 ? "photos-b" : "photos-a"));
+      CHECK((s.facts.mask == "whole") == (s.facts.index % 3 == 0));
+      if (s.facts.index % 3 == 0) CHECK(!s.facts.source.starts_with("clean"));
+    }
+  FgrSettings old;
+  load_settings(old, "count: 5\n", "test");
+  CHECK(old.photo_order == "random");
+  CHECK(!old.whole_first);
+}
+
 TEST_CASE("sources: distort stays what old sets were made with, distort-all draws from every kind") {
   const TestFolder folder;
   const FgrSettings settings = small_set(folder);
