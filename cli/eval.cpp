@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // finpercep eval --set NAME=LQ:GT[:SR].. [-g GENERATOR..] [-m ..] [--bootstrap N] [--table text|md|csv|tex] [-o DIR]
-// finpercep eval --map FGR_DIR.. [--model ..]
+// finpercep eval --map FGR_DIR.. | --response PHOTOS.. [--model ..]: eval_reward.cpp
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/eval_reward.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/evaluate/evaluate.h"
-#include "finpercep/evaluate/localise.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/image/io.h"
 
@@ -17,10 +17,8 @@ namespace {
 
 struct Flags {
   std::vector<std::string> sets, generators, metrics = {"psnry", "ssim", "lpips"};
-  std::vector<std::string> fgr_sets;
-  std::string protocol = "stablesr", format = "text", output, device = "auto", dtype = "auto", model = "finpercep-rm";
-  int64_t samples = 0;
-  int stage = -1;
+  RewardQuestions reward;
+  std::string protocol = "stablesr", format = "text", output, device = "auto", dtype = "auto";
   int crop_border = 0, resamples = 10'000;
   uint64_t seed = 0;
   bool overwrite = false;
@@ -46,24 +44,28 @@ void save_per_image(const Flags& flags, const std::string& set, const std::strin
   write_file(path, render(per_image_table(evaluation), TableFormat::csv));
 }
 
-// One table for each folder of FGR samples.
-void localise(const Flags& flags) {
+// Each table to stdout and, with -o, to a file.
+void ask_reward(const Flags& flags) {
+  RewardQuestions questions = flags.reward;
+  questions.device = flags.device;
+  questions.dtype = flags.dtype;
+  questions.resamples = flags.resamples;
+  questions.seed = flags.seed;
+  if (!flags.generators.empty()) questions.generators = flags.generators;
   const TableFormat format = parse_table_format(flags.format);
-  const Judge judge({.model = flags.model, .stage = flags.stage, .device = flags.device, .dtype = flags.dtype});
-  for (const std::string& folder : flags.fgr_sets) {
-    const Table table = localisation_table(FgrSet(std::filesystem::path(folder)), judge, {.count = flags.samples, .bootstrap = {.resamples = flags.resamples}, .progress = folder});
-    print(fmt::format("{}\n{}", folder, render(table, format)));
-    if (flags.output.empty()) continue;
-    const auto path = std::filesystem::path(flags.output) / (std::filesystem::path(folder).filename().string() + "-map.md");
+  answer_reward_questions(questions, [&](const std::string& stem, const Table& table) {
+    print(fmt::format("{}\n{}\n", stem, render(table, format)));
+    if (flags.output.empty()) return;
+    const auto path = std::filesystem::path(flags.output) / (stem + ".md");
     refuse_overwrite(path, flags.overwrite);
     write_file(path, render(table, TableFormat::markdown));
-  }
+  });
 }
 
 void run(const Flags& flags) {
-  if (flags.sets.empty() && flags.fgr_sets.empty()) throw usage_error("eval: expected --set NAME=LQ:GT or --map FGR_DIR, found neither");
+  if (flags.sets.empty() && flags.reward.empty()) throw usage_error("eval: expected --set NAME=LQ:GT, --map FGR_DIR or --response PHOTOS, found none of them");
   if (!flags.output.empty()) make_directory(flags.output);
-  if (!flags.fgr_sets.empty()) localise(flags);
+  if (!flags.reward.empty()) ask_reward(flags);
   if (flags.sets.empty()) return;
   EvaluateOptions options{.metrics = flags.metrics, .metric = {}, .threads = 0, .bootstrap = {.resamples = flags.resamples}, .progress = ""};
   options.metric.protocol = parse_protocol(flags.protocol);
@@ -110,10 +112,7 @@ void add_eval(CLI::App& program) {
   CLI::App* command = program.add_subcommand("eval", "measure generators on test sets: per picture, mean, bootstrap interval");
   auto flags = std::make_shared<Flags>();
   command->add_option("--set", flags->sets, "NAME=LQ:GT or NAME=LQ:GT:SR, folders; pictures are matched by stem")->take_all();
-  command->add_option("--map", flags->fgr_sets, "folder of FGR samples: how well the reward's maps and scores agree with their labels")->take_all();
-  command->add_option("--model", flags->model, "the reward of --map: model name or file")->capture_default_str();
-  command->add_option("--stage", flags->stage, "k of its RM_k; -1: the finest")->capture_default_str()->check(CLI::Range(-1, 4));
-  command->add_option("--samples", flags->samples, "samples of --map, evenly spread; 0: all")->capture_default_str()->check(CLI::NonNegativeNumber);
+  add_reward_flags(*command, flags->reward);
   command->add_option("-g,--generator", flags->generators, "names of `finpercep models`, NAME@STEPS, checkpoint or TorchScript files, bicubic")->take_all();
   command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them")->delimiter(',')->capture_default_str();
   command->add_option("--protocol", flags->protocol, "pyiqa, basicsr, stablesr")->capture_default_str();

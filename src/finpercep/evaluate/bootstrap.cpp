@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/random.h"
@@ -56,6 +58,28 @@ Interval bootstrap_difference(const std::vector<double>& first, const std::vecto
   std::vector<double> differences(first.size());
   for (std::size_t i = 0; i < first.size(); ++i) differences[i] = first[i] - second[i];
   return bootstrap_mean(differences, options);
+}
+
+Interval bootstrap_statistic(int64_t count, const std::function<double(const std::vector<int64_t>&)>& statistic, const BootstrapOptions& options) {
+  if (count < 1) throw usage_error("bootstrap: expected at least one item, found none");
+  if (options.resamples < 1) throw usage_error(fmt::format("bootstrap: expected at least 1 resample, found {}", options.resamples));
+  std::vector<int64_t> items(count);
+  std::iota(items.begin(), items.end(), int64_t{0});
+  const double nothing = std::numeric_limits<double>::quiet_NaN();
+  Interval out{statistic(items), nothing, nothing};
+  Random random(options.seed, "bootstrap");
+  std::vector<double> values;
+  for (int r = 0; r < options.resamples; ++r) {
+    for (int64_t& item : items) item = random.integer(0, count - 1);
+    const double value = statistic(items);
+    if (std::isfinite(value)) values.push_back(value);
+  }
+  if (!std::isfinite(out.mean) || values.empty()) return {nothing, nothing, nothing};
+  std::sort(values.begin(), values.end());
+  const double tail = (1 - options.confidence) / 2;
+  out.low = quantile(values, tail);
+  out.high = quantile(values, 1 - tail);
+  return out;
 }
 
 }  // namespace finpercep

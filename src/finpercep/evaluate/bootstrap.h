@@ -2,6 +2,7 @@
 // Percentile bootstrap (Efron 1979) over images: how far the mean of a test set would move on another draw of images.
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <vector>
 
 namespace finpercep {
@@ -21,5 +22,9 @@ struct BootstrapOptions {
 Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options = {});
 /// Of first[i] - second[i], resampling pairs: the interval excludes 0 when the methods differ on these images.
 Interval bootstrap_difference(const std::vector<double>& first, const std::vector<double>& second, const BootstrapOptions& options = {});
+
+/// Of any statistic of `count` items, given which of them a resample holds; `mean` is its value on all of them. Resamples for which it is not finite are left out; where it is
+/// not finite on all items, so is the interval.
+Interval bootstrap_statistic(int64_t count, const std::function<double(const std::vector<int64_t>&)>& statistic, const BootstrapOptions& options = {});
 
 }  // namespace finpercep

@@ -8,70 +8,24 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
+#include <optional>
+#include <vector>
 
-#include "finpercep/base/interrupt.h"
 #include "finpercep/base/error.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
+#include "finpercep/evaluate/correlation.h"
+#include "finpercep/evaluate/map_agreement.h"
+#include "finpercep/evaluate/map_rivals.h"
+#include "finpercep/metrics/registry.h"
 
 namespace finpercep {
 
 namespace {
 
 constexpr double undefined = std::numeric_limits<double>::quiet_NaN();
-constexpr int levels = 4096;  // of the map, for the measures that go through its thresholds
-
-struct Counts {
-  std::array<int64_t, levels> defect{}, clean{};
-  int64_t defects = 0, cleans = 0;
-};
-
-Counts count_levels(const Image& map, const Image& label) {
-  Counts counts;
-  for (std::size_t i = 0; i < map.data.size(); ++i) {
-    const int level = std::clamp(static_cast<int>(map.data[i] * levels), 0, levels - 1);
-    const bool defect = label.data[i] >= defect_label;
-    ++(defect ? counts.defect : counts.clean)[level];
-    ++(defect ? counts.defects : counts.cleans);
-  }
-  return counts;
-}
-
-double auroc(const Counts& c) {
-  if (c.defects == 0 || c.cleans == 0) return undefined;
-  double area = 0, below = 0;
-  for (int k = 0; k < levels; ++k) {
-    area += static_cast<double>(c.defect[k]) * (below + 0.5 * static_cast<double>(c.clean[k]));
-    below += static_cast<double>(c.clean[k]);
-  }
-  return area / (static_cast<double>(c.defects) * static_cast<double>(c.cleans));
-}
-
-double average_precision(const Counts& c) {
-  if (c.defects == 0 || c.cleans == 0) return undefined;
-  double area = 0, found = 0, taken = 0;
-  for (int k = levels - 1; k >= 0; --k) {
-    if (c.defect[k] + c.clean[k] == 0) continue;
-    found += static_cast<double>(c.defect[k]);
-    taken += static_cast<double>(c.defect[k] + c.clean[k]);
-    area += static_cast<double>(c.defect[k]) * found / taken;
-  }
-  return area / static_cast<double>(c.defects);
-}
-
-double pearson(const Image& a, const Image& b) {
-  const auto n = static_cast<double>(a.data.size());
-  double sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
-  for (std::size_t i = 0; i < a.data.size(); ++i) {
-    const double x = a.data[i], y = b.data[i];
-    sa += x;
-    sb += y;
-    saa += x * x;
-    sbb += y * y;
-    sab += x * y;
-  }
-  const double va = saa - sa * sa / n, vb = sbb - sb * sb / n;
-  return va < 1e-9 || vb < 1e-9 ? undefined : (sab - sa * sb / n) / std::sqrt(va * vb);
-}
+constexpr int smallest_component = 512;  // of them make the picture
 
 double weighted_mean(const Image& map, const Image& mask, bool inside) {
   double sum = 0, weight = 0;
@@ -94,40 +48,82 @@ struct Measure {
   const char* title;
   std::optional<bool> higher_is_better;
 };
-constexpr std::array<Measure, 11> measures = {{{"order", true}, {"L1", false}, {"PLCC", true}, {"AUROC", true}, {"AUPR", true}, {"IoU", true}, {"F1", true}, {"pointing", true},
-                                               {"map_in", std::nullopt}, {"map_out", false}, {"map_clean", false}}};
-using Values = std::array<double, measures.size()>;
+constexpr std::array<Measure, 11> map_measures = {{{"L1", false}, {"PLCC", true}, {"SRCC", true}, {"AUROC", true}, {"AUPR", true}, {"IoU", true}, {"F1", true}, {"F1*", true}, {"cP", true}, {"cR", true}, {"pointing", true}}};
+constexpr std::array<Measure, 4> score_measures = {{{"order", true}, {"map_in", std::nullopt}, {"map_out", false}, {"map_clean", false}}};
+using MapValues = std::array<double, map_measures.size()>;
+using ScoreValues = std::array<double, score_measures.size()>;
+
+// One maker of maps. The first samples fit its threshold, the others are measured at it.
+struct Tally {
+  std::vector<double> f1_sums = std::vector<double>(map_levels, 0.0);
+  double threshold = -1;
+
+  MapValues measure(const Image& map, const Image& label, bool fitting) {
+    const MapAgreement m = compare_maps(map, label);
+    RegionAgreement r{undefined, undefined, undefined};
+    if (fitting) {
+      const std::vector<double> f1 = f1_by_threshold(map, label);
+      for (std::size_t k = 0; k < f1.size(); ++k) f1_sums[k] += f1[k];
+    } else {
+      if (threshold < 0) threshold = best_threshold(f1_sums);
+      r = compare_regions(map, label, threshold, std::max<int>(1, static_cast<int>(map.data.size()) / smallest_component));
+    }
+    return {m.l1, m.plcc, m.srcc, m.auroc, m.aupr, m.iou, m.f1, r.f1, r.precision, r.recall, m.hit};
+  }
+};
+
+template <std::size_t n>
+void add_row(Table& table, const std::string& name, const std::vector<std::array<double, n>>& samples, const BootstrapOptions& bootstrap) {
+  std::vector<Cell> cells = {name, static_cast<double>(samples.size())};
+  for (std::size_t m = 0; m < n; ++m) {
+    std::vector<double> defined;
+    for (const auto& values : samples)
+      if (!std::isnan(values[m])) defined.push_back(values[m]);
+    if (defined.empty()) cells.emplace_back();
+    else cells.emplace_back(bootstrap_mean(defined, bootstrap));
+  }
+  table.rows.push_back(std::move(cells));
+}
+
+template <std::size_t n>
+std::vector<Column> columns_of(const std::array<Measure, n>& measures) {
+  std::vector<Column> columns = {{"source", std::nullopt, 0}, {"samples", std::nullopt, 0}};
+  for (const Measure& measure : measures) columns.push_back({measure.title, measure.higher_is_better, 3});
+  return columns;
+}
+
+// Means of the map inside the mask, of controls and of true swaps.
+Interval seam_ratio(const std::vector<double>& controls, const std::vector<double>& swaps, const BootstrapOptions& bootstrap) {
+  const auto count = static_cast<int64_t>(controls.size() + swaps.size());
+  return bootstrap_statistic(
+      count,
+      [&](const std::vector<int64_t>& items) {
+        double sum[2] = {}, n[2] = {};
+        for (const int64_t i : items) {
+          const bool control = i < static_cast<int64_t>(controls.size());
+          sum[control] += control ? controls[i] : swaps[i - controls.size()];
+          n[control] += 1;
+        }
+        return sum[1] / n[1] / (sum[0] / n[0]);
+      },
+      bootstrap);
+}
 
 // The kinds of one source are one row, and so are all clean swaps.
 std::string row_of(const std::string& source) { return source.starts_with("clean") ? "seam control" : source.substr(0, source.find(':')); }
 
 }  // namespace
 
-MapAgreement compare_maps(const Image& map, const Image& label) {
-  if (map.width != label.width || map.height != label.height || map.channels != 1 || label.channels != 1)
-    throw usage_error(fmt::format("maps: expected two of one channel and one size, found {} x {} x {} and {} x {} x {}", map.channels, map.height, map.width, label.channels, label.height, label.width));
-  MapAgreement agreement;
-  int64_t both = 0, either = 0;
-  for (std::size_t i = 0; i < map.data.size(); ++i) {
-    agreement.l1 += std::abs(map.data[i] - label.data[i]) / static_cast<double>(map.data.size());
-    const bool found = map.data[i] >= 0.5f, defect = label.data[i] >= defect_label;
-    both += found && defect;
-    either += found || defect;
-  }
-  const Counts counts = count_levels(map, label);
-  agreement.plcc = pearson(map, label);
-  agreement.auroc = auroc(counts);
-  agreement.aupr = average_precision(counts);
-  agreement.iou = counts.defects == 0 ? undefined : static_cast<double>(both) / static_cast<double>(either);
-  agreement.f1 = 2 * agreement.iou / (1 + agreement.iou);
-  const auto peak = std::ranges::max_element(map.data) - map.data.begin();
-  agreement.hit = counts.defects == 0 ? undefined : label.data[peak] >= defect_label ? 1 : 0;
-  return agreement;
-}
-
-Table localisation_table(const FgrSet& set, const Judge& judge, const LocaliseOptions& options) {
+Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptions& options) {
   const int64_t count = options.count == 0 ? set.size() : std::min(options.count, set.size());
-  std::map<std::string, std::vector<Values>> rows;
+  const std::vector<MapRival> rivals = options.baselines ? map_rivals() : std::vector<MapRival>{};
+  std::optional<MetricSet> judges;
+  if (options.judges) judges.emplace(std::vector<std::string>{"lpips", "dists"}, MetricOptions{.device = options.device});
+  std::map<std::string, std::vector<MapValues>> maps, of_rivals;
+  std::map<std::string, std::vector<ScoreValues>> scores;
+  std::vector<double> seams, swaps, whole_score, whole_lpips, whole_dists;
+  Tally tally;
+  std::map<std::string, Tally> rival_tallies;
   Progress progress(options.progress, count);
   Image clean;  // samples of one crop stand side by side and share it
   Verdict of_clean;
@@ -138,43 +134,65 @@ Table localisation_table(const FgrSet& set, const Judge& judge, const LocaliseOp
       clean = sample.gt;
       of_clean = judge(clean);
     }
-    const bool control = sample.facts.source.starts_with("clean"), whole = sample.facts.mask == "whole";
-    const Verdict syn = judge(swapped(sample)), sr = whole ? syn : judge(sample.sr);
-    Values values;
-    values.fill(undefined);
-    if (!control && sample.facts.severity > 0.01) {
-      const MapAgreement m = compare_maps(syn.map, sample.label);
-      values = {whole ? double(sr.score < of_clean.score) : double(sr.score < syn.score && syn.score < of_clean.score), m.l1, m.plcc, m.auroc, m.aupr, m.iou, m.f1, m.hit};
+    const bool control = sample.facts.source.starts_with("clean"), whole = sample.facts.mask == "whole", defective = !control && sample.facts.severity > 0.01;
+    const Image picture = swapped(sample);
+    const Verdict syn = judge(picture);
+    const std::string row = row_of(sample.facts.source);
+    double order = undefined;
+    if (defective) {
+      const float sr = whole ? syn.score : judge(sample.sr).score;
+      order = whole ? sr < of_clean.score : sr < syn.score && syn.score < of_clean.score;
+      const bool fitting = 2 * k < count;
+      maps[row].push_back(tally.measure(syn.map, sample.label, fitting));
+      maps["all"].push_back(maps[row].back());
+      for (const MapRival& rival : rivals) of_rivals[rival.name].push_back(rival_tallies[rival.name].measure(rival.map(picture, clean), sample.label, fitting));
+      if (whole && judges) {
+        const std::vector<double> distances = judges->compute(picture, clean);
+        whole_score.push_back(syn.score);
+        whole_lpips.push_back(distances[0]);
+        whole_dists.push_back(distances[1]);
+      }
     }
-    values[8] = weighted_mean(syn.map, sample.mask, true);
-    values[9] = weighted_mean(syn.map, sample.mask, false);
-    values[10] = of_clean.map_mean;
-    rows[row_of(sample.facts.source)].push_back(values);
-    if (!control) rows["all"].push_back(values);
+    const double inside = weighted_mean(syn.map, sample.mask, true);
+    if (!whole && (control || defective)) (control ? seams : swaps).push_back(inside);
+    scores[row].push_back({order, inside, weighted_mean(syn.map, sample.mask, false), of_clean.map_mean});
+    if (!control) scores["all"].push_back(scores[row].back());
     progress.advance();
   }
 
-  Table table;
-  table.columns = {{"source", std::nullopt, 0}, {"samples", std::nullopt, 0}};
-  for (const Measure& measure : measures) table.columns.push_back({measure.title, measure.higher_is_better, 3});
-  const auto add = [&](const std::string& name, const std::vector<Values>& samples) {
-    std::vector<Cell> cells = {name, static_cast<double>(samples.size())};
-    for (std::size_t m = 0; m < measures.size(); ++m) {
-      std::vector<double> defined;
-      for (const Values& values : samples)
-        if (!std::isnan(values[m])) defined.push_back(values[m]);
-      if (defined.empty()) cells.emplace_back();
-      else cells.emplace_back(bootstrap_mean(defined, options.bootstrap));
-    }
-    table.rows.push_back(std::move(cells));
-  };
-  for (const auto& [name, samples] : rows)
-    if (name != "all" && name != "seam control") add(name, samples);
+  Localisation out;
+  out.maps.columns = columns_of(map_measures);
+  for (const auto& [name, samples] : maps)
+    if (name != "all") add_row(out.maps, name, samples, options.bootstrap);
+  if (maps.contains("all")) add_row(out.maps, "all", maps["all"], options.bootstrap);
+  std::string thresholds = fmt::format("{:.3f}", tally.threshold);
+  for (const MapRival& rival : rivals) {
+    add_row(out.maps, fmt::format("baseline: {}", rival.name), of_rivals[rival.name], options.bootstrap);
+    thresholds += fmt::format(", {} {:.3f}", rival.name, rival_tallies[rival.name].threshold);
+  }
+  out.maps.caption = fmt::format("Mean [95 % bootstrap interval over samples] on the swapped pictures. Defect pixels: label >= {:.1f}; SRCC on means of 8 x 8 pixels; IoU and F1 of the map at 0.5; F1*: at the threshold that is "
+                                 "best on the first half of the samples ({}), measured on the second half; cP, cR at the same threshold: share of the map's (label's) components of at least 1/{} of the picture that "
+                                 "lie by half on the label's (map's) pixels. |x - GT| and 1 - SSIM see the clean picture. {} samples.", defect_label, thresholds, smallest_component, count);
+
+  out.scores.columns = columns_of(score_measures);
+  for (const auto& [name, samples] : scores)
+    if (name != "all" && name != "seam control") add_row(out.scores, name, samples, options.bootstrap);
   for (const char* name : {"all", "seam control"})
-    if (rows.contains(name)) add(name, rows[name]);
-  table.caption = fmt::format("Mean [95 % bootstrap interval over samples]. order: S_SR < S_syn < S_GT (whole swaps: S_SR < S_GT); defect pixels: label >= {:.1f}; IoU and F1 of the map at 0.5; map_in, map_out: mean "
-                              "map inside and outside the mask; map_clean: of the clean picture. {} samples.", defect_label, count);
-  return table;
+    if (scores.contains(name)) add_row(out.scores, name, scores[name], options.bootstrap);
+  out.scores.caption = "Mean [95 % bootstrap interval over samples]. order: S_SR < S_syn < S_GT (whole swaps: S_SR < S_GT); map_in, map_out: mean map inside and outside the mask; map_clean: of the clean picture.";
+
+  out.summary.columns = {{"question", std::nullopt, 0}, {"samples", std::nullopt, 0}, {"value", std::nullopt, 3}};
+  const auto answer = [&](const std::string& question, std::size_t samples, const Interval& value) { out.summary.rows.push_back({question, static_cast<double>(samples), value}); };
+  if (!seams.empty() && !swaps.empty()) answer("seam ratio", seams.size(), seam_ratio(seams, swaps, options.bootstrap));
+  if (whole_score.size() > 2) {
+    answer("PLCC of S and LPIPS-alex, whole swaps", whole_score.size(), bootstrap_correlation(pearson, whole_score, whole_lpips, options.bootstrap));
+    answer("PLCC of S and DISTS, whole swaps", whole_score.size(), bootstrap_correlation(pearson, whole_score, whole_dists, options.bootstrap));
+    answer("SRCC of S and LPIPS-alex, whole swaps", whole_score.size(), bootstrap_correlation(spearman, whole_score, whole_lpips, options.bootstrap));
+    answer("SRCC of S and DISTS, whole swaps", whole_score.size(), bootstrap_correlation(spearman, whole_score, whole_dists, options.bootstrap));
+  }
+  out.summary.caption = "Value [95 % bootstrap interval over samples]. seam ratio: mean of the map in the mask of regions, clean pixels swapped in over I_SR swapped in; 0 is best. S is better where it is higher, the distances where "
+                        "they are lower: -1 is best. They only judge.";
+  return out;
 }
 
 }  // namespace finpercep

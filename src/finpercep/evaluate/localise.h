@@ -3,7 +3,6 @@
 #pragma once
 #include <cstdint>
 #include <string>
-#include <vector>
 
 #include "finpercep/evaluate/bootstrap.h"
 #include "finpercep/evaluate/table.h"
@@ -12,31 +11,27 @@
 
 namespace finpercep {
 
-/// One map against its label. What a picture leaves undefined (no defect pixel, no clean one, a constant) is NaN.
-struct MapAgreement {
-  double l1 = 0;     ///< mean absolute difference
-  double plcc = 0;   ///< Pearson's correlation over pixels
-  double auroc = 0;  ///< that a defect pixel's map is above a clean pixel's; ties count half
-  double aupr = 0;   ///< average precision
-  double iou = 0, f1 = 0;  ///< of the map at 0.5 and the defect pixels
-  double hit = 0;    ///< 1 where the map's maximum lies on a defect pixel (the pointing game)
-};
-
-/// Label values from here on are defect pixels in the measures that need two classes.
-constexpr float defect_label = 0.1f;
-
-/// Both 1 channel, of one size, values in [0,1].
-MapAgreement compare_maps(const Image& map, const Image& label);
-
 struct LocaliseOptions {
-  int64_t count = 0;  ///< samples, evenly spread; 0: all
+  int64_t count = 0;       ///< samples, evenly spread; 0: all
+  bool baselines = false;  ///< map_rivals() beside the reward
+  bool judges = true;      ///< LPIPS-alex and DISTS of whole swaps
   BootstrapOptions bootstrap;
+  std::string device = "auto";  ///< of the judges
   std::string progress = "localise";
 };
 
-/// A row for each source (the kinds of one, "distort:jpeg", together), for all, and for the seam controls (clean pixels swapped in). Columns: samples; order: share with
-/// S_SR < S_syn < S_GT, or S_SR < S_GT where the swap is whole; the measures above on the swapped picture, over samples with a defect; map_in, map_out: mean of the map inside and outside
-/// the mask; map_clean: mean of the map of the clean picture. Means with 95 % intervals over samples.
-Table localisation_table(const FgrSet& set, const Judge& judge, const LocaliseOptions& options);
+struct Localisation {
+  /// Maps against labels (map_agreement.h), over samples with a defect. A row for each source (the kinds of one, "distort:jpeg", together), for all, for each baseline. F1*, cP, cR: at the
+  /// threshold that gives the highest mean F1 on the first half of the samples, measured on the second half. Means with 95 % intervals over samples.
+  Table maps;
+  /// order: share with S_SR < S_syn < S_GT, or S_SR < S_GT where the swap is whole; map_in, map_out: mean of the map inside and outside the mask; map_clean: mean of the map of the clean
+  /// picture. A row for each source, for all, for the seam controls (clean pixels swapped in).
+  Table scores;
+  /// seam ratio: mean of the map in the mask, seam controls' over true swaps' (1: the map shows seams, 0: defects); PLCC and SRCC of S with LPIPS-alex and DISTS over whole swaps. A row a
+  /// question.
+  Table summary;
+};
+
+Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptions& options);
 
 }  // namespace finpercep

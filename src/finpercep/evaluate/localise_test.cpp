@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "finpercep/evaluate/localise.h"
+#include "finpercep/evaluate/map_agreement.h"
 
 #include <doctest/doctest.h>
 
 #include <cmath>
 
 #include "finpercep/base/error.h"
+#include "finpercep/degrade/blur.h"
+#include "finpercep/evaluate/correlation.h"
+#include "finpercep/evaluate/map_rivals.h"
+#include "finpercep/image/test_pictures.h"
+#include "finpercep/metrics/niqe.h"
 
 using namespace finpercep;
 
@@ -52,4 +57,79 @@ TEST_CASE("maps against labels: perfect, reversed, constant and empty") {
   CHECK(std::isnan(everything.auroc));
   CHECK(everything.hit == 1);
   CHECK_THROWS_AS(compare_maps(row({1, 0}), row({1, 0, 0})), Error);
+}
+
+TEST_CASE("correlations: by hand, with ties, and what has none") {
+  CHECK(ranks({3, 1, 3, 2}) == std::vector<double>{3.5, 1, 3.5, 2});
+  CHECK(pearson({1, 2, 3, 4}, {1, 3, 2, 5}) == doctest::Approx(5.5 / std::sqrt(5 * 8.75)));
+  CHECK(spearman({1, 2, 3, 4}, {1, 30, 20, 500}) == doctest::Approx(0.8));  // 1 - 6 * 2 / (4 * 15)
+  CHECK(spearman({1, 2, 3}, {9, 4, 1}) == doctest::Approx(-1));
+  CHECK(std::isnan(pearson({1, 2}, {0.3, 0.3})));
+  CHECK_THROWS_AS(pearson({1, 2}, {1}), Error);
+  const Interval i = bootstrap_correlation(spearman, {1, 2, 3, 4, 5, 6, 7, 8}, {1, 2, 4, 3, 5, 6, 8, 7}, {.resamples = 500});
+  CHECK(i.mean == doctest::Approx(1 - 6.0 * 4 / (8 * 63)));
+  CHECK(i.low < i.mean);
+  CHECK(i.high <= 1 + 1e-12);
+}
+
+TEST_CASE("thresholds and components: two found, one of them wrong, one missed") {
+  // 16 x 8: the label has squares of 4 x 4 at (0,0) and (12,0); the map has (0,0) to the height of 3 at 0.6, a false one at (6,4) at 0.3, and two pixels that are no component.
+  Image label(16, 8, 1), map(16, 8, 1);
+  for (int y = 0; y < 4; ++y)
+    for (int x = 0; x < 4; ++x) {
+      label.at(0, y, x) = label.at(0, y, 12 + x) = 1;
+      if (y < 3) map.at(0, y, x) = 0.6f;
+      map.at(0, 4 + y, 6 + x) = 0.3f;
+    }
+  map.at(0, 7, 15) = map.at(0, 6, 15) = 0.7f;
+  const RegionAgreement low = compare_regions(map, label, 0.2, 4), high = compare_regions(map, label, 0.5, 4);
+  CHECK(low.precision == 0.5);
+  CHECK(low.recall == 0.5);
+  CHECK(low.f1 == doctest::Approx(2.0 * 12 / (30 + 32)));
+  CHECK(high.precision == 1);
+  CHECK(high.f1 == doctest::Approx(2.0 * 12 / (14 + 32)));
+  CHECK(std::isnan(compare_regions(map, label, 0.9, 4).precision));
+  CHECK(compare_regions(map, label, 0.9, 4).recall == 0);
+  const std::vector<double> f1 = f1_by_threshold(map, label);
+  CHECK(f1[static_cast<int>(0.2 * map_levels)] == doctest::Approx(low.f1));
+  CHECK(f1[0] == doctest::Approx(2.0 * 32 / (128 + 32)));
+  CHECK(best_threshold(f1) > 0.3);
+  CHECK(best_threshold(f1) <= 0.6);
+  CHECK(f1_by_threshold(map, Image(16, 8, 1)).empty());
+  // Four cells of 8 x 8 in a row, ranked alike and the other way round.
+  Image up(32, 8, 1), down(32, 8, 1);
+  for (int y = 0; y < 8; ++y)
+    for (int x = 0; x < 32; ++x) {
+      up.at(0, y, x) = 0.2f * static_cast<float>(x / 8) + 0.01f * static_cast<float>(y);
+      down.at(0, y, x) = 0.9f - 0.25f * static_cast<float>(x / 8) * static_cast<float>(x / 8) / 4;
+    }
+  CHECK(compare_maps(up, up).srcc == doctest::Approx(1));
+  CHECK(compare_maps(up, down).srcc == doctest::Approx(-1));
+}
+
+TEST_CASE("rivals: the oracles point at a planted blur, all keep the size and range") {
+  std::vector<MapRival> rivals;
+  try {
+    rivals = map_rivals();
+  } catch (const Error& error) {
+    MESSAGE("skipped: " << error.what());
+    return;
+  }
+  const Image clean = test::photo(160, 128);
+  Image picture = clean, label(160, 128, 1);
+  const Image blurred = filter_separable(clean, gaussian_row(13, 2));
+  for (int y = 0; y < 64; ++y)
+    for (int x = 0; x < 80; ++x) {
+      label.at(0, y, x) = 1;
+      for (int c = 0; c < 3; ++c) picture.at(c, y, x) = blurred.at(c, y, x);
+    }
+  for (const MapRival& rival : rivals) {
+    CAPTURE(rival.name);
+    const Image map = rival.map(picture, clean);
+    REQUIRE((map.width == 160 && map.height == 128 && map.channels == 1));
+    for (const float v : map.data) REQUIRE((v >= 0 && v <= 1));
+    if (rival.name == "|x - GT|" || rival.name == "1 - SSIM") CHECK(compare_maps(map, label).auroc > 0.9);
+    if (rival.name == "constant") CHECK(compare_maps(map, label).auroc == 0.5);
+    CHECK((rival.map(clean, clean).data == map.data) == (rival.name == "constant"));
+  }
 }
