@@ -155,10 +155,10 @@ void run(const Flags& flags) {
 
 void add_judge_flags(CLI::App& command, JudgeOptions& options) {
   command.add_option("--model", options.model, "reward model: name or file")->capture_default_str();
-  command.add_option("--stage", options.stage, "judge with RM_k of the model; default: its finest");
+  command.add_option("--stage", options.stage, "judge with RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);
   command.add_option("--device", options.device, "cpu, cuda, cuda:N, auto")->capture_default_str();
   command.add_option("--dtype", options.dtype, "fp32, bf16, auto")->capture_default_str();
-  command.add_option("--tile", options.tile, "side of a tile in pixels, or auto (1024); larger pictures are judged in overlapping tiles")
+  command.add_option("--tile", options.tile, "side of a tile in pixels, or auto (1024): bounds the memory, with the same result for larger pictures")
       ->capture_default_str()
       ->check(CLI::Range(64, 65536))
       ->transform([](std::string text) { return text == "auto" ? std::string("1024") : text; });

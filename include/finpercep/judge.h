@@ -13,14 +13,15 @@ struct JudgeOptions {
   int stage = -1;                      ///< k of RM_k; -1: the finest that the model has
   std::string device = "auto";         ///< cpu, cuda, cuda:N, auto
   std::string dtype = "fp32";          ///< fp32, bf16, auto
-  int tile = 1024;                     ///< side of a tile, pixels, a multiple of 32; larger pictures are judged in overlapping tiles
+  int tile = 1024;                     ///< side of a tile, pixels, a multiple of 32, at least 64: larger pictures are judged in tiles, with the same result
 };
 
-/// What the reward model says of one picture.
+/// What the reward model says of one picture: the model's own outputs, which no later step rescales. What a value such as 0.5 means was set when the
+/// model was trained, and its card says it.
 struct Verdict {
-  float score = 0;  ///< in [0,1], 1 = clean
-  Image map;        ///< 1 channel, the picture's size, in [0,1], 1 = defect
-  float map_max = 0, map_mean = 0;
+  float score = 0;  ///< sigmoid of the head, in [0,1], 1 = clean
+  Image map;        ///< 1 channel, the picture's size: severity in [0,1], 1 = defect; 0.5 everywhere at stage 0, which has no map
+  float map_max = 0, map_mean = 0;  ///< over the picture's pixels
 };
 
 class Judge {
@@ -29,7 +30,7 @@ class Judge {
   ~Judge();
   Judge(Judge&&) noexcept;
   Judge& operator=(Judge&&) noexcept;
-  /// Any size from 1 x 1. Memory is bounded by the tile, the score comes from features pooled over all tiles.
+  /// Any size from 1 x 1; no NaN. Beside the picture and its map, memory holds a tile's features and about 10 bytes a pixel.
   Verdict operator()(const Image& photo) const;
 
  private:

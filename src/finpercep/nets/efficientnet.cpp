@@ -17,20 +17,11 @@ struct Stage {
 };
 constexpr Stage stages[] = {{1, 3, 1, 1, 16}, {2, 3, 2, 6, 24}, {2, 5, 2, 6, 40}, {3, 3, 2, 6, 80}, {3, 5, 1, 6, 112}, {4, 5, 2, 6, 192}, {1, 3, 1, 6, 320}};
 constexpr double bn_eps = 1e-3;
-constexpr int tap_after_block[] = {0, 2, 4, 10, 15};  // last block at strides 2, 4, 8, 16, 32
-
-// TensorFlow's SAME padding: with stride 2 and even sizes, k - 2 pixels in all, the larger half right and bottom.
-at::Tensor same_conv(const Conv& conv, const at::Tensor& x) {
-  if (conv.stride == 1) return conv(x);
-  const int64_t total = conv.weight.size(2) - conv.stride, before = total / 2, after = total - before;
-  const Conv unpadded{conv.weight, conv.bias, conv.stride, 0, conv.groups};
-  return unpadded(at::constant_pad_nd(x, {before, after, before, after}, 0));
-}
 
 }  // namespace
 
 EfficientNetLite0::EfficientNetLite0(Params& params, const std::string& prefix) {
-  stem = make_conv(params, prefix + "stem", 3, 32, 3, {.stride = 2});
+  stem = make_conv(params, prefix + "stem", 3, 32, 3, {.stride = 2, .tensorflow_same = true});
   int64_t in = 32;
   for (const Stage& stage : stages)
     for (int64_t repeat = 0; repeat < stage.repeats; ++repeat) {
@@ -38,7 +29,7 @@ EfficientNetLite0::EfficientNetLite0(Params& params, const std::string& prefix) 
       const int64_t stride = repeat == 0 ? stage.stride : 1, wide = in * stage.expansion;
       Block block;
       if (stage.expansion > 1) block.expand = make_conv(params, name + "expand", in, wide, 1);
-      block.depthwise = make_conv(params, name + "depthwise", wide, wide, stage.kernel, {.stride = stride, .groups = wide});
+      block.depthwise = make_conv(params, name + "depthwise", wide, wide, stage.kernel, {.stride = stride, .groups = wide, .tensorflow_same = true});
       block.project = make_conv(params, name + "project", wide, stage.channels, 1, {.gain = 1});
       block.residual = stride == 1 && in == stage.channels;
       blocks.push_back(block);
@@ -46,19 +37,69 @@ EfficientNetLite0::EfficientNetLite0(Params& params, const std::string& prefix) 
     }
 }
 
-std::array<at::Tensor, 5> EfficientNetLite0::operator()(const at::Tensor& image) const {
-  TORCH_CHECK(image.size(-1) % 32 == 0 && image.size(-2) % 32 == 0, "EfficientNetLite0: sides must be multiples of 32, found ", image.sizes());
-  std::array<at::Tensor, 5> taps;
-  at::Tensor x = at::hardtanh(same_conv(stem, image * (255.0 / 128) - 127.0 / 128), 0, 6);
-  int tap = 0;
-  for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const Block& block = blocks[i];
-    at::Tensor y = block.expand.weight.defined() ? at::hardtanh(block.expand(x), 0, 6) : x;
-    y = block.project(at::hardtanh(same_conv(block.depthwise, y), 0, 6));
-    x = block.residual ? x + y : y;
-    if (static_cast<int>(i) == tap_after_block[tap]) taps[tap++] = x;
+namespace {
+
+constexpr int64_t most_held = 16 << 20;  // numbers between the layers of a block without gradients
+
+at::Tensor run(const EfficientNetLite0::Block& block, const at::Tensor& x) {
+  const at::Tensor y = block.depthwise(block.expand.weight.defined() ? block.expand(x, Activation::relu6) : x, Activation::relu6);
+  return block.residual ? block.project.added_to(x, y) : block.project(y);
+}
+
+// Rows of the result in bands that see four rows more on either side: more than a kernel of 5 reaches, so that the seams are those of the whole.
+at::Tensor run_in_bands(const EfficientNetLite0::Block& block, const at::Tensor& x) {
+  constexpr int64_t seen = 4;
+  const int64_t stride = block.depthwise.stride, rows = x.size(2) / stride;
+  const int64_t bands = at::GradMode::is_enabled() ? 1 : (x.size(0) * block.depthwise.weight.size(0) * x.size(2) * x.size(3) + most_held - 1) / most_held;
+  const int64_t band = std::max<int64_t>(8, (rows + bands - 1) / bands);
+  if (bands == 1 || band >= rows) return run(block, x);
+  at::Tensor out;
+  for (int64_t top = 0; top < rows; top += band) {
+    const int64_t count = std::min(band, rows - top), from = std::max<int64_t>(0, top * stride - seen), end = std::min(x.size(2), (top + count) * stride + seen);
+    const at::Tensor part = run(block, x.narrow(2, from, end - from)).narrow(2, top - from / stride, count);
+    if (!out.defined()) out = at::empty({part.size(0), part.size(1), rows, part.size(3)}, part.options(), at::MemoryFormat::ChannelsLast);
+    out.narrow(2, top, count).copy_(part);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::array<at::Tensor, 3> EfficientNetLite0::lower(const at::Tensor& image) const {
+  TORCH_CHECK(image.size(-1) % 8 == 0 && image.size(-2) % 8 == 0, "EfficientNetLite0: sides must be multiples of 8, found ", image.sizes());
+  std::array<at::Tensor, 3> taps;
+  at::Tensor x = stem(image * (255.0 / 128) - 127.0 / 128, Activation::relu6);
+  for (int i = 0, tap = 0; i <= tap_after_block[2]; ++i) {
+    x = run_in_bands(blocks[i], x);
+    if (i == tap_after_block[tap]) taps[tap++] = x;
   }
   return taps;
+}
+
+std::array<at::Tensor, 2> EfficientNetLite0::upper(const at::Tensor& at_stride_8) const {
+  std::array<at::Tensor, 2> taps;
+  at::Tensor x = at_stride_8;
+  for (int i = tap_after_block[2] + 1, tap = 0; i < static_cast<int>(blocks.size()); ++i) {
+    x = run_in_bands(blocks[i], x);
+    if (i == tap_after_block[3 + tap]) taps[tap++] = x;
+  }
+  return taps;
+}
+
+std::array<at::Tensor, 5> EfficientNetLite0::operator()(const at::Tensor& image) const {
+  TORCH_CHECK(image.size(-1) % 32 == 0 && image.size(-2) % 32 == 0, "EfficientNetLite0: sides must be multiples of 32, found ", image.sizes());
+  const auto fine = lower(image);
+  const auto coarse = upper(fine[2]);
+  return {fine[0], fine[1], fine[2], coarse[0], coarse[1]};
+}
+
+void EfficientNetLite0::pack(at::ScalarType dtype) {
+  stem.pack(dtype);
+  for (Block& block : blocks) {
+    if (block.expand.weight.defined()) block.expand.pack(dtype);
+    block.depthwise.pack(dtype);
+    block.project.pack(dtype);
+  }
 }
 
 void load_imagenet(const EfficientNetLite0& net, const TensorFile& file, const std::string& where) {

@@ -45,6 +45,10 @@ std::array<at::Tensor, 5> RewardEncoder::operator()(const at::Tensor& x) const {
   return {tokens[0], tokens[0], tokens[1], on_stride(tokens[2], 16), on_stride(tokens[3], 32)};
 }
 
+void RewardEncoder::pack(at::ScalarType dtype) {
+  if (auto* net = std::get_if<EfficientNetLite0>(&net_)) net->pack(dtype);
+}
+
 void RewardEncoder::load_pretrained() const {
   if (const auto* net = std::get_if<EfficientNetLite0>(&net_)) {
     const auto path = weight_file("efficientnet_lite0");

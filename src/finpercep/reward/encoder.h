@@ -25,6 +25,14 @@ class RewardEncoder {
   std::array<at::Tensor, 5> operator()(const at::Tensor& x) const;
   const std::array<int64_t, 5>& channels() const { return channels_; }
 
+  /// The same in two parts, so that a large picture's fine taps can be made of tiles: strides 2, 4 and 8, and from the last of them 16 and 32. Only where in_parts(): a transformer's
+  /// tokens see the whole picture.
+  bool in_parts() const { return std::holds_alternative<EfficientNetLite0>(net_); }
+  std::array<at::Tensor, 3> lower(const at::Tensor& x) const { return std::get<EfficientNetLite0>(net_).lower(x); }
+  std::array<at::Tensor, 2> upper(const at::Tensor& at_stride_8) const { return std::get<EfficientNetLite0>(net_).upper(at_stride_8); }
+  /// Conv::pack of every convolution; nothing for nets that have no packed form.
+  void pack(at::ScalarType dtype);
+
   /// Loads the public weights. model_error with what to do when they are not in the cache.
   void load_pretrained() const;
 

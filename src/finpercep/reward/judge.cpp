@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pictures of any size: overlapping tiles, of which only the inside counts; one score from the cells of all tiles.
+// Pictures of any size. One larger than a tile is judged as if it were whole: features at stride 8 from overlapping tiles, of which only the inside
+// counts and sees all that it depends on; what is coarser, with its wide view, at once; the fine levels in tiles again. One score from all cells.
 #include "finpercep/judge.h"
 
 #include <algorithm>
@@ -13,8 +14,62 @@ namespace finpercep {
 
 namespace {
 
-constexpr int cell = 32;          // stride of f_N
-constexpr int margin = 4 * cell;  // context around a tile that is seen but not counted
+constexpr int64_t cell = 32;  // stride of f_N
+
+int64_t whole_cells(int64_t pixels) { return (pixels + cell - 1) / cell * cell; }
+
+// A tile of the padded picture: the part that counts, and what is seen.
+struct Tile {
+  int64_t top, left, height, width;      // counts
+  int64_t y0, x0, seen_height, seen_width;
+};
+
+template <class Work>
+void each_tile(int64_t height, int64_t width, int64_t side, int64_t margin, Work work) {
+  for (int64_t top = 0; top < height; top += side)
+    for (int64_t left = 0; left < width; left += side) {
+      const int64_t h = std::min(side, height - top), w = std::min(side, width - left), y0 = std::max<int64_t>(0, top - margin), x0 = std::max<int64_t>(0, left - margin);
+      work(Tile{top, left, h, w, y0, x0, std::min(height, top + h + margin) - y0, std::min(width, left + w + margin) - x0});
+    }
+}
+
+// What the tile sees of the picture x, repeated where the padded picture is larger.
+at::Tensor seen(const at::Tensor& x, const Tile& tile, at::Device device) {
+  const int64_t height = std::min(tile.seen_height, x.size(2) - tile.y0), width = std::min(tile.seen_width, x.size(3) - tile.x0);
+  const at::Tensor part = x.narrow(2, tile.y0, height).narrow(3, tile.x0, width).to(device);
+  return height < tile.seen_height || width < tile.seen_width ? at::replication_pad2d(part, {0, tile.seen_width - width, 0, tile.seen_height - height}) : part;
+}
+
+at::Tensor inside(const at::Tensor& seen, const Tile& tile, int64_t stride) {
+  return seen.narrow(2, (tile.top - tile.y0) / stride, tile.height / stride).narrow(3, (tile.left - tile.x0) / stride, tile.width / stride);
+}
+
+// The judgement of x; its map goes to `map`, whose size is x's.
+at::Tensor judge_whole(const RewardModel& model, const at::Tensor& x, int64_t stage, at::Device device, const at::Tensor& map) {
+  const Judgement j = model.judge(x.to(device), stage);
+  map.copy_(j.map);
+  return j.score;
+}
+
+at::Tensor judge_tiles(const RewardModel& model, const at::Tensor& x, int64_t stage, int64_t side, at::Device device, const at::Tensor& map) {
+  const int64_t height = whole_cells(x.size(2)), width = whole_cells(x.size(3));
+  at::Tensor stride_8;
+  each_tile(height, width, side, RewardModel::seen_by_stride_8, [&](const Tile& tile) {
+    const at::Tensor part = inside(model.stride_8(seen(x, tile, device)), tile, 8);
+    if (!stride_8.defined()) stride_8 = at::empty({1, part.size(1), height / 8, width / 8}, part.options(), at::MemoryFormat::ChannelsLast);
+    stride_8.narrow(2, tile.top / 8, tile.height / 8).narrow(3, tile.left / 8, tile.width / 8).copy_(part);
+  });
+  const RewardModel::Coarse coarse = model.coarse(stride_8, stage);
+  stride_8.reset();
+  at::Tensor cell_map = at::empty({1, 1, height / cell, width / cell}, coarse.features.options());
+  each_tile(height, width, side, RewardModel::seen_by_fine, [&](const Tile& tile) {
+    const at::Tensor part = at::sigmoid(inside(model.fine_logits(coarse, seen(x, tile, device), tile.y0, tile.x0, stage), tile, 1));
+    cell_map.narrow(2, tile.top / cell, tile.height / cell).narrow(3, tile.left / cell, tile.width / cell).copy_(at::avg_pool2d(part, cell));
+    const int64_t h = std::min(tile.height, x.size(2) - tile.top), w = std::min(tile.width, x.size(3) - tile.left);
+    map.narrow(2, tile.top, h).narrow(3, tile.left, w).copy_(part.narrow(2, 0, h).narrow(3, 0, w));
+  });
+  return model.score_of(model.cells_of(coarse, cell_map).mean({2, 3}), stage);
+}
 
 }  // namespace
 
@@ -22,12 +77,13 @@ struct Judge::Parts {
   Compute compute;
   std::unique_ptr<RewardModel> model;
   int64_t stage;
-  int tile;
+  int64_t tile;
 };
 
 Judge::Judge(const JudgeOptions& options) : parts_(std::make_unique<Parts>()) {
   parts_->compute = resolve_compute(options.device, options.dtype);
   parts_->model = load_reward(options.model, parts_->compute.device);
+  parts_->model->pack(parts_->compute.dtype);
   parts_->stage = options.stage < 0 ? parts_->model->settings.stage : options.stage;
   parts_->tile = std::max(2 * cell, options.tile / cell * cell);
   if (parts_->stage > parts_->model->settings.stage)
@@ -41,30 +97,15 @@ Judge& Judge::operator=(Judge&&) noexcept = default;
 
 Verdict Judge::operator()(const Image& photo) const {
   at::NoGradGuard no_grad;
-  const MixedPrecision precision(parts_->compute.device, parts_->compute.dtype);
+  const Compute& compute = parts_->compute;
+  const MixedPrecision precision(compute.device, parts_->model->in_parts() && can_pack(compute.device, compute.dtype) ? at::kFloat : compute.dtype);  // packed layers have their own type
   // The picture's own memory: a copy of 100 megapixels is 1.2 GB.
   const at::Tensor x = at::from_blob(const_cast<float*>(photo.data.data()), {1, photo.channels, photo.height, photo.width});
   Verdict verdict;
   verdict.map = Image(photo.width, photo.height, 1);
-  at::Tensor sum;
-  int64_t cells = 0;
-  for (int top = 0; top < photo.height; top += parts_->tile)
-    for (int left = 0; left < photo.width; left += parts_->tile) {
-      const int inner_h = std::min(parts_->tile, photo.height - top), inner_w = std::min(parts_->tile, photo.width - left);
-      const int y0 = std::max(0, top - margin), x0 = std::max(0, left - margin);
-      const int y1 = std::min(photo.height, top + inner_h + margin), x1 = std::min(photo.width, left + inner_w + margin);
-      const at::Tensor tile = x.narrow(2, y0, y1 - y0).narrow(3, x0, x1 - x0).contiguous().to(parts_->compute.device);
-      const Judgement j = parts_->model->judge(tile, parts_->stage);
-      const at::Tensor map = j.map.to(at::kCPU).contiguous();
-      for (int row = 0; row < inner_h; ++row) {
-        const float* from = map.data_ptr<float>() + static_cast<int64_t>(top - y0 + row) * (x1 - x0) + (left - x0);
-        std::copy_n(from, inner_w, &verdict.map.at(0, top + row, left));
-      }
-      const at::Tensor inside = j.cells.narrow(2, (top - y0) / cell, (inner_h + cell - 1) / cell).narrow(3, (left - x0) / cell, (inner_w + cell - 1) / cell);
-      sum = sum.defined() ? sum + inside.sum({2, 3}) : inside.sum({2, 3});
-      cells += inside.size(2) * inside.size(3);
-    }
-  verdict.score = parts_->model->score_of(sum / cells, parts_->stage).item<float>();
+  const at::Tensor map = at::from_blob(verdict.map.data.data(), {1, 1, photo.height, photo.width});
+  const bool whole = !parts_->model->in_parts() || std::max(photo.height, photo.width) <= parts_->tile;
+  verdict.score = (whole ? judge_whole(*parts_->model, x, parts_->stage, compute.device, map) : judge_tiles(*parts_->model, x, parts_->stage, parts_->tile, compute.device, map)).item<float>();
   double total = 0;
   for (float v : verdict.map.data) {
     verdict.map_max = std::max(verdict.map_max, v);

@@ -45,23 +45,30 @@ at::Tensor RewardModel::score_logit_of(const at::Tensor& pooled, int64_t stage) 
   return head.out(at::silu(head.hidden(pooled))).to(at::kFloat).squeeze(1);
 }
 
-std::vector<Judgement> RewardModel::judge_all(const at::Tensor& x, int64_t stage) const {
+at::Tensor RewardModel::descend(const Level& level, const at::Tensor& coarser, const at::Tensor& tap) {
+  const at::Tensor fused = level.fuse.of_doubled(coarser);
+  // A transformer's tokens have a grid of their own: resampled after the 1 x 1 convolution, which is cheaper and gives the same.
+  const bool aligned = tap.size(-2) == fused.size(-2) && tap.size(-1) == fused.size(-1);
+  const at::Tensor h = at::silu(aligned ? level.tap.added_to(fused, tap) : fused + upsample_to(level.tap(tap), fused.size(-2), fused.size(-1)));
+  return h + level.refine(h, Activation::silu);
+}
+
+std::vector<Judgement> RewardModel::run(const at::Tensor& x, int64_t first, int64_t stage) const {
   TORCH_CHECK(stage >= 0 && stage <= settings.stage, "RewardModel: stage ", stage, " of a model that has stages 0..", settings.stage);
   const int64_t height = x.size(-2), width = x.size(-1), bottom = (32 - height % 32) % 32, right = (32 - width % 32) % 32;
   const auto taps = encoder_(bottom || right ? at::replication_pad2d(x, {0, right, 0, bottom}) : x);
   const at::Tensor features = taps[4].to(at::kFloat);
-  at::Tensor h = at::silu(neck_(taps[4]));
+  at::Tensor h = neck_(taps[4], Activation::silu);
   // Levels are summed at full size: a level of zeros must change nothing, and resampling the coarser logits to its stride would.
   at::Tensor logits = at::zeros({x.size(0), 1, height + bottom, width + right}, features.options());
   std::vector<Judgement> judgements;
   for (int64_t k = 0; k <= stage; ++k) {
     if (k > 0) {
       const Level& level = levels_[k - 1];
-      const int64_t stride = int64_t{32} >> k, rows = (height + bottom) / stride, columns = (width + right) / stride;
-      h = at::silu(upsample_to(level.tap(taps[4 - k]), rows, columns) + level.fuse(at::upsample_nearest2d(h, at::IntArrayRef{rows, columns})));
-      h = h + at::silu(level.refine(h));
+      h = descend(level, h, taps[4 - k]);
       logits = logits + upsample_to(level.logits(h).to(at::kFloat), height + bottom, width + right);
     }
+    if (k < first) continue;
     const at::Tensor map = at::sigmoid(logits);
     const at::Tensor cells = modulate(features, map);
     const auto inside = [&](const at::Tensor& full) { return full.narrow(-2, 0, height).narrow(-1, 0, width); };
@@ -71,7 +78,41 @@ std::vector<Judgement> RewardModel::judge_all(const at::Tensor& x, int64_t stage
   return judgements;
 }
 
-Judgement RewardModel::judge(const at::Tensor& x, int64_t stage) const { return judge_all(x, stage).back(); }
+RewardModel::Coarse RewardModel::coarse(const at::Tensor& stride_8, int64_t stage) const {
+  const auto taps = encoder_.upper(stride_8);
+  Coarse made{taps[1].to(at::kFloat), neck_(taps[1], Activation::silu), {}};
+  for (int64_t k = 1; k <= std::min<int64_t>(stage, 2); ++k) {
+    made.h = descend(levels_[k - 1], made.h, k == 1 ? taps[0] : stride_8);
+    made.logits.push_back(levels_[k - 1].logits(made.h).to(at::kFloat));
+  }
+  return made;
+}
+
+at::Tensor RewardModel::fine_logits(const Coarse& coarse, const at::Tensor& tile, int64_t top, int64_t left, int64_t stage) const {
+  const int64_t height = tile.size(-2), width = tile.size(-1);
+  const auto part = [&](const at::Tensor& whole, int64_t stride) { return whole.narrow(2, top / stride, height / stride).narrow(3, left / stride, width / stride); };
+  at::Tensor logits = at::zeros({tile.size(0), 1, height, width}, coarse.features.options());
+  for (std::size_t k = 0; k < coarse.logits.size(); ++k) logits = logits + upsample_to(part(coarse.logits[k], k == 0 ? 16 : 8), height, width);
+  if (stage < 3) return logits;
+  const auto taps = encoder_.lower(tile);
+  at::Tensor h = part(coarse.h, 8);
+  for (int64_t k = 3; k <= stage; ++k) {
+    h = descend(levels_[k - 1], h, taps[4 - k]);
+    logits = logits + upsample_to(levels_[k - 1].logits(h).to(at::kFloat), height, width);
+  }
+  return logits;
+}
+
+void RewardModel::pack(at::ScalarType dtype) {
+  encoder_.pack(dtype);
+  neck_.pack(dtype);
+  for (Level& level : levels_) {
+    level.tap.pack(dtype);
+    level.fuse.pack(dtype, true);
+    level.refine.pack(dtype);
+    level.logits.pack(dtype);
+  }
+}
 
 std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed) {
   TORCH_CHECK(model.settings.stage < finest_stage, "grow: stage ", finest_stage, " is the finest");

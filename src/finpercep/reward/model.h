@@ -37,14 +37,33 @@ class RewardModel {
   RewardModel& operator=(const RewardModel&) = delete;
 
   /// x: N x 3 x H x W in [0,1], any size (padded by replication to multiples of 32 inside). Differentiable in x and in the weights.
-  Judgement judge(const at::Tensor& x, int64_t stage) const;
+  Judgement judge(const at::Tensor& x, int64_t stage) const { return run(x, stage, stage).back(); }
   /// The judgements of stages 0..stage from one pass through encoder and decoder.
-  std::vector<Judgement> judge_all(const at::Tensor& x, int64_t stage) const;
+  std::vector<Judgement> judge_all(const at::Tensor& x, int64_t stage) const { return run(x, 0, stage); }
 
   void load_pretrained_encoder() const { encoder_.load_pretrained(); }
 
   /// Head k on pooled cells (N x C): how a picture judged in tiles gets one score.
   at::Tensor score_of(const at::Tensor& pooled, int64_t stage) const { return at::sigmoid(score_logit_of(pooled, stage)); }
+
+  /// The same judgement of a picture whose features would not fit the memory, sides multiples of 32. Whole: the encoder's features at stride 8
+  /// (`stride_8` of tiles, which may overlap), and from there all that is coarser. In tiles: the levels at strides 4 and 2. See judge.cpp. Only where in_parts().
+  bool in_parts() const { return encoder_.in_parts(); }
+  struct Coarse {
+    at::Tensor features;              ///< N x C x h x w, at stride 32
+    at::Tensor h;                     ///< of the finest coarse level
+    std::vector<at::Tensor> logits;  ///< of levels 1, 2
+  };
+  static constexpr int64_t seen_by_stride_8 = 48, seen_by_fine = 32;  ///< pixels around a tile that its result depends on at most; multiples of 8, 32
+  at::Tensor stride_8(const at::Tensor& tile) const { return encoder_.lower(tile)[2]; }
+  Coarse coarse(const at::Tensor& stride_8, int64_t stage) const;
+  /// The map's logits on a tile whose corner lies at pixel (top, left), multiples of 32.
+  at::Tensor fine_logits(const Coarse& coarse, const at::Tensor& tile, int64_t top, int64_t left, int64_t stage) const;
+  /// What the head of the last stage pools, from the map's average over each cell (N x 1 x h x w).
+  at::Tensor cells_of(const Coarse& coarse, const at::Tensor& map) const { return modulate(coarse.features, map); }
+
+  /// Conv::pack of every convolution: judging without gradients on the CPU is then several times faster. The heads stay as they are.
+  void pack(at::ScalarType dtype);
 
   RewardSettings settings;
   Params params;
@@ -56,8 +75,10 @@ class RewardModel {
   struct Head {
     Linear hidden, out;
   };
+  static at::Tensor descend(const Level& level, const at::Tensor& h, const at::Tensor& tap);  ///< the level's features from the coarser level's
   at::Tensor modulate(const at::Tensor& features, const at::Tensor& map) const;
   at::Tensor score_logit_of(const at::Tensor& pooled, int64_t stage) const;
+  std::vector<Judgement> run(const at::Tensor& x, int64_t first, int64_t last) const;  ///< the judgements of stages first..last
 
   RewardEncoder encoder_;
   Conv neck_;

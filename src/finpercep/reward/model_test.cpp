@@ -197,24 +197,47 @@ TEST_CASE("checkpoint: another stage's weights are a model error") {
   CHECK(model_message([&] { load_reward(path, at::kCPU); }).find("expected a reward, found a generator") != std::string::npos);
 }
 
-TEST_CASE("judging without LibTorch in sight: one tile is the model itself, tiles agree about a picture that repeats") {
+TEST_CASE("packed for inference a model judges as before, fp32 to rounding and bf16 nearly; gradients are untouched") {
+  const at::Tensor x = pictures(2, 70, 96);
+  for (const auto& [dtype, bound] : {std::pair{at::kFloat, 1e-5}, {at::kBFloat16, 0.02}}) {
+    if (!can_pack(at::kCPU, dtype)) continue;
+    const auto model = shaken(4), packed = shaken(4);
+    packed->pack(dtype);
+    at::Tensor a = x.clone().requires_grad_(true), b = x.clone().requires_grad_(true);
+    model->judge(a, 4).score.sum().backward();
+    packed->judge(b, 4).score.sum().backward();
+    CHECK(at::equal(a.grad(), b.grad()));
+    at::NoGradGuard no_grad;
+    for (int64_t k = 0; k <= 4; ++k) {
+      CAPTURE(k);
+      const Judgement plain = model->judge(x, k), fast = packed->judge(x, k);
+      CHECK((fast.map.scalar_type() == at::kFloat));
+      CHECK(largest(fast.map, plain.map) < bound);
+      CHECK(largest(fast.score, plain.score) < bound);
+    }
+  }
+}
+
+TEST_CASE("judging without LibTorch in sight: the model itself, and the same for any tile") {
   const TestFolder folder;
-  const auto model = shaken(2);
+  const auto model = shaken(4);
   const auto path = (folder / "r.safetensors").string();
   save_reward(path, *model, {}, {}, at::kFloat);
-  const Image photo = test::photo(75, 50);
-  const Judge judge({.model = path, .device = "cpu"});
-  const Verdict verdict = judge(photo);
   at::NoGradGuard no_grad;
-  const Judgement j = model->judge(to_tensor(photo), 2);
-  CHECK(verdict.score == doctest::Approx(j.score.item<double>()).epsilon(1e-5));
-  CHECK(test::largest_difference(verdict.map, to_image(j.map)) < 1e-6f);
-  CHECK(verdict.map_max == doctest::Approx(j.map.max().item<double>()));
-  CHECK(verdict.map_mean == doctest::Approx(j.map.mean().item<double>()).epsilon(1e-4));
-  // Flat: every cell alike but for the border, so that tiles can only differ from the whole at their seams.
-  const Image flat(320, 64, 3, 0.4f);
-  const Verdict whole = judge(flat), tiled = Judge({.model = path, .device = "cpu", .tile = 64})(flat);
-  CHECK(tiled.map.width == 320);
-  CHECK(tiled.score == doctest::Approx(whole.score).epsilon(0.02));
-  CHECK(test::largest_difference(tiled.map, whole.map) < 0.02f);
+  for (const auto& [width, height] : {std::pair{75, 50}, {333, 201}})
+    for (int stage = 0; stage <= 4; ++stage) {
+      CAPTURE(width);
+      CAPTURE(stage);
+      const Image photo = test::photo(width, height);
+      const Judge judge({.model = path, .stage = stage, .device = "cpu"});
+      const Verdict verdict = judge(photo);
+      const Judgement j = model->judge(to_tensor(photo), stage);
+      CHECK(verdict.score == doctest::Approx(j.score.item<double>()).epsilon(1e-5));
+      CHECK(test::largest_difference(verdict.map, to_image(j.map)) < 1e-5f);
+      CHECK(verdict.map_max == doctest::Approx(j.map.max().item<double>()));
+      CHECK(verdict.map_mean == doctest::Approx(j.map.mean().item<double>()).epsilon(1e-4));
+      const Verdict tiled = Judge({.model = path, .stage = stage, .device = "cpu", .tile = 64})(photo);
+      CHECK(tiled.score == doctest::Approx(verdict.score).epsilon(1e-5));
+      CHECK(test::largest_difference(tiled.map, verdict.map) < 1e-5f);
+    }
 }
