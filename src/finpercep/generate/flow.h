@@ -17,23 +17,17 @@ ResShiftSchedule flow_schedule(int64_t steps, double kappa);
 /// v of the net's x0: (x_t - x0) / t.
 at::Tensor flow_velocity(const at::Tensor& x_t, const at::Tensor& x0, double t);
 
-/// A step from t to `next` < t draws N(mean, std^2).
-struct FlowStep {
-  at::Tensor mean;
-  double std = 0;
-};
-
 /// Euler's step of dx = v dt.
-FlowStep ode_step(const at::Tensor& x_t, const at::Tensor& v, double t, double next);
+GaussianStep ode_step(const at::Tensor& x_t, const at::Tensor& v, double t, double next);
 
 /// Euler-Maruyama's step of the SDE with the same marginals, dx = (v - kappa^2 sigma^2 s / 2) dt + kappa sigma dw, for any sigma (in units
 /// of kappa): Flow-SDE (Flow-GRPO 2025) `flow_sde_sigma`, Dance-SDE (DanceGRPO 2025) a constant, e.g. 0.3.
-FlowStep sde_step(const at::Tensor& x_t, const at::Tensor& v, const at::Tensor& y, double kappa, double t, double next, double sigma);
+GaussianStep sde_step(const at::Tensor& x_t, const at::Tensor& v, const at::Tensor& y, double kappa, double t, double next, double sigma);
 /// a sqrt(t / (1 - t)); at t = 1, where that is infinite, the denominator takes `next`.
 double flow_sde_sigma(double a, double t, double next);
 
 /// Coefficients-preserving sampling (Wang & Yu 2025): the noise at `next` is a mixture of the predicted one and fresh one, eta in [0,1] of
 /// a right angle. Cleaner pictures than an SDE's, but less spread than the marginal has.
-FlowStep cps_step(const at::Tensor& x_t, const at::Tensor& v, const at::Tensor& y, double kappa, double t, double next, double eta);
+GaussianStep cps_step(const at::Tensor& x_t, const at::Tensor& v, const at::Tensor& y, double kappa, double t, double next, double eta);
 
 }  // namespace finpercep

@@ -19,7 +19,7 @@ at::Tensor exact_velocity(const at::Tensor& x, double t, double m, double s, dou
   return (y - m) + gain * (x - ((1 - t) * m + t * y));
 }
 
-using Step = std::function<FlowStep(const at::Tensor& x, const at::Tensor& v, double t, double next)>;
+using Step = std::function<GaussianStep(const at::Tensor& x, const at::Tensor& v, double t, double next)>;
 
 struct Gaussian {
   double mean, std;
@@ -32,7 +32,7 @@ Gaussian run(int steps, double m, double s, double y, double kappa, const Step& 
   for (int k = steps; k > stop; --k) {
     const double t = static_cast<double>(k) / steps, next = static_cast<double>(k - 1) / steps;
     const at::Tensor points = at::tensor({0.0, 1.0}, at::kDouble);
-    const FlowStep to = step(points, exact_velocity(points, t, m, s, y, kappa), t, next);
+    const GaussianStep to = step(points, exact_velocity(points, t, m, s, y, kappa), t, next);
     const double base = to.mean[0].item<double>(), gain = to.mean[1].item<double>() - base;
     x = {gain * x.mean + base, std::hypot(gain * x.std, to.std)};
   }
@@ -43,7 +43,7 @@ Gaussian run(int steps, double m, double s, double y, double kappa, const Step& 
 
 TEST_CASE("golden steps from pure noise: x = 1, v = -.5, t = .8 -> .6") {
   const at::Tensor x = number(1), v = number(-.5), y = number(0);
-  const auto is = [](const FlowStep& step, double mean, double std) {
+  const auto is = [](const GaussianStep& step, double mean, double std) {
     CHECK(step.mean.item<double>() == doctest::Approx(mean).epsilon(1e-6));
     CHECK(std::abs(step.std - std) < 1e-6);
   };
@@ -67,7 +67,7 @@ TEST_CASE("known spreads of a target of deviation .5 under the exact velocity, f
        {.480, .497, .502}},
       {"Dance, no noise in the last step",
        [](auto& x, auto& v, double t, double next) {
-         FlowStep step = sde_step(x, v, at::zeros_like(x), 1, t, next, .3);
+         GaussianStep step = sde_step(x, v, at::zeros_like(x), 1, t, next, .3);
          if (next == 0) step.std = 0;
          return step;
        },

@@ -50,11 +50,14 @@ at::Tensor Generator::condition(const at::Tensor& lr) const {
 
 at::Tensor Generator::roll_out(const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t stop) const {
   const int64_t steps = schedule.steps();
-  at::Tensor x = y + schedule.noise(steps) * noise.at(0);
-  for (int64_t t = steps; t > stop; --t) {
+  return roll_on(y + schedule.noise(steps) * noise.at(0), y, noise, steps, stop);
+}
+
+at::Tensor Generator::roll_on(at::Tensor x, const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t from, int64_t stop) const {
+  for (int64_t t = from; t > stop; --t) {
     const at::Tensor x0 = predict(x, y, t);
     x = posterior_mean(schedule, x, x0, t);
-    if (t > 1 && !schedule.flow) x = x + posterior_std(schedule, t) * noise.at(steps - t + 1);
+    if (t > 1 && !schedule.flow) x = x + posterior_std(schedule, t) * noise.at(schedule.steps() - t + 1);
   }
   return x;
 }

@@ -40,6 +40,8 @@ class Generator {
   /// x_T and the steps down to, and not including, step `stop` (0 runs the whole chain and gives the SR picture, not clamped).
   /// `noise[k]` is the k-th normal tensor of the chain: noise[0] starts it, noise[k] is added behind step T - k + 1.
   at::Tensor roll_out(const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t stop = 0) const;
+  /// The part of it from x_t of step `from` on.
+  at::Tensor roll_on(at::Tensor x, const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t from, int64_t stop = 0) const;
   std::vector<at::Tensor> draw_noise(Random& random, at::IntArrayRef shape, at::Device device) const;
 
   GeneratorSettings settings;

@@ -10,6 +10,12 @@
 
 namespace finpercep {
 
+/// What a step of a chain draws: N(mean, std^2), the same std at every pixel; 0 where the step is deterministic.
+struct GaussianStep {
+  at::Tensor mean;
+  double std = 0;
+};
+
 struct ResShiftSchedule {
   double kappa = 1;
   std::vector<double> eta = {};   ///< eta[t], t = 0..T with eta[0] = 0
