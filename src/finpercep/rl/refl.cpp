@@ -3,7 +3,7 @@
 
 namespace finpercep {
 
-ReflPrediction refl_prediction(const Generator& generator, const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t t) {
+Prediction refl_prediction(const Generator& generator, const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t t) {
   at::Tensor x;
   {
     at::NoGradGuard no_grad;

@@ -7,10 +7,10 @@
 namespace finpercep {
 
 /// x_t from the generator's own chain, without gradient, and x0 = f(x_t, y, t) with it. `t` in 1..T.
-struct ReflPrediction {
+struct Prediction {
   at::Tensor x_t, x0;
 };
-ReflPrediction refl_prediction(const Generator& generator, const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t t);
+Prediction refl_prediction(const Generator& generator, const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t t);
 
 /// mean max(0, target - reward): the gradient stops where the reward has reached its target. reward, target: N.
 at::Tensor refl_loss(const at::Tensor& reward, const at::Tensor& target);

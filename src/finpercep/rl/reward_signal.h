@@ -9,13 +9,17 @@ namespace finpercep {
 struct RewardSignalSettings {
   double score_weight = 1.0;       ///< l1
   double map_weight = 0.5;         ///< l2
-  std::string pool = "top";        ///< max (the paper), top (mean of the worst share), mean
+  std::string pool = "top";        ///< max (the paper), top (mean of the worst share), softmax (log-mean-exp), mean
   double top_share = 0.2;          ///< of pixels, for pool = top
+  double sharpness = 20;           ///< for pool = softmax: large is the maximum, small the mean
   void visit(SettingsVisitor& v);
 };
 
-/// Worst-region severity: N x 1 x H x W -> N. "max" sends its gradient to one pixel, "top" to the worst share of them.
-at::Tensor pool_map(const at::Tensor& map, const std::string& pool, double top_share);
+/// Severity of a picture: N x 1 x H x W -> N. "max" sends its gradient to one pixel, "top" to the worst share of them, "softmax" to all, the
+/// worst most: log(mean exp(sharpness m)) / sharpness.
+at::Tensor pool_map(const at::Tensor& map, const RewardSignalSettings& settings);
+/// The same of every cell of `cell` x `cell` pixels: N x 1 x H/cell x W/cell; of the whole picture where cell is 0: N x 1 x 1 x 1.
+at::Tensor pool_cells(const at::Tensor& map, const RewardSignalSettings& settings, int64_t cell);
 
 /// Mean and variance of the score logits seen, exponentially forgotten; what normalises S.
 struct RunningScore {

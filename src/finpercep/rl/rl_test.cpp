@@ -40,7 +40,7 @@ Ending learn_brightness(double reference_weight, double lr_weight) {
     Random random(1, "learn", i);
     const auto noise = generator.draw_noise(random, y.sizes(), at::kCPU);
     const int64_t t = random.integer(1, 2);
-    const ReflPrediction p = refl_prediction(generator, y, noise, t);
+    const Prediction p = refl_prediction(generator, y, noise, t);
     at::Tensor x0_reference;
     {
       at::NoGradGuard no_grad;
@@ -63,7 +63,7 @@ Ending learn_brightness(double reference_weight, double lr_weight) {
 TEST_CASE("the worst region of a map: maximum, mean of the worst share, mean") {
   const at::Tensor map = at::tensor({0.1f, 0.9f, 0.5f, 0.3f, 0.0f, 0.2f, 0.2f, 0.8f, 0.4f, 0.6f, /**/ 0.5f, 0.1f, 0.2f, 0.3f, 0.4f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f}).view({2, 1, 2, 5});
   const auto check = [&](const std::string& pool, double share, double first, double second) {
-    const at::Tensor pooled = pool_map(map, pool, share);
+    const at::Tensor pooled = pool_map(map, {.pool = pool, .top_share = share});
     CAPTURE(pool);
     CHECK(pooled.sizes() == at::IntArrayRef({2}));
     CHECK(value(pooled[0]) == doctest::Approx(first));
@@ -81,7 +81,7 @@ TEST_CASE("gradients of the pools: one pixel, the worst share, all") {
   const at::Tensor values = at::arange(20, at::kFloat).div(20).view({1, 1, 4, 5});
   const auto touched = [&](const std::string& pool) {
     const at::Tensor map = values.clone().requires_grad_(true);
-    pool_map(map, pool, 0.25).sum().backward();
+    pool_map(map, {.pool = pool, .top_share = 0.25}).sum().backward();
     CHECK(value(map.grad().sum()) == doctest::Approx(1));
     CHECK(value(map.grad().flatten()[19]) > 0);
     return value((map.grad() > 0).sum());
@@ -148,7 +148,7 @@ TEST_CASE("ReFL: the chain to step t is without gradient, the step itself with i
   Random random(1, "noise");
   const auto noise = generator.draw_noise(random, y.sizes(), at::kCPU);
   for (int64_t t = 1; t <= 4; ++t) {
-    const ReflPrediction p = refl_prediction(generator, y, noise, t);
+    const Prediction p = refl_prediction(generator, y, noise, t);
     CHECK_FALSE(p.x_t.requires_grad());
     CHECK(p.x0.requires_grad());
     at::NoGradGuard no_grad;
