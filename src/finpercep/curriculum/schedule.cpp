@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/curriculum/schedule.h"
 
+#include <cmath>
 #include <numeric>
+#include <span>
 
 namespace finpercep {
 
@@ -11,6 +13,70 @@ int64_t FixedSchedule::stage_at(int64_t iter) const {
   std::size_t phase = 0;
   while (phase + 1 < iters.size() && iter >= iters[phase]) iter -= iters[phase++];
   return stages.at(phase);
+}
+
+void AutoScheduleSettings::visit(SettingsVisitor& v) {
+  v.field("min_iters", min_iters, "least iterations of a phase", {.min = 2, .max = 1e9});
+  v.field("window", window, "iterations that are averaged for a decision", {.min = 2, .max = 1e6});
+  v.field("plateau", plateau, "the reward has stopped rising where it rose by less than so many standard errors", {.min = 0, .max = 100});
+  v.field("variance_ratio", variance_ratio, "a phase ends where rewards of one input's pictures differ by less than this share of what they did at its start", {.min = 0, .max = 1});
+  v.field("gradient_ratio", gradient_ratio, "a phase ends where gradients are below this share of those at its start", {.min = 0, .max = 1});
+}
+
+const char* name_of(Switch reason) {
+  constexpr const char* names[] = {"stay", "the reward stopped rising", "pictures of one input are judged alike", "gradients became small", "the phase reached its longest"};
+  return names[static_cast<int>(reason)];
+}
+
+namespace {
+
+struct Moments {
+  double mean = 0, variance = 0;  // unbiased
+};
+Moments moments(std::span<const Learning> part, double Learning::*field) {
+  Moments m;
+  const auto n = static_cast<double>(part.size());
+  for (const Learning& p : part) m.mean += p.*field / n;
+  for (const Learning& p : part) m.variance += (p.*field - m.mean) * (p.*field - m.mean) / (n - 1);
+  return m;
+}
+
+}  // namespace
+
+Switch reason_to_switch(const std::vector<Learning>& phase, int64_t limit, const AutoScheduleSettings& s) {
+  const auto count = static_cast<int64_t>(phase.size());
+  if (count >= limit) return Switch::limit;
+  if (count < s.min_iters || count < 2 * s.window) return Switch::stay;
+  const auto w = static_cast<std::size_t>(s.window);
+  const std::span<const Learning> all(phase), last = all.last(w), before = all.subspan(all.size() - 2 * w, w), first = all.first(w);
+  const Moments now = moments(last, &Learning::gap), then = moments(before, &Learning::gap);
+  if (now.mean - then.mean <= s.plateau * std::sqrt((now.variance + then.variance) / static_cast<double>(w))) return Switch::plateau;
+  const double spread = moments(first, &Learning::group_std).mean;
+  if (spread > 0 && moments(last, &Learning::group_std).mean < s.variance_ratio * spread) return Switch::variance;
+  if (moments(last, &Learning::grad_norm).mean < s.gradient_ratio * moments(first, &Learning::grad_norm).mean) return Switch::gradient;
+  return Switch::stay;
+}
+
+Switch StageClock::advance(const Learning& learning) {
+  if (phase_ + 1 == schedule_.stages.size()) return Switch::stay;
+  history_.push_back(learning);
+  const Switch reason = reason_to_switch(history_, schedule_.iters.at(phase_), settings_);
+  if (reason == Switch::stay) return reason;
+  ++phase_;
+  history_.clear();
+  return reason;
+}
+
+std::vector<double> StageClock::state() const {
+  std::vector<double> out = {static_cast<double>(phase_)};
+  for (const Learning& l : history_) out.insert(out.end(), {l.gap, l.group_std, l.grad_norm});
+  return out;
+}
+
+void StageClock::restore(const std::vector<double>& state) {
+  phase_ = static_cast<std::size_t>(state.at(0));
+  history_.clear();
+  for (std::size_t i = 1; i + 2 < state.size(); i += 3) history_.push_back({state[i], state[i + 1], state[i + 2]});
 }
 
 }  // namespace finpercep

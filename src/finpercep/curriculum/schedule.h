@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which RM_k rewards the generator at which iteration.
+// Which RM_k rewards the generator at which iteration: by a fixed table, or by rules that look at how learning goes.
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
+
+#include "finpercep/base/settings.h"
 
 namespace finpercep {
 
@@ -14,6 +17,51 @@ struct FixedSchedule {
   std::vector<int64_t> stages, iters;
   int64_t total() const;
   int64_t stage_at(int64_t iter) const;
+};
+
+struct AutoScheduleSettings {
+  int64_t min_iters = 10;
+  int64_t window = 5;
+  double plateau = 1;
+  double variance_ratio = 0.5;
+  double gradient_ratio = 0.3;
+  void visit(SettingsVisitor& v);
+};
+
+/// What one iteration says about learning under the present stage.
+struct Learning {
+  double gap;        ///< reward of the pictures minus that of the clean photographs, which the same judge gives: free of how strict a stage is
+  double group_std;  ///< of the rewards of one input's pictures; 0 where the algorithm makes only one
+  double grad_norm;
+};
+
+enum class Switch { stay = 0, plateau = 1, variance = 2, gradient = 3, limit = 4 };  ///< why a phase ended; the number is what metrics.jsonl holds
+const char* name_of(Switch reason);
+
+/// The rules, on all iterations of a phase so far (`limit`: the most it may have). With w = window:
+///   limit     it has lasted as long as it may
+///   plateau   the mean gap of the last w iterations is not above that of the w before by more than `plateau` standard errors of the difference
+///   variance  pictures of one input are judged alike: group_std of the last w is below variance_ratio times that of the first w
+///   gradient  there is little left to learn: the gradient's norm of the last w is below gradient_ratio times that of the first w
+/// Not before min_iters, nor before 2 w.
+Switch reason_to_switch(const std::vector<Learning>& phase, int64_t limit, const AutoScheduleSettings& settings);
+
+/// The stage of an automatic run. `schedule.iters` are the most iterations that a phase may have; the last phase holds.
+class StageClock {
+ public:
+  StageClock(FixedSchedule schedule, const AutoScheduleSettings& settings) : schedule_(std::move(schedule)), settings_(settings) {}
+  int64_t stage() const { return schedule_.stages.at(phase_); }
+  /// An iteration is over. Why the phase ended with it, or `stay`.
+  Switch advance(const Learning& learning);
+
+  std::vector<double> state() const;  ///< phase and history, for exact resume: decisions are made again from the same numbers
+  void restore(const std::vector<double>& state);
+
+ private:
+  FixedSchedule schedule_;
+  AutoScheduleSettings settings_;
+  std::size_t phase_ = 0;
+  std::vector<Learning> history_;  // of the present phase
 };
 
 }  // namespace finpercep

@@ -19,3 +19,74 @@ TEST_CASE("a single phase") {
   CHECK(schedule.stage_at(0) == 4);
   CHECK(schedule.stage_at(10) == 4);
 }
+
+namespace {
+
+Learning learned(double gap, double group_std = 0, double grad_norm = 1) { return {gap, group_std, grad_norm}; }
+
+constexpr int64_t never = 1000000;
+const AutoScheduleSettings rules{.min_iters = 10, .window = 4, .plateau = 1, .variance_ratio = 0.5, .gradient_ratio = 0.3};
+
+// The iteration after which a phase of this history ends, and why.
+std::pair<int64_t, Switch> end_of(const std::vector<Learning>& history, int64_t limit) {
+  for (std::size_t i = 1; i <= history.size(); ++i)
+    if (const Switch reason = reason_to_switch({history.begin(), history.begin() + static_cast<std::ptrdiff_t>(i)}, limit, rules); reason != Switch::stay)
+      return {static_cast<int64_t>(i), reason};
+  return {0, Switch::stay};
+}
+
+}  // namespace
+
+TEST_CASE("automatic: a reward that keeps rising stays, one that stops is left, noise is no rise") {
+  std::vector<Learning> rising, stopping, noisy;
+  for (int i = 0; i < 40; ++i) {
+    rising.push_back(learned(0.1 * i));
+    stopping.push_back(learned(0.1 * std::min(i, 20)));
+    noisy.push_back(learned(i % 2 == 0 ? 0.5 : -0.5));
+  }
+  CHECK((end_of(rising, never).second == Switch::stay));
+  CHECK((end_of(stopping, never).second == Switch::plateau));
+  CHECK(end_of(stopping, never).first > 20);
+  CHECK(end_of(stopping, never).first <= 28);
+  CHECK((end_of(noisy, never) == std::pair<int64_t, Switch>{10, Switch::plateau}));  // not before min_iters
+}
+
+TEST_CASE("automatic: a phase ends where the pictures of one input are judged alike, where gradients vanish, and at its limit") {
+  std::vector<Learning> alike, small, single;
+  for (int i = 0; i < 40; ++i) {
+    alike.push_back(learned(0.1 * i, i < 15 ? 1.0 : 0.3));
+    small.push_back(learned(0.1 * i, 0, i < 15 ? 1.0 : 0.1));
+    single.push_back(learned(0.1 * i, 0));
+  }
+  CHECK((end_of(alike, never).second == Switch::variance));
+  CHECK(end_of(alike, never).first > 15);
+  CHECK((end_of(small, never).second == Switch::gradient));
+  CHECK((end_of(single, never).second == Switch::stay));  // an algorithm that makes one picture of an input has no spread to fall
+  CHECK((end_of(single, 17) == std::pair<int64_t, Switch>{17, Switch::limit}));
+  CHECK((end_of(single, 3) == std::pair<int64_t, Switch>{3, Switch::limit}));  // even below min_iters
+}
+
+TEST_CASE("automatic: phases follow each other by their own histories; the last holds; a saved state goes on alike") {
+  const auto run = [](int64_t saved_at) {
+    StageClock clock({{0, 2, 4}, {30, 30, 30}}, rules);
+    std::vector<int64_t> stages;
+    for (int64_t i = 0; i < 90; ++i) {
+      if (i == saved_at) {
+        const std::vector<double> state = clock.state();
+        clock = StageClock({{0, 2, 4}, {30, 30, 30}}, rules);
+        clock.restore(state);
+      }
+      stages.push_back(clock.stage());
+      const Switch reason = clock.advance(learned(i < 20 ? 0.1 * static_cast<double>(i) : 2));
+      CHECK((reason != Switch::stay) == (i + 1 < 90 && clock.stage() != stages.back()));
+    }
+    return stages;
+  };
+  const std::vector<int64_t> stages = run(-1);
+  CHECK(stages.front() == 0);
+  CHECK(stages[20] == 0);
+  CHECK(stages[29] == 2);
+  CHECK(stages[50] == 4);  // the second phase sees no rise: it ends at min_iters
+  CHECK(stages.back() == 4);
+  for (const int64_t saved_at : {5, 24, 31, 60}) CHECK(run(saved_at) == stages);
+}

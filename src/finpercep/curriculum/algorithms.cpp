@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/curriculum/algorithms.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "finpercep/generate/flow.h"
+#include "finpercep/rl/draft.h"
+
+namespace finpercep {
+
+namespace {
+
+double average(const at::Tensor& t) { return t.detach().mean().item<double>(); }
+
+Metrics reward_metrics(const at::Tensor& reward, const at::Tensor& target, const Judgement& judged) {
+  return {{"reward", average(reward)}, {"reward_gt", average(target)}, {"reward_std", reward.size(0) > 1 ? reward.detach().std().item<double>() : 0.0},
+          {"score", average(judged.score)}, {"map_mean", average(judged.map)}};
+}
+
+// Reward of the clean photographs, and the normalisation of scores brought up to date with both.
+at::Tensor judge_clean(Players& p, const Judgement& judged, const RlBatch& batch, const RlSettings& s) {
+  at::NoGradGuard no_grad;
+  const Judgement clean = p.reward->judge(batch.gt, batch.stage);
+  p.running.add(judged.score_logit);
+  p.running.add(clean.score_logit);
+  return reward_value(clean, p.running, s.signal);
+}
+
+at::Tensor prediction_of(const Generator& generator, const at::Tensor& x_t, const at::Tensor& y, int64_t t) {
+  at::NoGradGuard no_grad;
+  return generator.predict(x_t, y, t);
+}
+
+// --- by the reward's gradient
+
+Episode differentiate(Players& p, const RlBatch& batch, const RlSettings& s, const Prediction& prediction, int64_t t) {
+  const at::Tensor sr = prediction.x0.clamp(0, 1);
+  at::Tensor seen = sr;
+  if (s.credit.spatial) {
+    at::NoGradGuard no_grad;
+    const at::Tensor weight = defect_weight(p.reward->judge(sr, batch.stage).map, s.credit.cell, s.credit.focus);
+    at::AutoGradMode grad(true);
+    seen = weigh_gradient(sr, weight);
+  }
+  const Judgement judged = p.reward->judge(seen, batch.stage);
+  const at::Tensor target = judge_clean(p, judged, batch, s);
+  const at::Tensor reward = reward_value(judged, p.running, s.signal);
+  const Term term{refl_loss(reward, target), prediction.x_t, batch.y, prediction.x0, t};
+  return {1, 1, [term](int64_t, int64_t) { return term; }, sr.detach(), reward_metrics(reward, target, judged)};
+}
+
+Episode refl(Players& p, const RlBatch& batch, const RlSettings& s) {
+  return differentiate(p, batch, s, refl_prediction(*p.generator, batch.y, batch.noise, batch.t), batch.t);
+}
+
+Episode draft(Players& p, const RlBatch& batch, const RlSettings& s) {
+  return differentiate(p, batch, s, draft_prediction(*p.generator, batch.y, batch.noise, s.draft.steps), 1);
+}
+
+// --- by comparing pictures of one input
+
+// `group_size` pictures of each input, judged: what grpo, nft and dpo learn from.
+struct Experience {
+  Rollout rollout;
+  Advantage advantage;
+  Metrics metrics;
+};
+
+Experience explore(const Generator& policy, Players& p, const RlBatch& batch, const RlSettings& s, double adv_clip) {
+  at::NoGradGuard no_grad;
+  const at::Tensor y = batch.y.repeat_interleave(s.group_size, 0);
+  Random random(static_cast<uint64_t>(s.manual_seed), "explore", batch.index);
+  Experience out;
+  out.rollout = roll_out_policy(policy, y, draw_policy_noise(policy, random, y.sizes(), y.device()), s.policy);
+  const Judgement judged = p.reward->judge(out.rollout.picture().clamp(0, 1), batch.stage);
+  const at::Tensor target = judge_clean(p, judged, batch, s);
+  out.advantage = fuse_advantages(reward_parts(judged, p.running, s.signal, s.credit.cells()), s.group_size, adv_clip);
+  out.metrics = reward_metrics(reward_value(judged, p.running, s.signal), target, judged);
+  out.metrics.emplace_back("group_std", out.advantage.group_std);
+  out.metrics.emplace_back("zero_groups", out.advantage.zero_share);
+  return out;
+}
+
+Episode learn_from(const std::shared_ptr<Experience>& e, const RlSettings& s, int64_t updates, int64_t terms, std::function<Term(int64_t, int64_t)> term) {
+  const at::Tensor picture = e->rollout.picture();
+  const at::Tensor first = picture.view({picture.size(0) / s.group_size, s.group_size, picture.size(1), picture.size(2), picture.size(3)}).select(1, 0);
+  return {updates, terms, std::move(term), first.clamp(0, 1), e->metrics};
+}
+
+std::vector<int64_t> chosen_steps(const std::vector<int64_t>& given, int64_t first, int64_t last) {
+  if (!given.empty()) return given;
+  std::vector<int64_t> all(last - first + 1);
+  std::iota(all.begin(), all.end(), first);
+  return all;
+}
+
+Episode grpo(Players& p, const RlBatch& batch, const RlSettings& s) {
+  const auto e = std::make_shared<Experience>(explore(*p.generator, p, batch, s, s.grpo.adv_clip));
+  std::vector<int64_t> steps = chosen_steps(s.grpo.steps, 2, p.generator->schedule.steps());
+  if (s.grpo.window > 0) {
+    Random random(static_cast<uint64_t>(s.manual_seed), "window", batch.index);
+    std::vector<int64_t> drawn;
+    for (int64_t i : random.permutation(static_cast<int64_t>(steps.size()))) drawn.push_back(steps[i]);
+    drawn.resize(s.grpo.window);
+    steps = drawn;
+  }
+  return learn_from(e, s, s.grpo.updates, static_cast<int64_t>(steps.size()), [&p, &s, e, steps](int64_t, int64_t k) {
+    const int64_t t = steps[k], cell = s.credit.cells();
+    const Rollout& r = e->rollout;
+    Term term{{}, r.states[t], r.y, {}, t};
+    const GaussianStep now = step_again(*p.generator, r, t, s.policy, &term.x0);
+    const at::Tensor l = s.grpo.guard ? guarded_log_ratio(now, r.steps[t], r.states[t - 1], cell) : log_ratio(now, r.steps[t], r.states[t - 1], cell);
+    const GrpoLoss loss = grpo_loss(l, e->advantage, s.grpo.clip);
+    const double weight = s.grpo.guard ? guard_weight(p.generator->schedule, t, steps) : 1;
+    term.x0_reference = prediction_of(*p.reference, r.states[t], r.y, t);
+    const at::Tensor kl = step_divergence(now, policy_step(p.generator->schedule, r.states[t], r.y, term.x0_reference, t, s.policy)).mean();
+    term.loss = weight * loss.loss + s.grpo.kl_beta * kl;
+    term.metrics = {{"ratio", loss.ratio_mean}, {"clip_fraction", loss.clip_fraction}, {"kl", average(kl)}};
+    return term;
+  });
+}
+
+// A picture noised to a step that is drawn for each update, with one noise for the pictures of a group: they are compared there.
+struct Noised {
+  int64_t t;
+  at::Tensor x_t;
+};
+Noised noised(const Generator& generator, const Rollout& r, const std::vector<int64_t>& steps, const RlBatch& batch, const RlSettings& s, int64_t update) {
+  Random random(static_cast<uint64_t>(s.manual_seed), "noised", batch.index * 1024 + static_cast<uint64_t>(update));
+  const int64_t t = steps[random.integer(0, static_cast<int64_t>(steps.size()) - 1)];
+  const at::Tensor noise = normal_tensor(random, batch.y.sizes(), r.y.device()).repeat_interleave(s.group_size, 0);
+  return {t, diffuse(generator.schedule, r.picture(), r.y, noise, at::full({r.y.size(0)}, t, at::kLong))};
+}
+
+Episode nft(Players& p, const RlBatch& batch, const RlSettings& s) {
+  const auto e = std::make_shared<Experience>(explore(*p.old, p, batch, s, s.nft.adv_clip));
+  const auto steps = chosen_steps(s.nft.steps, 1, p.generator->schedule.steps());
+  return learn_from(e, s, s.nft.updates, 1, [&p, &s, e, steps, batch](int64_t update, int64_t) {
+    const auto [t, x_t] = noised(*p.generator, e->rollout, steps, batch, s, update);
+    const at::Tensor& y = e->rollout.y;
+    Term term{{}, x_t, y, p.generator->predict(x_t, y, t), t};
+    const at::Tensor f_old = prediction_of(*p.old, x_t, y, t);
+    term.x0_reference = prediction_of(*p.reference, x_t, y, t);
+    const double now = p.generator->schedule.eta[t];  // the distance of two v is that of their x0 over t
+    const at::Tensor kl = (term.x0 - term.x0_reference).square().mean() / (p.generator->schedule.flow ? now * now : 1.0);
+    term.loss = nft_loss(e->rollout.picture(), term.x0, f_old, e->advantage, s.nft.nft_beta, s.nft.adv_clip, s.credit.cells()) + s.nft.kl_beta * kl;
+    term.metrics = {{"kl", average(kl)}, {"old_deviation", average((term.x0 - f_old).square())}};
+    return term;
+  });
+}
+
+Episode dpo(Players& p, const RlBatch& batch, const RlSettings& s) {
+  const auto e = std::make_shared<Experience>(explore(*p.generator, p, batch, s, 5));
+  const auto steps = chosen_steps(s.dpo.steps, 1, p.generator->schedule.steps());
+  const Pairs pairs = best_and_worst(e->advantage, s.group_size, s.dpo.pairs);
+  return learn_from(e, s, s.dpo.updates, 1, [&p, &s, e, steps, batch, pairs](int64_t update, int64_t) {
+    const auto [t, x_t] = noised(*p.generator, e->rollout, steps, batch, s, update);
+    const at::Tensor &y = e->rollout.y, &x0 = e->rollout.picture();
+    Term term{{}, x_t, y, p.generator->predict(x_t, y, t), t};
+    term.x0_reference = prediction_of(*p.reference, x_t, y, t);
+    const at::Tensor error = cell_mean((term.x0 - x0).square(), s.credit.cells()), error_reference = cell_mean((term.x0_reference - x0).square(), s.credit.cells());
+    const auto of = [&](const at::Tensor& values, const at::Tensor& index) { return of_pairs(values, index, s.group_size); };
+    const DpoLoss loss = dpo_loss(of(error, pairs.winner), of(error_reference, pairs.winner), of(error, pairs.loser), of(error_reference, pairs.loser), pairs.live, s.dpo.dpo_beta);
+    term.loss = loss.loss;
+    term.metrics = {{"dpo_loss", average(loss.loss)}, {"accuracy", loss.accuracy}, {"winner", loss.winner}, {"loser", loss.loser}};
+    return term;
+  });
+}
+
+constexpr struct {
+  const char* name;
+  Algorithm algorithm;
+} table[] = {{"refl", refl}, {"draft", draft}, {"grpo", grpo}, {"nft", nft}, {"dpo", dpo}};
+
+}  // namespace
+
+const std::vector<std::string>& algorithm_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const auto& row : table) all.emplace_back(row.name);
+    return all;
+  }();
+  return names;
+}
+
+Algorithm find_algorithm(const std::string& name) {
+  const auto* row = std::ranges::find(table, name, [](const auto& r) { return std::string(r.name); });
+  TORCH_CHECK(row != std::end(table), "find_algorithm: no algorithm '", name, "'");
+  return row->algorithm;
+}
+
+}  // namespace finpercep

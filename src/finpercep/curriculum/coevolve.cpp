@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/curriculum/coevolve.h"
+
+#include "finpercep/image/tensor.h"
+
+namespace finpercep {
+
+Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr, const RlSettings& s, const Compute& compute, uint64_t iter, double lr) {
+  Random random(static_cast<uint64_t>(s.manual_seed), "mask", iter);
+  std::vector<Image> masks;
+  for (int64_t n = 0; n < sr.size(0); ++n) {
+    const std::string& kind = s.masks.kinds[random.integer(0, static_cast<int64_t>(s.masks.kinds.size()) - 1)];
+    // One picture in four is swapped whole: the reward must see what the generator is judged by.
+    masks.push_back(n % 4 == 0 ? Image(static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), 1, 1.0f)
+                               : random_mask(kind, static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), s.masks, random));
+  }
+  FgrBatch fgr{batch.gt, sr.contiguous(), {}, to_batch(masks).to(compute.device), {}};
+  fgr.syn = compose(fgr.gt, fgr.sr, fgr.mask);
+  RewardLoss loss;
+  p.reward->params.require_grad(true);
+  {
+    const MixedPrecision precision(compute.device, compute.dtype);
+    at::Tensor base_score;
+    {
+      at::NoGradGuard no_grad;
+      fgr.label = normalize_label(raw_difference(features, fgr.gt, fgr.syn, fgr.mask, p.facts.label_alpha), p.facts.label_scale);
+      base_score = p.base->judge(fgr.gt, 0).score;
+    }
+    loss = reward_loss(*p.reward, fgr, base_score, batch.stage, s.reward_losses);
+  }
+  loss.total.backward();
+  const bool skipped = p.reward_optimiser->step(lr).skipped;
+  return {{"rm_total", loss.total.item<double>()}, {"rm_map", loss.map}, {"rm_rank", loss.rank}, {"rm_align", loss.align}, {"rm_order", loss.order}, {"skipped", skipped}};
+}
+
+}  // namespace finpercep

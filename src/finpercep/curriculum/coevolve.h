@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+// Co-evolution: the reward keeps learning on FGR samples made of the pictures that the generator makes now.
+#pragma once
+#include "finpercep/curriculum/players.h"
+#include "finpercep/fgr/label.h"
+
+namespace finpercep {
+
+/// One update of RM_stage on `sr` (N x 3 x H x W, of batch.gt), swapped by region into the clean pictures. `iter` keys the regions.
+/// Reports "skipped" = 1 where the gradient was not finite.
+Metrics improve_reward(Players& players, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr, const RlSettings& settings, const Compute& compute,
+                       uint64_t iter, double lr);
+
+}  // namespace finpercep

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/curriculum/update.h"
+
+#include <algorithm>
+
+#include "finpercep/rl/refl.h"
+
+namespace finpercep {
+
+namespace {
+
+// Means by name, in the order in which the names came.
+class Means {
+ public:
+  void add(const Metrics& values) {
+    for (const auto& [name, value] : values) {
+      auto row = std::ranges::find(rows_, name, &Row::name);
+      if (row == rows_.end()) row = rows_.insert(row, Row{name});
+      row->sum += value;
+      ++row->count;
+    }
+  }
+  Metrics means() const {
+    Metrics out;
+    for (const Row& row : rows_) out.emplace_back(row.name, row.sum / static_cast<double>(row.count));
+    return out;
+  }
+
+ private:
+  struct Row {
+    std::string name;
+    double sum = 0;
+    int64_t count = 0;
+  };
+  std::vector<Row> rows_;
+};
+
+// ReFL's pre-training loss: the supervised one, on states diffused from the photograph. On the chain's own states L1 would average detail away.
+at::Tensor pixel_loss(const Generator& generator, const RlBatch& batch) {
+  const at::Tensor diffused = diffuse(generator.schedule, batch.gt, batch.y, batch.pretrain_noise, batch.pretrain_t);
+  return at::l1_loss(generator.predict_each(diffused, batch.y, batch.pretrain_t), batch.gt);
+}
+
+}  // namespace
+
+UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, const RlSettings& s, const Compute& compute, double lr) {
+  const Algorithm begin = find_algorithm(s.algorithm);
+  p.reward->params.require_grad(false);
+  std::vector<Episode> episodes(batches.size());
+  Means rewards, losses, extras;
+  UpdateReport out;
+  double grad_norm = 0;
+  int64_t updates = 1;
+  for (int64_t u = 0; u < updates; ++u) {
+    for (std::size_t b = 0; b < batches.size(); ++b) {
+      const RlBatch& batch = batches[b];
+      for (int64_t k = 0; k == 0 || k < episodes[b].terms; ++k) {
+        at::Tensor loss;
+        {
+          const MixedPrecision precision(compute.device, compute.dtype);
+          if (u == 0 && k == 0) {
+            episodes[b] = begin(p, batch, s);
+            updates = episodes[b].updates;
+            out.sr = episodes[b].sr;
+            rewards.add(episodes[b].metrics);
+          }
+          const Term term = episodes[b].term(u, k);
+          at::Tensor x0_reference = term.x0_reference;
+          if (!x0_reference.defined()) {
+            at::NoGradGuard no_grad;  // answers for the state that the policy is in
+            x0_reference = s.reference_weight > 0 ? p.reference->predict(term.x_t, term.y, term.t) : term.x0.detach();
+          }
+          at::Tensor pixel = at::zeros({}, term.x0.options());
+          if (s.pixel_weight > 0 && k == 0) pixel = pixel_loss(*p.generator, batch);
+          const at::Tensor anchor = reference_anchor(term.x0, x0_reference), consistency = lr_consistency(term.x0, term.y, s.lr_block);
+          loss = s.reward_weight * term.loss + s.reference_weight * anchor + s.lr_weight * consistency;
+          if (episodes[b].terms > 1) loss = loss / episodes[b].terms;
+          loss = loss + s.pixel_weight * pixel;
+          if (batches.size() > 1) loss = loss / static_cast<double>(batches.size());
+          const auto value = [](const at::Tensor& t) { return t.detach().item<double>(); };
+          if (k == 0) losses.add({{"l_pix", value(pixel)}});
+          losses.add({{"l_ref", value(anchor)}, {"l_lr", value(consistency)}});
+          extras.add(term.metrics);
+        }
+        loss.backward();
+      }
+      if (u + 1 == updates) episodes[b] = {};  // a graph is held no longer than its batch
+    }
+    const double norm = gradient_norm(p.generator->params.all());
+    grad_norm += norm;
+    if (p.guard.refuses(norm)) {
+      p.generator_optimiser->zero_grad();
+      out.guarded = true;
+    } else {
+      out.skipped = p.generator_optimiser->step(lr).skipped || out.skipped;
+    }
+    update_ema(p.ema, p.generator->params.all(), s.ema_decay);
+    ++p.updates;
+  }
+  if (p.old) update_ema(p.old->params.all(), p.generator->params.all(), old_policy_decay(p.updates, s.nft));
+  out.metrics = rewards.means();
+  // The algorithm's own numbers follow what every run reports: the rewards' common five, losses, gradient, stage.
+  constexpr std::ptrdiff_t common = 5;
+  const Metrics own(out.metrics.begin() + common, out.metrics.end());
+  out.metrics.resize(common);
+  for (const Metrics& more : {losses.means(), Metrics{{"grad_norm", grad_norm / static_cast<double>(updates)}, {"stage", static_cast<double>(batches.front().stage)}}, own, extras.means()})
+    out.metrics.insert(out.metrics.end(), more.begin(), more.end());
+  return out;
+}
+
+}  // namespace finpercep

@@ -1,0 +1,88 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""`finpercep rl` as its users meet it: every algorithm runs, is killed and resumed bit for bit, and says in one line what is wrong with its settings.
+Usage: rl_test.py PATH/TO/finpercep"""
+import json
+import math
+import os
+import signal
+import subprocess
+import time
+
+from program import PROGRAM, ProgramTest, main, run
+
+ALGORITHMS = {
+    "refl": ["credit.spatial=true"],
+    "draft": ["draft.steps=2", "accumulate=2"],
+    "grpo": ["credit.spatial=true", "grpo.updates=2", "grpo.window=2"],
+    "nft": ["credit.spatial=true", "nft.updates=2"],
+    "dpo": ["dpo.pairs=1", "accumulate=2"],
+}
+OWN = {"grpo": ["group_std", "zero_groups", "ratio", "clip_fraction", "kl"], "nft": ["group_std", "kl", "old_deviation"], "dpo": ["accuracy", "winner", "loser"]}
+
+
+class RlTest(ProgramTest):
+    def rl(self, out, algorithm, *more, resume=False):
+        settings = [f"algorithm={algorithm}", f"datasets.photos.photos=[{self.photos}]", "datasets.gt_size=64", "datasets.batch_size=2", "group_size=2", "stages=[1,2]",
+                    "stage_iters=[2,1]", "print_freq=1", "save_checkpoint_freq=1", "monitor.size=64", "monitor.count=1", "monitor.freq=1", "coevolve_freq=2", "device=cpu",
+                    *ALGORITHMS.get(algorithm, []), *more]
+        return ["rl", "-o", out, *(["--resume"] if resume else []), *(word for s in settings for word in ("--set", s))]
+
+    def metrics(self, out):
+        return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+
+    def files(self, out):
+        return [(out / name).read_bytes() for name in ("checkpoints/state-00000003.safetensors", "checkpoints/generator.safetensors", "metrics.jsonl")]
+
+    def test_every_algorithm_is_killed_and_resumed_bit_for_bit(self):
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        for algorithm in ALGORITHMS:
+            with self.subTest(algorithm):
+                whole, parts = self.dir / f"{algorithm}-whole", self.dir / f"{algorithm}-parts"
+                self.works(*self.rl(whole, algorithm), env=environment, timeout=900)
+                lines = [m for m in self.metrics(whole) if "reward" in m]
+                self.assertEqual([m["stage"] for m in lines], [1, 1, 2])
+                for m in lines:
+                    for key in ["reward", "grad_norm", "l_ref", "l_lr", *OWN.get(algorithm, [])]:
+                        self.assertTrue(math.isfinite(m[key]), (key, m))
+                self.assertTrue(any("monitor_grid" in m for m in self.metrics(whole)))
+                process = subprocess.Popen([PROGRAM, *map(str, self.rl(parts, algorithm))], env=environment, stderr=subprocess.DEVNULL)
+                first = parts / "checkpoints/state-00000001.safetensors"
+                while process.poll() is None and not first.exists():
+                    time.sleep(0.02)
+                process.send_signal(signal.SIGKILL)
+                process.wait()
+                self.works(*self.rl(parts, algorithm, resume=True), env=environment, timeout=900)
+                self.assertEqual(self.files(whole), self.files(parts))
+
+    def test_automatic_schedule_decides_and_says_so(self):
+        out = self.dir / "auto"
+        result = self.works(*self.rl(out, "refl", "schedule=auto", "stages=[0,1,2]", "stage_iters=[6,6,6]", "auto_schedule.min_iters=2", "auto_schedule.window=2",
+                                     "auto_schedule.plateau=100", "coevolve_freq=0", "monitor.freq=0"), timeout=900)
+        switches = [m for m in self.metrics(out) if "switch_to" in m]
+        self.assertEqual([(m["step"], m["switch_to"], m["switch_reason"]) for m in switches], [(4, 1, 1), (8, 2, 1)])
+        self.assertIn("from RM_0 to RM_1: the reward stopped rising", result.stderr)
+
+    def test_hacking_is_rolled_back(self):
+        out = self.dir / "hack"  # a learning rate that destroys the generator within an iteration, and an average that follows at once
+        result = self.works(*self.rl(out, "refl", "optim_g.lr=0.01", "optim_g.final_lr_ratio=1", "ema_decay=0", "coevolve_freq=0", "guard_ratio=0"), timeout=900)
+        self.assertIn("hacking: ", result.stderr)
+        self.assertIn("back to the last good weights", result.stderr)
+        first = result.stderr.index("hacking: ")
+        self.assertIn("learning rate x 0.5", result.stderr[first:])
+        rolled = [m for m in self.metrics(out) if m.get("rollback")]
+        self.assertEqual([m["lr_scale"] for m in rolled], [0.5 ** (i + 1) for i in range(len(rolled))])
+
+    def test_bad_settings_are_one_line(self):
+        bad = [("algorithm=ppo", "algorithm"), ("grpo.steps=[9]", "grpo.steps"), ("grpo.window=7", "grpo.window"), ("draft.steps=9", "draft.steps"), ("dpo.pairs=2", "dpo.pairs"),
+               ("credit.cell=48", "credit.cell"), ("signal.score_weight=0", "signal"), ("stages=[0]", "stage_iters"), ("refl_steps=[5]", "refl_steps"), ("monitor.size=65", "monitor.size"),
+               ("group_size=1", "group_size")]
+        for setting, word in bad:
+            with self.subTest(setting):
+                out = self.dir / "bad"
+                self.fails(2, *self.rl(out, "grpo", "dpo.pairs=1", setting, *(["signal.map_weight=0"] if word == "signal" else [])), says=word)
+                self.assertFalse(out.exists())
+
+
+if __name__ == "__main__":
+    main()
