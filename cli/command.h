@@ -21,6 +21,7 @@ void add_eval(CLI::App& program);
 void add_report(CLI::App& program);
 void add_demo(CLI::App& program);
 void add_models(CLI::App& program);
+void add_export(CLI::App& program);
 void add_metrics(CLI::App& program);
 void add_doctor(CLI::App& program);
 void add_weights(CLI::App& program);

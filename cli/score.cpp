@@ -158,7 +158,7 @@ void add_judge_flags(CLI::App& command, JudgeOptions& options) {
   command.add_option("--stage", options.stage, "judge with RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);
   command.add_option("--device", options.device, "cpu, cuda, cuda:N, auto")->capture_default_str();
   command.add_option("--dtype", options.dtype, "fp32, bf16, auto")->capture_default_str();
-  command.add_option("--tile", options.tile, "side of a tile in pixels, or auto (1024): bounds the memory, with the same result for larger pictures")
+  command.add_option("--tile", options.tile, "side of a tile in pixels, or auto (1024); the result does not depend on it")
       ->capture_default_str()
       ->check(CLI::Range(64, 65536))
       ->transform([](std::string text) { return text == "auto" ? std::string("1024") : text; });

@@ -39,7 +39,7 @@ EfficientNetLite0::EfficientNetLite0(Params& params, const std::string& prefix) 
 
 namespace {
 
-constexpr int64_t most_held = 16 << 20;  // numbers between the layers of a block without gradients
+constexpr int64_t most_held = 16 << 20;  // numbers between the layers of a packed block
 
 at::Tensor run(const EfficientNetLite0::Block& block, const at::Tensor& x) {
   const at::Tensor y = block.depthwise(block.expand.weight.defined() ? block.expand(x, Activation::relu6) : x, Activation::relu6);
@@ -50,7 +50,8 @@ at::Tensor run(const EfficientNetLite0::Block& block, const at::Tensor& x) {
 at::Tensor run_in_bands(const EfficientNetLite0::Block& block, const at::Tensor& x) {
   constexpr int64_t seen = 4;
   const int64_t stride = block.depthwise.stride, rows = x.size(2) / stride;
-  const int64_t bands = at::GradMode::is_enabled() ? 1 : (x.size(0) * block.depthwise.weight.size(0) * x.size(2) * x.size(3) + most_held - 1) / most_held;
+  if (!block.project.packed || at::GradMode::is_enabled()) return run(block, x);
+  const int64_t bands = (x.size(0) * block.depthwise.weight.size(0) * x.size(2) * x.size(3) + most_held - 1) / most_held;
   const int64_t band = std::max<int64_t>(8, (rows + bands - 1) / bands);
   if (bands == 1 || band >= rows) return run(block, x);
   at::Tensor out;

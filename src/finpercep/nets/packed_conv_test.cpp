@@ -80,13 +80,19 @@ TEST_CASE("with gradients the packed weights are not used") {
   CHECK(conv.weight.grad().defined());
 }
 
-TEST_CASE("EfficientNet-Lite0 packed: the taps of the plain net") {
+TEST_CASE("EfficientNet-Lite0 packed: the taps of the plain net, also where blocks run in bands of rows") {
   at::NoGradGuard no_grad;
   Params params(1);
-  EfficientNetLite0 net(params);
-  const at::Tensor x = numbers({1, 3, 64, 96}, 6).mul(0.2).add(0.5).clamp(0, 1);
-  const auto plain = net(x);
-  net.pack(at::kFloat);
-  const auto packed = net(x);
-  for (std::size_t k = 0; k < plain.size(); ++k) CHECK(off(packed[k], plain[k]) < 1e-5);
+  const EfficientNetLite0 net(params);
+  for (const int64_t height : {64, 1600}) {
+    const at::Tensor x = numbers({1, 3, height / 8, 160}, 6).mul(0.2).add(0.5).clamp(0, 1).repeat({1, 1, 8, 8});
+    const auto plain = net.lower(x);
+    EfficientNetLite0 fast = net;
+    fast.pack(at::kFloat);
+    const auto packed = fast.lower(x);
+    for (std::size_t k = 0; k < plain.size(); ++k) CHECK(off(packed[k], plain[k]) < 1e-5);
+    if (height > 64) continue;
+    const auto deep = net.upper(plain[2]), deep_packed = fast.upper(plain[2]);
+    for (std::size_t k = 0; k < deep.size(); ++k) CHECK(off(deep_packed[k], deep[k]) < 1e-5);
+  }
 }

@@ -8,6 +8,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/nets/pretrained.h"
+#include "finpercep/nets/script.h"
 
 namespace finpercep {
 
@@ -47,6 +48,11 @@ std::array<at::Tensor, 5> RewardEncoder::operator()(const at::Tensor& x) const {
 
 void RewardEncoder::pack(at::ScalarType dtype) {
   if (auto* net = std::get_if<EfficientNetLite0>(&net_)) net->pack(dtype);
+}
+
+std::string RewardEncoder::script() const {
+  if (const auto* net = std::get_if<EfficientNetLite0>(&net_)) return encoder_script(*net, std::string(prefix));
+  throw model_error("export: expected a reward whose encoder is efficientnet, found another. dinov2 and clip have no TorchScript form");
 }
 
 void RewardEncoder::load_pretrained() const {

@@ -86,6 +86,7 @@ class RewardModel {
   std::vector<Head> heads_;
 
   friend std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed);
+  friend std::string reward_script(const RewardModel& model, int64_t stage);
 };
 
 /// RM_{k+1} with the weights of RM_k: the new level's logits start as a zero residual and the new head as a copy of the last, so both judge

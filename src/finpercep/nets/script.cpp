@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/nets/script.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+namespace finpercep {
+
+std::string script_name(std::string parameter) {
+  std::ranges::replace(parameter, '.', '_');
+  return parameter;
+}
+
+std::string script(const Conv& conv, const std::string& name, const std::string& x, Activation activation) {
+  const std::string self = "self." + script_name(name);
+  const int64_t p = conv.padding;
+  const std::string padded = conv.more_below ? fmt::format("torch.constant_pad_nd({}, [{}, {}, {}, {}], 0.0)", x, p, p + 1, p, p + 1) : x;
+  const std::string call = fmt::format("torch.conv2d({}, {}_weight, {}_bias, [{}, {}], [{}, {}], [1, 1], {})", padded, self, self, conv.stride, conv.stride,
+                                       conv.more_below ? 0 : p, conv.more_below ? 0 : p, conv.groups);
+  switch (activation) {
+    case Activation::relu6: return fmt::format("torch.hardtanh({}, 0.0, 6.0)", call);
+    case Activation::silu: return fmt::format("torch.silu({})", call);
+    case Activation::none: break;
+  }
+  return call;
+}
+
+std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix) {
+  std::string text = "def encoder(self, image: Tensor) -> List[Tensor]:\n";
+  const auto line = [&](const std::string& statement) { text += "  " + statement + "\n"; };
+  line("x = " + script(net.stem, prefix + "stem", "image * (255.0 / 128) - 127.0 / 128", Activation::relu6));
+  std::vector<std::string> taps;
+  for (std::size_t i = 0; i < net.blocks.size(); ++i) {
+    const auto& block = net.blocks[i];
+    const std::string name = fmt::format("{}blocks.{}.", prefix, i);
+    line("y = " + (block.expand.weight.defined() ? script(block.expand, name + "expand", "x", Activation::relu6) : "x"));
+    line("y = " + script(block.depthwise, name + "depthwise", "y", Activation::relu6));
+    line((block.residual ? "x = x + " : "x = ") + script(block.project, name + "project", "y"));
+    if (static_cast<int>(i) == EfficientNetLite0::tap_after_block[taps.size()]) {
+      taps.push_back(fmt::format("tap{}", taps.size()));
+      line(taps.back() + " = x");
+    }
+  }
+  line(fmt::format("return [{}]", fmt::join(taps, ", ")));
+  return text;
+}
+
+}  // namespace finpercep

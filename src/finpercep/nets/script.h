@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: Apache-2.0
+// Nets as TorchScript source, for export. Tensors are attributes of the module: the parameter's name with '_' for '.'.
+#pragma once
+#include <string>
+
+#include "finpercep/nets/efficientnet.h"
+
+namespace finpercep {
+
+std::string script_name(std::string parameter);
+
+/// The call of a layer on the expression `x`.
+std::string script(const Conv& conv, const std::string& name, const std::string& x, Activation activation = Activation::none);
+
+/// The method `encoder(self, image: Tensor) -> List[Tensor]`: features at strides 2, 4, 8, 16, 32.
+std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix = "encoder.");
+
+}  // namespace finpercep
