@@ -172,7 +172,7 @@ class Judging(ProgramTest):
                     continue  # its map is 0.5 everywhere
                 direction = torch.randn_like(x)
                 with torch.no_grad():
-                    difference = (pick(exact(x + 1e-6 * direction)) - pick(exact(x - 1e-6 * direction))) / 2e-6
+                    difference = (pick(exact(x + 1e-7 * direction)) - pick(exact(x - 1e-7 * direction))) / 2e-7
                 self.assertAlmostEqual(((slope * direction).sum() / difference).item(), 1, delta=2e-3)
         before = file.read_bytes()
         self.fails(3, "export", "finpercep-rm", "-o", file, says="--overwrite")

@@ -25,7 +25,7 @@ struct RlSettings {
   std::string device = "auto";
   std::string dtype = "auto";
   std::string network_g = "sr-small";       ///< the generator to improve; a frozen copy is the reference
-  std::string reward = "finpercep-rm";
+  std::string reward = "finpercep-rm-rl";
   std::vector<int64_t> stages = {0, 1, 2, 3, 4};
   std::vector<int64_t> stage_iters = {40, 40, 40, 40, 80};
   std::string schedule = "fixed";
