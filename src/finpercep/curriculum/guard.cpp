@@ -37,11 +37,4 @@ void GradientGuard::restore(const at::Tensor& state) {
   for (int64_t i = 1; i < state.numel(); ++i) norms_.push_back(state[i].item<double>());
 }
 
-double gradient_norm(const std::vector<at::Tensor>& parameters) {
-  std::vector<at::Tensor> norms;
-  for (const at::Tensor& p : parameters)
-    if (p.grad().defined()) norms.push_back(at::linalg_vector_norm(p.grad()));
-  return norms.empty() ? 0 : at::linalg_vector_norm(at::stack(norms)).item<double>();
-}
-
 }  // namespace finpercep

@@ -25,7 +25,4 @@ class GradientGuard {
   std::vector<double> norms_;  // oldest first
 };
 
-/// Norm over all gradients; 0 where there are none.
-double gradient_norm(const std::vector<at::Tensor>& parameters);
-
 }  // namespace finpercep

@@ -5,6 +5,8 @@
 
 #include <limits>
 
+#include "finpercep/nets/optimise.h"
+
 using namespace finpercep;
 
 namespace {

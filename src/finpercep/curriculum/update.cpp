@@ -1,39 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/curriculum/update.h"
 
-#include <algorithm>
-
 #include "finpercep/rl/refl.h"
 
 namespace finpercep {
 
 namespace {
-
-// Means by name, in the order in which the names came.
-class Means {
- public:
-  void add(const Metrics& values) {
-    for (const auto& [name, value] : values) {
-      auto row = std::ranges::find(rows_, name, &Row::name);
-      if (row == rows_.end()) row = rows_.insert(row, Row{name});
-      row->sum += value;
-      ++row->count;
-    }
-  }
-  Metrics means() const {
-    Metrics out;
-    for (const Row& row : rows_) out.emplace_back(row.name, row.sum / static_cast<double>(row.count));
-    return out;
-  }
-
- private:
-  struct Row {
-    std::string name;
-    double sum = 0;
-    int64_t count = 0;
-  };
-  std::vector<Row> rows_;
-};
 
 // ReFL's pre-training loss: the supervised one, on states diffused from the photograph. On the chain's own states L1 would average detail away.
 at::Tensor pixel_loss(const Generator& generator, const RlBatch& batch) {

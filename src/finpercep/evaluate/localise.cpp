@@ -37,13 +37,6 @@ double weighted_mean(const Image& map, const Image& mask, bool inside) {
   return weight > 0 ? sum / weight : undefined;
 }
 
-Image swapped(const FgrSample& s) {
-  Image out = s.gt;
-  for (int c = 0; c < out.channels; ++c)
-    for (std::size_t i = 0; i < out.plane_size(); ++i) out.plane(c)[i] += s.mask.data[i] * (s.sr.plane(c)[i] - out.plane(c)[i]);
-  return out;
-}
-
 struct Measure {
   const char* title;
   std::optional<bool> higher_is_better;
@@ -76,11 +69,9 @@ template <std::size_t n>
 void add_row(Table& table, const std::string& name, const std::vector<std::array<double, n>>& samples, const BootstrapOptions& bootstrap) {
   std::vector<Cell> cells = {name, static_cast<double>(samples.size())};
   for (std::size_t m = 0; m < n; ++m) {
-    std::vector<double> defined;
-    for (const auto& values : samples)
-      if (!std::isnan(values[m])) defined.push_back(values[m]);
-    if (defined.empty()) cells.emplace_back();
-    else cells.emplace_back(bootstrap_mean(defined, bootstrap));
+    std::vector<double> column;
+    for (const auto& values : samples) column.push_back(values[m]);
+    cells.push_back(mean_cell(column, bootstrap));
   }
   table.rows.push_back(std::move(cells));
 }
@@ -135,7 +126,7 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
       of_clean = judge(clean);
     }
     const bool control = sample.facts.source.starts_with("clean"), whole = sample.facts.mask == "whole", defective = !control && sample.facts.severity > 0.01;
-    const Image picture = swapped(sample);
+    const Image picture = compose(sample.gt, sample.sr, sample.mask);
     const Verdict syn = judge(picture);
     const std::string row = row_of(sample.facts.source);
     double order = undefined;

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "finpercep/degrade/blur.h"
+#include "finpercep/fgr/label.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/metrics/niqe.h"
 
@@ -15,13 +16,6 @@ namespace finpercep {
 namespace {
 
 constexpr int window = 96, stride = 32;  // NIQE's block; from block to block
-
-Image absolute_difference(const Image& picture, const Image& clean) {
-  Image out(picture.width, picture.height, 1);
-  for (int c = 0; c < 3; ++c)
-    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] += std::abs(picture.plane(c)[i] - clean.plane(c)[i]) / 3;
-  return out;
-}
 
 Image luma(const Image& photo) {
   Image out(photo.width, photo.height, 1);
@@ -79,7 +73,7 @@ std::vector<MapRival> map_rivals() {
   const at::Tensor precision = at::linalg_inv(niqe.cov);
   return {{"constant", [](const Image& picture, const Image&) { return Image(picture.width, picture.height, 1, 0.5f); }},
           {"NIQE, local", [mu = niqe.mu, precision](const Image& picture, const Image&) { return local_niqe(picture, mu, precision); }},
-          {"|x - GT|", absolute_difference},
+          {"|x - GT|", pixel_difference},
           {"1 - SSIM", dissimilarity}};
 }
 

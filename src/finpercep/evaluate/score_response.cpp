@@ -32,14 +32,6 @@ void require_photos(const std::vector<Image>& photos) {
   if (photos.empty()) throw usage_error("response: expected at least one photograph, found none");
 }
 
-// Nothing where no photograph defines it.
-Cell mean_cell(const std::vector<double>& values, const BootstrapOptions& bootstrap) {
-  std::vector<double> defined;
-  for (const double v : values)
-    if (std::isfinite(v)) defined.push_back(v);
-  return defined.empty() ? Cell{} : Cell{bootstrap_mean(defined, bootstrap)};
-}
-
 double mean_of(const std::vector<double>& values) {
   double sum = 0;
   for (const double v : values) sum += v;

@@ -20,6 +20,13 @@ TableFormat parse_table_format(const std::string& name) {
   throw usage_error(fmt::format("table: expected one of text, md, csv, tex, found '{}'", name));
 }
 
+Cell mean_cell(const std::vector<double>& values, const BootstrapOptions& bootstrap) {
+  std::vector<double> defined;
+  for (const double v : values)
+    if (std::isfinite(v)) defined.push_back(v);
+  return defined.empty() ? Cell{} : Cell{bootstrap_mean(defined, bootstrap)};
+}
+
 std::string json_line(const ScoreLine& line) {
   nlohmann::ordered_json object;
   object["path"] = line.path;

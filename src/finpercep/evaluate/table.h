@@ -20,6 +20,9 @@ struct Column {
 /// Nothing, a word, a number, a mean with its interval.
 using Cell = std::variant<std::monostate, std::string, double, Interval>;
 
+/// Mean of the finite values with its interval; nothing where there is none.
+Cell mean_cell(const std::vector<double>& values, const BootstrapOptions& bootstrap);
+
 struct Table {
   std::vector<Column> columns;
   std::vector<std::vector<Cell>> rows;

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "finpercep/base/error.h"
 #include "finpercep/nets/optimise.h"
 
@@ -71,6 +73,13 @@ Image compose(const Image& gt, const Image& sr, const Image& mask) {
   Image out = gt;
   for (int c = 0; c < out.channels; ++c)
     for (std::size_t i = 0; i < out.plane_size(); ++i) out.plane(c)[i] += mask.data[i] * (sr.plane(c)[i] - out.plane(c)[i]);
+  return out;
+}
+
+Image pixel_difference(const Image& a, const Image& b) {
+  Image out(a.width, a.height, 1);
+  for (int c = 0; c < a.channels; ++c)
+    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] += std::abs(a.plane(c)[i] - b.plane(c)[i]) / static_cast<float>(a.channels);
   return out;
 }
 

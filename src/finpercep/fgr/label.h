@@ -53,6 +53,9 @@ class LabelFeatures {
 at::Tensor compose(const at::Tensor& gt, const at::Tensor& sr, const at::Tensor& mask);
 Image compose(const Image& gt, const Image& sr, const Image& mask);
 
+/// Diff_pixel: mean over channels of |a - b|, one channel. Pictures of one size.
+Image pixel_difference(const Image& a, const Image& b);
+
 /// alpha * mean_c |gt - syn| + (1 - alpha) * feature distance, zero outside the mask: N x 1 x H x W, not normalised.
 at::Tensor raw_difference(const LabelFeatures& features, const at::Tensor& gt, const at::Tensor& syn, const at::Tensor& mask, double alpha);
 /// The same with the clean pictures' features at hand: gt_maps = features.maps(gt).

@@ -40,9 +40,16 @@ void AdamW::zero_grad() {
   for (auto& p : params_) p.mutable_grad() = at::Tensor();
 }
 
+double gradient_norm(const std::vector<at::Tensor>& params) {
+  std::vector<at::Tensor> norms;
+  for (const at::Tensor& p : params)
+    if (p.grad().defined()) norms.push_back(at::linalg_vector_norm(p.grad()));
+  return norms.empty() ? 0 : at::linalg_vector_norm(at::stack(norms)).item<double>();
+}
+
 StepReport AdamW::step(double lr) {
   at::NoGradGuard no_grad;
-  std::vector<at::Tensor> params, grads, means, squares, steps, norms;
+  std::vector<at::Tensor> params, grads, means, squares, steps;
   for (std::size_t i = 0; i < params_.size(); ++i) {
     if (!params_[i].grad().defined()) continue;
     params.push_back(params_[i]);
@@ -50,11 +57,10 @@ StepReport AdamW::step(double lr) {
     means.push_back(mean_[i]);
     squares.push_back(square_[i]);
     steps.push_back(at::full({}, static_cast<double>(steps_), at::TensorOptions().dtype(at::kFloat).device(params_[i].device())));
-    norms.push_back(at::linalg_vector_norm(grads.back()));
   }
   StepReport report;
   if (params.empty()) return report;
-  report.grad_norm = at::linalg_vector_norm(at::stack(norms)).item<double>();
+  report.grad_norm = gradient_norm(params);
   report.skipped = !std::isfinite(report.grad_norm);
   if (!report.skipped) {
     if (report.grad_norm > settings_.max_grad_norm) at::_foreach_mul_(grads, settings_.max_grad_norm / report.grad_norm);

@@ -19,6 +19,9 @@ struct OptimSettings {
 /// lr at iteration `iter` of `total`.
 double scheduled_lr(const OptimSettings& settings, int64_t iter, int64_t total);
 
+/// Norm over the gradients of all parameters; 0 where there are none.
+double gradient_norm(const std::vector<at::Tensor>& params);
+
 struct StepReport {
   double grad_norm = 0;
   bool skipped = false;  ///< the gradient was not finite: parameters and moments were left alone

@@ -19,12 +19,6 @@ namespace {
 
 constexpr int64_t states_kept = 2, bad_steps_allowed = 20;
 
-struct Mean {
-  std::string name;
-  double sum = 0;
-  int64_t count = 0;
-};
-
 struct SavedState {
   int64_t iter;
   std::filesystem::path path;
@@ -77,6 +71,21 @@ int64_t restore_state(RunDir& run, const LoopParts& parts) {
 
 }  // namespace
 
+void Means::add(const Metrics& values) {
+  for (const auto& [name, value] : values) {
+    auto row = std::ranges::find(rows_, name, &Row::name);
+    if (row == rows_.end()) row = rows_.insert(row, Row{name});
+    row->sum += value;
+    ++row->count;
+  }
+}
+
+Metrics Means::means() const {
+  Metrics out;
+  for (const Row& row : rows_) out.emplace_back(row.name, row.sum / static_cast<double>(row.count));
+  return out;
+}
+
 void LoopSettings::visit(SettingsVisitor& v) {
   v.field("total_iter", total_iter, "iterations to train", {.min = 0, .max = 1e9});
   v.field("print_freq", print_freq, "iterations between log lines", {.min = 1, .max = 1e9});
@@ -87,19 +96,14 @@ void LoopSettings::visit(SettingsVisitor& v) {
 void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts) {
   const int64_t first = resume ? restore_state(run, parts) : 0;
   Progress progress(run.path().filename().string(), settings.total_iter - first);
-  std::vector<Mean> means;  // by name: not every iteration reports all
+  Means means;
   int64_t summed = 0, bad_in_a_row = 0;
   auto since = std::chrono::steady_clock::now();
   for (int64_t iter = first; iter < settings.total_iter; ++iter) {
     const Metrics values = parts.step(iter);
     bool bad = false;
-    for (const auto& [name, value] : values) {
-      auto mean = std::ranges::find(means, name, &Mean::name);
-      if (mean == means.end()) mean = means.insert(mean, Mean{name});
-      mean->sum += value;
-      ++mean->count;
-      bad = bad || (name == "skipped" && value > 0);
-    }
+    means.add(values);
+    for (const auto& [name, value] : values) bad = bad || (name == "skipped" && value > 0);
     ++summed;
     bad_in_a_row = bad ? bad_in_a_row + 1 : 0;
     if (bad_in_a_row >= bad_steps_allowed)
@@ -112,14 +116,11 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
       const double seconds = std::chrono::duration<double>(now - since).count() / static_cast<double>(summed);
       since = now;
       std::string line = fmt::format("iter {:>6}/{}  {:.2f} s/it", done, settings.total_iter, seconds);
-      Metrics averages;
-      for (const Mean& mean : means) {
-        averages.emplace_back(mean.name, mean.sum / static_cast<double>(mean.count));
-        line += fmt::format("  {} {:.4g}", mean.name, averages.back().second);
-      }
+      const Metrics averages = means.means();
+      for (const auto& [name, mean] : averages) line += fmt::format("  {} {:.4g}", name, mean);
       log_info(line);
       run.log_metrics(done, averages);
-      means.clear();
+      means = {};
       summed = 0;
     }
     const bool last = done == settings.total_iter;

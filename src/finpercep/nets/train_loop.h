@@ -19,6 +19,21 @@ struct LoopSettings {
 
 using Metrics = std::vector<std::pair<std::string, double>>;
 
+/// Means by name, in the order in which the names came; not every add() need have all of them.
+class Means {
+ public:
+  void add(const Metrics& values);
+  Metrics means() const;
+
+ private:
+  struct Row {
+    std::string name;
+    double sum = 0;
+    int64_t count = 0;
+  };
+  std::vector<Row> rows_;
+};
+
 struct LoopParts {
   /// One iteration; what it returns is averaged, by name, over those of print_freq iterations that report it, and logged.
   std::function<Metrics(int64_t iter)> step;

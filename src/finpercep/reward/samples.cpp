@@ -40,16 +40,9 @@ void recolour(Image& image, const Recolour& c) {
   }
 }
 
-Image pixel_difference(const Image& gt, const Image& syn) {
-  Image out(gt.width, gt.height, 1);
-  for (int c = 0; c < gt.channels; ++c)
-    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] += std::abs(gt.plane(c)[i] - syn.plane(c)[i]) / static_cast<float>(gt.channels);
-  return out;
-}
-
 // A part of the raw difference behind a label: alpha L1, or the rest of it. The rest is a lower bound where the label is 1.
-Image raw_part(const FgrSample& sample, const Image& syn, const LabelSettings& label, bool pixel) {
-  Image out = pixel_difference(sample.gt, syn);
+Image raw_part(const FgrSample& sample, const LabelSettings& label, bool pixel) {
+  Image out = pixel_difference(sample.gt, compose(sample.gt, sample.sr, sample.mask));
   for (std::size_t i = 0; i < out.data.size(); ++i) {
     if (sample.mask.data[i] < 0.5f / 255) out.data[i] = 0;
     else if (!pixel) out.data[i] = std::max(0.0f, static_cast<float>(sample.label.data[i] * label.scale - label.alpha * out.data[i]));
@@ -82,14 +75,13 @@ FgrSampler::FgrSampler(const FgrSet& set, const SampleSettings& settings, uint64
   for (int64_t i = 0; i < std::min(probed_samples, set.size()); ++i) {
     const FgrSample sample = set.sample(i * set.size() / std::min(probed_samples, set.size()));
     whole += sum(sample.label);
-    parts += sum(raw_part(sample, compose(sample.gt, sample.sr, sample.mask), set.label(), settings.label_part == "pixel"));
+    parts += sum(raw_part(sample, set.label(), settings.label_part == "pixel"));
   }
   part_scale_ = parts > 0 ? whole / parts : 1;
 }
 
-Image FgrSampler::part_of_label(const FgrSample& sample, const Image& syn) const {
-  if (settings_.label_part == "both") return sample.label;
-  Image out = raw_part(sample, syn, set_.label(), settings_.label_part == "pixel");
+Image FgrSampler::part_of_label(const FgrSample& sample) const {
+  Image out = raw_part(sample, set_.label(), settings_.label_part == "pixel");
   for (float& v : out.data) v = std::min(1.0f, static_cast<float>(v * part_scale_));
   return out;
 }
@@ -101,7 +93,7 @@ FgrBatch FgrSampler::batch(int64_t batch_size, int64_t iter) const {
     const int64_t draw = iter * batch_size + n, epoch = draw / set_.size();
     if (n == 0 || draw % set_.size() == 0) order = Random(seed_, "epoch", static_cast<uint64_t>(epoch)).permutation(set_.size());
     FgrSample sample = set_.sample(order[draw % set_.size()]);
-    if (settings_.label_part != "both") sample.label = part_of_label(sample, compose(sample.gt, sample.sr, sample.mask));
+    if (settings_.label_part != "both") sample.label = part_of_label(sample);
 
     Random random(seed_, "augment", static_cast<uint64_t>(draw));
     const int whole = std::min(sample.gt.width, sample.gt.height), size = std::min(static_cast<int>(settings_.size), whole);

@@ -32,7 +32,7 @@ class FgrSampler {
   FgrBatch batch(int64_t batch_size, int64_t iter) const;
 
  private:
-  Image part_of_label(const FgrSample& sample, const Image& syn) const;
+  Image part_of_label(const FgrSample& sample) const;  // pixel or feature
   const FgrSet& set_;
   SampleSettings settings_;
   uint64_t seed_;

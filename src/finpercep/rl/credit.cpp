@@ -16,9 +16,7 @@ at::Tensor cell_mean(const at::Tensor& x, int64_t cell) {
 }
 
 RewardParts reward_parts(const Judgement& judgement, const RunningScore& running, const RewardSignalSettings& settings, int64_t cell) {
-  const double mean = running.weight > 0 ? running.mean / running.weight : 0;
-  const at::Tensor score = ((judgement.score_logit - mean) / running.deviation()).view({-1, 1, 1, 1});
-  return {{settings.score_weight, score}, {settings.map_weight, 1 - pool_cells(judgement.map, settings, cell)}};
+  return {{settings.score_weight, running.normalised(judgement.score_logit).view({-1, 1, 1, 1})}, {settings.map_weight, 1 - pool_cells(judgement.map, settings, cell)}};
 }
 
 at::Tensor defect_weight(const at::Tensor& map, int64_t cell, double focus) {

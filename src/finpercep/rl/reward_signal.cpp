@@ -48,10 +48,10 @@ double RunningScore::deviation() const {
   return std::max(0.1, std::sqrt(std::max(0.0, square / weight - m * m)));
 }
 
+at::Tensor RunningScore::normalised(const at::Tensor& scores) const { return (scores - (weight > 0 ? mean / weight : 0)) / deviation(); }
+
 at::Tensor reward_value(const Judgement& judgement, const RunningScore& running, const RewardSignalSettings& settings) {
-  const double mean = running.weight > 0 ? running.mean / running.weight : 0;
-  const at::Tensor score = (judgement.score_logit - mean) / running.deviation();
-  return settings.score_weight * score + settings.map_weight * (1 - pool_map(judgement.map, settings));
+  return settings.score_weight * running.normalised(judgement.score_logit) + settings.map_weight * (1 - pool_map(judgement.map, settings));
 }
 
 }  // namespace finpercep

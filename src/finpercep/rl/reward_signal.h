@@ -25,6 +25,7 @@ at::Tensor pool_cells(const at::Tensor& map, const RewardSignalSettings& setting
 struct RunningScore {
   double mean = 0, square = 0, weight = 0;
   void add(const at::Tensor& scores, double decay = 0.98);
+  at::Tensor normalised(const at::Tensor& scores) const;  ///< (scores - mean) / deviation; as they are before the first add()
   double deviation() const;  ///< at least 0.1, so that a reward without spread is not blown up
 };
 
