@@ -8,6 +8,7 @@
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/tensor.h"
+#include "finpercep/metrics/lpips.h"
 
 namespace finpercep {
 
@@ -19,6 +20,13 @@ void PairSettings::visit(SettingsVisitor& v) {
   v.field("num_worker", num_worker, "threads that make pairs ahead", {.min = 1, .max = 256});
 }
 
+void GeneratorLossSettings::visit(SettingsVisitor& v) {
+  v.choice("pixel", pixel, "l1 (mean absolute difference) or l2 (mean square)", {"l1", "l2"});
+  v.field("pixel_weight", pixel_weight, "its weight", {.min = 0, .max = 1e6});
+  v.field("perceptual_weight", perceptual_weight, "weight of LPIPS-vgg", {.min = 0, .max = 1e6});
+  v.field("perceptual_size", perceptual_size, "side of the window that LPIPS-vgg sees, pixels", {.min = 32, .max = 2048});
+}
+
 void GeneratorTrainSettings::visit(SettingsVisitor& v) {
   v.field("manual_seed", manual_seed, "seed of every random draw", {.min = 0, .max = 9e15});
   v.field("device", device, "cpu, cuda, cuda:N or auto");
@@ -28,6 +36,7 @@ void GeneratorTrainSettings::visit(SettingsVisitor& v) {
   v.group("datasets", datasets, "training pairs");
   v.group("train", train, "the loop");
   v.group("optim_g", optim_g, "AdamW");
+  v.group("losses", losses, "what is minimised");
   v.field("rollout_from", rollout_from, "from this iteration on the net learns on its own chain's states instead of on diffused photographs; -1: never", {.min = -1, .max = 1e9});
   v.field("ema_decay", ema_decay, "decay of the averaged weights that are saved", {.min = 0, .max = 1});
   v.field("snapshots", snapshots, "iterations whose averaged weights are kept as well", {.min = 1, .max = 1e9});
@@ -63,6 +72,17 @@ State chain_state(const Generator& generator, const at::Tensor& y, Random& rando
   return {generator.roll_out(y, generator.draw_noise(random, y.sizes(), y.device()), t), at::full({y.size(0)}, t, at::kLong)};
 }
 
+at::Tensor pixel_difference(const at::Tensor& x0, const at::Tensor& gt, const std::string& kind) {
+  return kind == "l2" ? at::mse_loss(x0, gt) : at::l1_loss(x0, gt);
+}
+
+at::Tensor perceptual_difference(const Lpips& lpips, const at::Tensor& x0, const at::Tensor& gt, int64_t size, Random& random) {
+  const int64_t height = std::min(size, gt.size(2)), width = std::min(size, gt.size(3));
+  const int64_t top = random.integer(0, gt.size(2) - height), left = random.integer(0, gt.size(3) - width);
+  const auto window = [&](const at::Tensor& x) { return x.narrow(2, top, height).narrow(3, left, width); };
+  return lpips(window(x0), window(gt)).mean();
+}
+
 }  // namespace
 
 void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
@@ -77,6 +97,8 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   generator.params.require_grad(true);
   std::vector<at::Tensor> ema = clone_values(generator.params.all());
   AdamW optimiser(generator.params.all(), settings.optim_g);
+  std::optional<Lpips> lpips;
+  if (settings.losses.perceptual_weight > 0) lpips = Lpips::load("vgg", compute.device);
   log_info(fmt::format("generator: {:.2f} M parameters, {} photographs, {} on {}", static_cast<double>(generator.params.count()) / 1e6, photos.size(),
                        c10::toString(compute.dtype), compute.device.str()));
 
@@ -99,10 +121,19 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     const bool rollout = settings.rollout_from >= 0 && iter >= settings.rollout_from;
     generator.schedule = chain_of(settings.network_g, settings.network_g.policy == "flow" && !rollout ? flow_times : settings.network_g.steps);
     at::Tensor loss;
+    Metrics metrics;
     {
       const MixedPrecision precision(compute.device, compute.dtype);
       const auto [state, t] = rollout ? chain_state(generator, y, random) : diffused_state(generator, gt, y, random);
-      loss = at::l1_loss(generator.predict_each(state, y, t), gt);
+      const at::Tensor x0 = generator.predict_each(state, y, t);
+      const at::Tensor pixel = pixel_difference(x0, gt, settings.losses.pixel);
+      loss = settings.losses.pixel_weight * pixel;
+      metrics.emplace_back("l_pix", pixel.item<double>());
+      if (lpips) {
+        const at::Tensor perceptual = perceptual_difference(*lpips, x0, gt, settings.losses.perceptual_size, random);
+        loss = loss + settings.losses.perceptual_weight * perceptual;
+        metrics.emplace_back("l_percep", perceptual.item<double>());
+      }
     }
     loss.backward();
     const StepReport report = optimiser.step(scheduled_lr(settings.optim_g, iter, settings.train.total_iter));
@@ -110,7 +141,8 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     update_ema(ema, generator.params.all(), std::min(settings.ema_decay, (1.0 + static_cast<double>(iter)) / (10.0 + static_cast<double>(iter))));
     if (std::ranges::find(settings.snapshots, iter + 1) != settings.snapshots.end())
       save_generator(run.checkpoint(fmt::format("generator-{:08}", iter + 1)), generator, ema, facts(iter + 1));
-    return {{"l_pix", loss.item<double>()}, {"grad_norm", report.grad_norm}, {"skipped", report.skipped}};
+    metrics.insert(metrics.end(), {{"grad_norm", report.grad_norm}, {"skipped", report.skipped}});
+    return metrics;
   };
   parts.save = [&](TensorFile& state) {
     put(state, generator.params.named(), at::kFloat, "net.");

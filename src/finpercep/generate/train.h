@@ -21,6 +21,15 @@ struct PairSettings {
   void visit(SettingsVisitor& v);
 };
 
+/// ResShift's recipe is l2 and LPIPS-vgg, both with weight 1 (Yue, Wang & Loy 2023; released configs). Both are of the predicted x0.
+struct GeneratorLossSettings {
+  std::string pixel = "l1";
+  double pixel_weight = 1;
+  double perceptual_weight = 0;    ///< LPIPS-vgg; LPIPS-alex is kept for judging
+  int64_t perceptual_size = 64;    ///< of a window, drawn anew for each batch, that LPIPS is taken of: VGG costs more than the generator
+  void visit(SettingsVisitor& v);
+};
+
 struct GeneratorTrainSettings {
   int64_t manual_seed = 0;
   std::string device = "auto";
@@ -30,6 +39,7 @@ struct GeneratorTrainSettings {
   PairSettings datasets;
   LoopSettings train;
   OptimSettings optim_g;
+  GeneratorLossSettings losses;
   /// From this iteration on states are the chain's own instead of diffused photographs; never where negative. A small net leaves noise in x0
   /// that diffused photographs never show it, and that it only learns to remove on the states where it lies.
   int64_t rollout_from = -1;
