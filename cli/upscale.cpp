@@ -1,31 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
-// finpercep upscale IMAGE.. -o DIR [-g GENERATOR] [--seed N] [--tile N]
+// finpercep upscale IMAGE.. -o DIR [-g GENERATOR] [--seed N] [--tile N] [--best-of N]
 #include <fmt/format.h>
 
 #include "cli/command.h"
 #include "cli/outputs.h"
+#include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/image/io.h"
+#include "finpercep/judge.h"
+#include "finpercep/reward/best_of.h"
 
 namespace finpercep {
 
+namespace {
+
+struct Flags {
+  std::vector<std::string> inputs;
+  std::string output, generator = "sr-small-rl", device = "auto", dtype = "auto", model = JudgeOptions().model, best_of_by = "map";
+  uint64_t seed = 0;
+  int64_t tile = 256, best_of = 1;
+  bool overwrite = false;
+};
+
+// The best of the samples of seeds seed, seed + 1, ..: of their parts by map, or the whole one of highest score.
+Image best_of(const SuperResolver& generator, const Judge& judge, const Image& lr, const Flags& flags) {
+  std::vector<Image> samples, maps;
+  float highest = -1;
+  for (int64_t k = 0; k < flags.best_of; ++k) {
+    Image sample = generator(lr, flags.seed + static_cast<uint64_t>(k));
+    if (k == 1 && sample.data == samples.front().data)
+      throw usage_error(fmt::format("--best-of: {}: expected a generator that samples, found one that gives every seed the same picture. leave out --best-of", flags.generator));
+    Verdict verdict = judge(sample);
+    if (flags.best_of_by == "map") {
+      samples.push_back(std::move(sample));
+      maps.push_back(std::move(verdict.map));
+    } else if (verdict.score > highest) {
+      highest = verdict.score;
+      samples = {std::move(sample)};
+    }
+  }
+  return flags.best_of_by == "map" ? compose_best(samples, maps) : samples.front();
+}
+
+}  // namespace
+
 void add_upscale(CLI::App& program) {
   CLI::App* command = program.add_subcommand("upscale", "super-resolve pictures (x4)");
-  struct Flags {
-    std::vector<std::string> inputs;
-    std::string output, generator = "sr-small-rl", device = "auto", dtype = "auto";
-    uint64_t seed = 0;
-    int64_t tile = 256;
-    bool overwrite = false;
-  };
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "LR pictures: files, folders, globs, @LIST")->required();
   command->add_option("-o,--output", flags->output, "folder for STEM.png")->required();
   command->add_option("-g,--generator", flags->generator, "a name of `finpercep models`, NAME@STEPS, a checkpoint or TorchScript file, bicubic")->capture_default_str();
   command->add_option("--seed", flags->seed, "noise of the chain");
   command->add_option("--tile", flags->tile, "LR pixels a side of a tile; 0: never tile")->capture_default_str()->check(CLI::Range(0, 65536));
+  CLI::Option* best = command->add_option("--best-of", flags->best_of, "samples of each picture, of seeds SEED, SEED + 1, .., to take the best of")
+                          ->capture_default_str()->check(CLI::Range(1, 1024));
+  command->add_option("--best-of-by", flags->best_of_by, "map: every part from the sample whose map is lowest there; score: the sample of highest score")
+      ->capture_default_str()->check(CLI::IsMember({"map", "score"}))->needs(best);
+  command->add_option("--model", flags->model, "the reward that chooses")->capture_default_str()->needs(best);
   command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();
   command->add_option("--dtype", flags->dtype, "fp32, bf16, auto")->capture_default_str();
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
@@ -33,12 +66,14 @@ void add_upscale(CLI::App& program) {
     const auto inputs = list_images(flags->inputs);
     keep_inputs(inputs, flags->output, {".png"});
     const SuperResolver generator = make_super_resolver(flags->generator, {.tile = flags->tile, .compute = resolve_compute(flags->device, flags->dtype)});
+    const std::unique_ptr<Judge> judge = flags->best_of > 1 ? std::make_unique<Judge>(JudgeOptions{.model = flags->model, .device = flags->device, .dtype = flags->dtype}) : nullptr;
     make_directory(flags->output);
     Progress progress("upscale", static_cast<int64_t>(inputs.size()));
     for (const auto& input : inputs) {
       const auto out = std::filesystem::path(flags->output) / (input.stem().string() + ".png");
       refuse_overwrite(out, flags->overwrite);
-      write_image(out, generator(read_image(input), flags->seed));
+      const Image lr = read_image(input);
+      write_image(out, judge ? best_of(generator, *judge, lr, *flags) : generator(lr, flags->seed));
       progress.advance();
     }
     log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""Judging through the program: sizes and kinds of pictures, tiles, types, regions, export. Usage: judge_test.py PATH/TO/finpercep"""
+"""Judging through the program: sizes and kinds of pictures, tiles, types, regions, export, the best of samples. Usage: judge_test.py PATH/TO/finpercep"""
 import json
 import math
 import struct
@@ -181,6 +181,26 @@ class Judging(ProgramTest):
         self.fails(4, "export", "sr-small", "-o", self.dir / "no.pt", says="expected a reward")
         self.fails(4, "export", "finpercep-rn", "-o", self.dir / "no.pt", says="did you mean 'finpercep-rm'")
         self.fails(3, "export", "finpercep-rm", "-o", self.dir / "no/such/reward.pt", says="reward.pt")
+
+    def test_best_of(self):
+        small = self.dir / "best.png"
+        small.write_bytes(png(40, 32, texture))
+        sample = lambda name, *more: (self.works("upscale", small, "-o", self.dir / name, "-g", "sr-small@2", *more), (self.dir / name / "best.png").read_bytes())[1]
+        judged = lambda *names: [json.loads(line)["finpercep"] for line in self.works("score", *(self.dir / name / "best.png" for name in names), "--json", "-").stdout.splitlines()]
+        draws = [sample(f"draw{k}", "--seed", 3 + k) for k in range(3)]
+        self.assertEqual(sample("one", "--seed", 3, "--best-of", 1), draws[0])
+        by_map, by_score = sample("map", "--seed", 3, "--best-of", 3), sample("score", "--seed", 3, "--best-of", 3, "--best-of-by", "score")
+        self.assertNotIn(by_map, draws)
+        *of_draws, of_map = judged("draw0", "draw1", "draw2", "map")
+        scores = [verdict["score"] for verdict in of_draws]
+        self.assertEqual(by_score, draws[scores.index(max(scores))])
+        self.assertLess(of_map["map_mean"], sum(verdict["map_mean"] for verdict in of_draws) / 3)
+        never = self.dir / "never_best"
+        self.fails(2, "upscale", small, "-o", never, "-g", "bicubic", "--best-of", 4, says=["--best-of", "bicubic", "same picture"])
+        for bad in (["--best-of", 0], ["--best-of", 2, "--best-of-by", "luck"], ["--model", "finpercep-rm"]):
+            self.fails(2, "upscale", small, "-o", never, *bad, says="--best-of")
+        self.fails(4, "upscale", small, "-o", never, "--best-of", 2, "--model", "sr-small", says="reward")
+        self.assertFalse(list(never.glob("*")))
 
 
 if __name__ == "__main__":
