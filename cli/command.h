@@ -19,6 +19,7 @@ void add_train(CLI::App& program);
 void add_rl(CLI::App& program);
 void add_eval(CLI::App& program);
 void add_report(CLI::App& program);
+void add_study(CLI::App& program);
 void add_demo(CLI::App& program);
 void add_models(CLI::App& program);
 void add_export(CLI::App& program);

@@ -8,6 +8,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/evaluate/evaluate.h"
+#include "finpercep/evaluate/test_set.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/image/io.h"
 
@@ -23,19 +24,6 @@ struct Flags {
   uint64_t seed = 0;
   bool overwrite = false;
 };
-
-struct TestSet {
-  std::string name, lq, gt, sr;
-};
-
-TestSet parse_set(const std::string& text) {
-  const auto equals = text.find('=');
-  const std::string paths = equals == std::string::npos ? "" : text.substr(equals + 1);
-  const auto first = paths.find(':'), second = first == std::string::npos ? first : paths.find(':', first + 1);
-  if (first == std::string::npos) throw usage_error(fmt::format("--set: expected NAME=LQ:GT or NAME=LQ:GT:SR, found '{}'", text));
-  return {text.substr(0, equals), paths.substr(0, first), paths.substr(first + 1, second == std::string::npos ? second : second - first - 1),
-          second == std::string::npos ? "" : paths.substr(second + 1)};
-}
 
 void save_per_image(const Flags& flags, const std::string& set, const std::string& method, const Evaluation& evaluation) {
   if (flags.output.empty()) return;
@@ -67,14 +55,16 @@ void run(const Flags& flags) {
   if (!flags.output.empty()) make_directory(flags.output);
   if (!flags.reward.empty()) ask_reward(flags);
   if (flags.sets.empty()) return;
-  EvaluateOptions options{.metrics = flags.metrics, .metric = {}, .threads = 0, .bootstrap = {.resamples = flags.resamples}, .progress = ""};
+  EvaluateOptions options;
+  options.metrics = flags.metrics;
+  options.bootstrap.resamples = flags.resamples;
   options.metric.protocol = parse_protocol(flags.protocol);
   options.metric.crop_border = flags.crop_border;
   options.metric.device = flags.device;
   const TableFormat format = parse_table_format(flags.format);
   const Compute compute = resolve_compute(flags.device, flags.dtype);
   std::vector<TestSet> sets;
-  for (const std::string& text : flags.sets) sets.push_back(parse_set(text));
+  for (const std::string& text : flags.sets) sets.push_back(parse_test_set(text, "--set"));
 
   for (const TestSet& set : sets) {
     const auto gt = list_images({set.gt});

@@ -37,7 +37,7 @@ int main(int argc, char** argv) {
   program.fallthrough();
   bool quiet = false;
   program.add_flag("-q,--quiet", quiet, "warnings and errors only")->trigger_on_parse()->each([](const std::string&) { set_log_level(LogLevel::quiet); });
-  for (const auto add : {add_score, add_map, add_degrade, add_upscale, add_fgr, add_train, add_rl, add_eval, add_report, add_demo, add_export, add_models, add_metrics, add_weights, add_doctor})
+  for (const auto add : {add_score, add_map, add_degrade, add_upscale, add_fgr, add_train, add_rl, add_eval, add_report, add_study, add_demo, add_export, add_models, add_metrics, add_weights, add_doctor})
     add(program);
 
   try {

@@ -8,7 +8,7 @@ import re
 import sys
 from pathlib import Path
 
-ORDER = ["base", "image", "degrade", "nets", "metrics", "generate", "fgr", "reward", "rl", "curriculum", "evaluate", "report"]
+ORDER = ["base", "image", "degrade", "nets", "metrics", "generate", "fgr", "reward", "rl", "curriculum", "evaluate", "report", "study"]
 LONGEST = 400
 INCLUDE = re.compile(r'^\s*#\s*include\s*["<]finpercep/([a-z_]+)/([^">]+)[">]')
 

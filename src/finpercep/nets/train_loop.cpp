@@ -65,6 +65,7 @@ int64_t restore_state(RunDir& run, const LoopParts& parts) {
   }
   if (!states.empty())
     throw model_error(fmt::format("resume: {}: expected an intact training state, all {} are damaged. start a new run directory", run.path().string(), states.size()));
+  run.truncate_metrics(-1);  // those of a run that ended before its first state would be logged twice
   log_info("nothing saved yet: starting at iteration 0");
   return 0;
 }

@@ -103,6 +103,16 @@ TEST_CASE("--resume without a saved state starts at the beginning") {
   Toy toy;
   train(toy, folder / "run", short_loop, true);
   CHECK(toy.first_step == 0);
+
+  Toy early;  // it ended before its first state was saved: what it logged is logged again
+  early.crash_at = 3;
+  const LoopSettings late = {.total_iter = 12, .print_freq = 2, .save_checkpoint_freq = 4, .val_freq = 4};
+  CHECK_THROWS_WITH(train(early, folder / "early", late, false), "crash");
+  CHECK(read_metrics(folder / "early" / "metrics.jsonl").size() == 1);
+  Toy again;
+  train(again, folder / "early", late, true);
+  CHECK(again.first_step == 0);
+  CHECK(read_text_file(folder / "early" / "metrics.jsonl") == read_text_file(folder / "run" / "metrics.jsonl"));
 }
 
 TEST_CASE("a damaged newest state: the one before it; all damaged: an error") {

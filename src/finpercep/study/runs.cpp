@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/study/runs.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/log.h"
+#include "finpercep/curriculum/ccl.h"
+
+namespace finpercep {
+
+namespace {
+
+// "expected .., found .." of the first line that differs, "" for equal texts.
+std::string difference(const std::string& wanted, const std::string& found) {
+  std::istringstream a(wanted), b(found);
+  std::string line, other;
+  while (true) {
+    const bool more = static_cast<bool>(std::getline(a, line)), others = static_cast<bool>(std::getline(b, other));
+    if (!more && !others) return "";
+    if (more != others || line != other) return fmt::format("expected '{}', found '{}'", more ? line : "", others ? other : "");
+  }
+}
+
+void check_config(const StudyRun& run) {
+  const std::filesystem::path file = run.folder / "config.yaml";
+  if (!std::filesystem::exists(file)) return;
+  RlSettings found;
+  load_settings(found, read_config_text(file.string()), file.string());  // read and written again: a key that is new since then has its default
+  const std::string other = difference(to_yaml(run.settings), to_yaml(found));
+  if (!other.empty()) throw usage_error(fmt::format("study: {}: {}. it is a run of other settings: remove it, or choose another output folder", file.string(), other));
+}
+
+}  // namespace
+
+std::vector<StudyRun> study_runs(const std::vector<Method>& methods, const std::filesystem::path& output) {
+  std::vector<StudyRun> runs;
+  for (const Method& method : methods)
+    for (const int64_t seed : method.seeds) {
+      runs.push_back({method.name, seed, method.rl, output / "runs" / fmt::format("{}-seed{}", method.name, seed)});
+      runs.back().settings.manual_seed = seed;
+    }
+  return runs;
+}
+
+void check_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only) {
+  std::vector<std::string> known;
+  for (const StudyRun& run : runs) known.push_back(run.method);
+  known.erase(std::unique(known.begin(), known.end()), known.end());
+  for (const std::string& name : only)
+    if (std::ranges::find(known, name) == known.end()) throw usage_error(fmt::format("--only: expected one of {}, found '{}'", fmt::join(known, ", "), name));
+  for (const StudyRun& run : runs) {
+    check_config(run);
+    try {
+      check(run.settings, load_generator(run.settings.network_g, at::kCPU)->schedule.steps(), load_reward(run.settings.reward, at::kCPU)->settings.stage);
+    } catch (const Error& error) {
+      throw Error(error.code(), fmt::format("study: method '{}': {}", run.method, error.what()));
+    }
+  }
+}
+
+void train_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only) {
+  for (const StudyRun& run : runs) {
+    if (!only.empty() && std::ranges::find(only, run.method) == only.end()) continue;
+    if (run.finished()) {
+      log_info(fmt::format("--- {}, seed {}: finished before", run.method, run.seed));
+      continue;
+    }
+    log_info(fmt::format("--- {}, seed {}", run.method, run.seed));
+    run_rl(run.settings, run.folder, std::filesystem::exists(run.folder / "config.yaml"));
+    if (!run.finished()) throw model_error(fmt::format("study: {}: expected the generator of this finished run, it is gone. remove {}", run.generator().string(), run.folder.string()));
+  }
+}
+
+}  // namespace finpercep

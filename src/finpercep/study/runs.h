@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The runs of a study: one for each method and seed, each in its own folder, finished, interrupted or still to come.
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "finpercep/study/methods.h"
+
+namespace finpercep {
+
+struct StudyRun {
+  std::string method;
+  int64_t seed = 0;
+  RlSettings settings;
+  std::filesystem::path folder;  ///< OUT/runs/METHOD-seedK
+
+  std::filesystem::path generator() const { return folder / "checkpoints" / "generator.safetensors"; }
+  /// Its generator is there, which is written whole or not at all.
+  bool finished() const { return std::filesystem::exists(generator()); }
+};
+
+std::vector<StudyRun> study_runs(const std::vector<Method>& methods, const std::filesystem::path& output);
+
+/// Before hours are spent: usage_error where a run's settings do not fit its nets, or where its folder holds a run of other settings; and for a name in `only` that is no method.
+void check_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only = {});
+
+/// Trains what is not finished, from where it was interrupted; `only` the methods named, all if none is.
+void train_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only);
+
+}  // namespace finpercep

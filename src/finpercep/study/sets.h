@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pictures that a study measures on.
+#pragma once
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "finpercep/image.h"
+#include "finpercep/study/settings.h"
+
+namespace finpercep {
+
+struct StudySet {
+  std::string name, title;
+  std::string facts;  ///< one line of all that its pictures depend on
+  std::vector<std::string> names{};  ///< of the pictures
+  std::function<Image(int64_t)> lq{}, gt{};
+  std::string sr_name{};  ///< of the row of pictures that another program made; "": none
+  std::vector<std::filesystem::path> sr{};
+
+  int64_t size() const { return static_cast<int64_t>(names.size()); }
+};
+
+/// The held-out photographs, named held-out, then the test sets. usage_error for none, or two of one name.
+std::vector<StudySet> study_sets(const StudySettings& study);
+
+/// "xxh3:.." of some bytes.
+std::string fingerprint(const std::string& bytes);
+
+}  // namespace finpercep

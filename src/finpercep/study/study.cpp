@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/study/study.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/base/interrupt.h"
+#include "finpercep/base/log.h"
+#include "finpercep/generate/super_resolver.h"
+#include "finpercep/image/io.h"
+#include "finpercep/study/page.h"
+#include "finpercep/study/runs.h"
+
+namespace finpercep {
+
+namespace {
+
+// Measures one set's rows one after the other.
+class Rows {
+ public:
+  Rows(const StudySet& set, const Meter& meter, const Compute& compute, int64_t keep) : set_(set), meter_(meter), compute_(compute), keep_(keep) {}
+
+  void generator(const std::string& name) {
+    rows.push_back({.name = name});
+    measure(name, name);
+  }
+  void pictures() {
+    rows.push_back({.name = set_.sr_name});
+    take(set_.sr_name, fmt::format("pictures of {}", set_.sr.front().parent_path().string()), [&](int64_t i) { return read_image(set_.sr[i]); });
+  }
+  void method(const std::string& name, const std::vector<StudyRun>& runs) {
+    rows.push_back({.name = name, .trained = true});
+    for (const StudyRun& run : runs) {
+      rows.back().seeds.push_back(run.seed);
+      measure(run.folder.filename().string(), run.generator().string());
+    }
+  }
+
+  std::vector<StudyRow> rows;
+
+ private:
+  void measure(const std::string& row, const std::string& generator) {
+    const bool file = std::filesystem::is_regular_file(generator);
+    std::string bytes;
+    if (file) {
+      const auto read = read_file(generator);
+      bytes.assign(reinterpret_cast<const char*>(read.data()), read.size());
+    }
+    const std::string facts = file ? fmt::format("generator {} {}", std::filesystem::path(generator).filename().string(), fingerprint(bytes)) : fmt::format("generator {}", generator);
+    std::optional<SuperResolver> net;  // opened when a picture has to be made
+    take(row, facts, [&](int64_t i) {
+      if (!net) net = make_super_resolver(generator, {.compute = compute_});
+      return (*net)(set_.lq(i), static_cast<uint64_t>(i));
+    });
+  }
+  void take(const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make) {
+    if (interrupted()) throw interrupted_error("interrupted: what was measured is kept. give the same command again");
+    StudyRow& at = rows.back();
+    at.values.push_back(meter_.measure(set_, row, facts, make, at.values.empty() ? keep_ : 0, at.pictures));
+  }
+
+  const StudySet& set_;
+  const Meter& meter_;
+  const Compute& compute_;
+  int64_t keep_;
+};
+
+// The runs of each method that are finished; methods without any are left out.
+std::vector<std::vector<StudyRun>> finished_runs(const std::vector<Method>& methods, const std::vector<StudyRun>& runs) {
+  std::vector<std::vector<StudyRun>> out;
+  for (const Method& method : methods) {
+    std::vector<StudyRun> finished;
+    for (const StudyRun& run : runs)
+      if (run.method == method.name && run.finished()) finished.push_back(run);
+    if (finished.size() < method.seeds.size())
+      log_warning(fmt::format("study: {}: {} of {} runs are finished{}", method.name, finished.size(), method.seeds.size(), finished.empty() ? ": left out" : ""));
+    if (!finished.empty()) out.push_back(std::move(finished));
+  }
+  return out;
+}
+
+}  // namespace
+
+std::vector<TitledTable> run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output, const StudyOptions& options) {
+  const std::vector<StudyRun> runs = study_runs(methods, output);
+  check_runs(runs, options.only);
+  const Compute compute = resolve_compute(settings.rl.device, settings.rl.dtype);
+  const std::vector<std::string> others = measured_only(settings, methods);
+  std::vector<StudySet> sets;
+  std::optional<Meter> meter;
+  if (options.evaluate) {
+    for (const std::string& other : others) make_super_resolver(other, {.compute = compute});
+    sets = study_sets(settings);
+    meter.emplace(settings, output / "values");
+  }
+  make_directory(output);
+  write_file(output / "study.yaml", to_yaml(settings));
+  if (options.train) train_runs(runs, options.only);
+  if (!options.evaluate) return {};
+
+  const auto finished = finished_runs(methods, runs);
+  std::vector<TitledTable> tables;
+  std::vector<StudyRow> shown;
+  for (const StudySet& set : sets) {
+    const bool first = &set == &sets.front();
+    Rows measured(set, *meter, compute, first ? settings.strips : 0);
+    for (const std::string& other : others) measured.generator(other);
+    if (!set.sr.empty()) measured.pictures();
+    for (const auto& of_method : finished) measured.method(of_method.front().method, of_method);
+    for (TitledTable& table : study_tables(set, measured.rows, baseline_of(settings), settings.metrics, meter->options().bootstrap, meter->variants())) tables.push_back(std::move(table));
+    if (first) shown = std::move(measured.rows);
+  }
+  std::vector<StudyRun> charted;
+  for (const auto& of_method : finished) charted.insert(charted.end(), of_method.begin(), of_method.end());
+  write_file(output / "study.md", study_markdown(settings, methods, tables));
+  write_file(output / "report.html", render_report(study_page(settings, methods, tables, charted, sets.front(), shown, meter->judge())));
+  return tables;
+}
+
+}  // namespace finpercep
