@@ -7,7 +7,7 @@
 #include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/ncnn.h"
-#include "finpercep/generate/super_resolver.h"
+#include "finpercep/generate/direct.h"
 #include "finpercep/metrics/registry.h"
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/efficientnet.h"
@@ -23,9 +23,9 @@ void print_public_net(const PublicNet& net) {
     std::size_t numbers = 0;
     for (const NcnnLayer& layer : read_ncnn(path).layers)
       for (const auto& values : layer.weights) numbers += values.size();
-    print(fmt::format("{}\tgenerator ({})\t{:.2f} M parameters\t{}\n", net.name, net.kind, static_cast<double>(numbers) / 1e6, path.string()));
+    print(fmt::format("{}\tgenerator ({})\t{:.2f} M parameters\t{}\n", net.name, net.type, static_cast<double>(numbers) / 1e6, path.string()));
   } catch (const Error& error) {
-    print(fmt::format("{}\tgenerator ({})\tmissing\t{}\n", net.name, net.kind, error.what()));
+    print(fmt::format("{}\tgenerator ({})\tmissing\t{}\n", net.name, net.type, error.what()));
   }
 }
 

@@ -8,12 +8,13 @@ import os
 import signal
 import subprocess
 import time
+import warnings
 
-from program import PROGRAM, ProgramTest, main, run
+from program import PROGRAM, ProgramTest, main, png, run
 
 ALGORITHMS = {
     "refl": ["credit.spatial=true"],
-    "draft": ["draft.steps=2", "accumulate=2"],
+    "draft": ["draft.steps=2", "accumulate=2", "lora.rank=4"],
     "grpo": ["credit.spatial=true", "grpo.updates=2", "grpo.window=2"],
     "nft": ["credit.spatial=true", "nft.updates=2"],
     "dpo": ["dpo.pairs=1", "accumulate=2"],
@@ -74,14 +75,65 @@ class RlTest(ProgramTest):
         self.assertEqual([m["lr_scale"] for m in rolled], [0.5 ** (i + 1) for i in range(len(rolled))])
 
     def test_bad_settings_are_one_line(self):
-        bad = [("algorithm=ppo", "algorithm"), ("grpo.steps=[9]", "grpo.steps"), ("grpo.window=7", "grpo.window"), ("draft.steps=9", "draft.steps"), ("dpo.pairs=2", "dpo.pairs"),
-               ("credit.cell=48", "credit.cell"), ("signal.score_weight=0", "signal"), ("stages=[0]", "stage_iters"), ("refl_steps=[5]", "refl_steps"), ("monitor.size=65", "monitor.size"),
-               ("group_size=1", "group_size")]
-        for setting, word in bad:
+        bad = [("grpo", "algorithm=ppo", "algorithm"), ("grpo", "grpo.steps=[9]", "grpo.steps"), ("grpo", "grpo.window=7", "grpo.window"), ("draft", "draft.steps=9", "draft.steps"),
+               ("dpo", "dpo.pairs=2", "dpo.pairs"), ("grpo", "credit.cell=48", "credit.cell"), ("refl", "signal.score_weight=0", "signal"), ("refl", "stages=[0]", "stage_iters"),
+               ("refl", "refl_steps=[5]", "refl_steps"), ("refl", "monitor.size=65", "monitor.size"), ("grpo", "group_size=1", "group_size"), ("refl", "lora.rank=4000", "lora.rank"),
+               ("grpo", "network_g=realesr-animevideov3", "a direct net")]
+        for algorithm, setting, word in bad:
             with self.subTest(setting):
                 out = self.dir / "bad"
-                self.fails(2, *self.rl(out, "grpo", "dpo.pairs=1", setting, *(["signal.map_weight=0"] if word == "signal" else [])), says=word)
+                self.fails(2, *self.rl(out, algorithm, setting, *(["signal.map_weight=0"] if word == "signal" else [])), says=word)
                 self.assertFalse(out.exists())
+
+    def test_a_strangers_torchscript_generator(self):
+        try:
+            import torch
+        except ImportError:
+            self.skipTest("no torch")
+
+        class Stranger(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.first, self.last = torch.nn.Conv2d(3, 8, 3, padding=1), torch.nn.Conv2d(8, 48, 3, padding=1)
+
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                return torch.nn.functional.interpolate(lr, scale_factor=4.0, mode="bicubic") + 0.1 * torch.nn.functional.pixel_shuffle(self.last(torch.relu(self.first(lr))), 4)
+
+        class Noisy(Stranger):
+            def forward(self, lr: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
+                return torch.nn.functional.interpolate(lr, scale_factor=4.0, mode="bicubic") + 0.1 * torch.nn.functional.pixel_shuffle(self.last(torch.relu(self.first(lr))), 4) + 0.01 * noise
+
+        class Frozen(torch.nn.Module):
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                return torch.nn.functional.interpolate(lr, scale_factor=4.0, mode="bicubic")
+
+        class NotANumber(Stranger):
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                return torch.nn.functional.interpolate(lr, scale_factor=4.0) * torch.log(self.first.weight.abs().sum() - 1e6)
+
+        torch.manual_seed(0)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch calls its scripting deprecated
+            for kind in (Stranger, Noisy, Frozen, NotANumber):
+                torch.jit.script(kind()).save(self.dir / f"{kind.__name__}.pt")
+        lr = self.dir / "lr.png"
+        lr.write_bytes(png(40, 32, lambda x, y: (x * 6, y * 7, 128)))
+        for kind in ("Stranger", "Noisy"):
+            with self.subTest(kind):
+                whole = self.dir / f"{kind}-whole"
+                given = self.dir / f"{kind}.pt"
+                self.works(*self.rl(whole, "refl", f"network_g={given}", "val_photos.photos=" + f"[{self.photos}]", "val_size=64", "val_count=1"), timeout=900)
+                made = whole / "checkpoints/generator.pt"
+                before, after = torch.jit.load(given), torch.jit.load(made)  # plain torch reads what was made
+                self.assertFalse(torch.equal(before.last.weight, after.last.weight))
+                self.assertLess((before.last.weight - after.last.weight).abs().max().item(), 0.01)
+                self.works("upscale", lr, "-o", self.dir / f"{kind}-sr", "-g", made)
+                self.assertTrue((whole / "samples/00000003.png").exists())
+        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "finite")):
+            with self.subTest(kind):
+                out = self.dir / kind
+                self.fails(code, *self.rl(out, "refl", f"network_g={self.dir / kind}.pt", "stages=[1]", "stage_iters=[40]", "monitor.freq=0"), says=word, timeout=900)
+                self.assertFalse((out / "checkpoints/generator.pt").exists())
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@
 #include "finpercep/curriculum/held_out.h"
 #include "finpercep/curriculum/monitor.h"
 #include "finpercep/curriculum/update.h"
+#include "finpercep/image/io.h"
 
 namespace finpercep {
 
@@ -22,11 +23,10 @@ double value_of(const Metrics& metrics, const std::string& name) {
 
 // Back to the weights that the monitor last found nothing wrong with, and from there on more gently.
 void roll_back(Players& p, const RlSettings& s) {
-  const std::vector<at::Tensor> weights = p.generator->params.all();
-  copy_values(p.good, weights);
+  p.assign(p.good);
   copy_values(p.good, p.ema);
-  if (p.old) copy_values(p.good, p.old->params.all());
-  p.generator_optimiser.emplace(weights, s.optim_g);
+  if (p.old) copy_values(p.generator->params.all(), p.old->params.all());
+  p.generator_optimiser.emplace(p.trained.all(), s.optim_g);
   p.guard.forget();
   p.lr_scale /= 2;
 }
@@ -46,11 +46,13 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   StageClock clock(schedule, settings.auto_schedule);
   const auto stage_at = [&](int64_t iter) { return settings.schedule == "auto" ? clock.stage() : schedule.stage_at(iter); };
   const PhotoSet photos(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size));
-  RunDir run(run_directory, to_yaml(settings), resume);
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   p.generator->params.require_grad(true);
-  p.ema = clone_values(p.generator->params.all());
-  p.generator_optimiser.emplace(p.generator->params.all(), settings.optim_g);
+  if (settings.lora.rank > 0) p.lora.emplace(p.generator->params, settings.lora, seed);
+  RunDir run(run_directory, to_yaml(settings), resume);
+  for (const auto& [name, value] : p.lora ? p.lora->factors() : p.generator->params.named()) p.trained.adopt(name, value);
+  p.ema = clone_values(p.trained.all());
+  p.generator_optimiser.emplace(p.trained.all(), settings.optim_g);
   p.guard = GradientGuard(settings.guard_ratio);
   p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
   std::optional<LabelFeatures> features;
@@ -71,13 +73,19 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   loop.val_freq = settings.val_freq;
 
   const auto with_average = [&](const auto& work) {  // runs `work` while the generator holds its averaged weights
-    const std::vector<at::Tensor> live = clone_values(p.generator->params.all());
-    copy_values(p.ema, p.generator->params.all());
+    const std::vector<at::Tensor> live = clone_values(p.trained.all());
+    p.assign(p.ema);
     work();
-    copy_values(live, p.generator->params.all());
+    p.assign(live);
   };
   const auto measure = [&](int64_t iter) {
-    if (held_out) with_average([&] { run.log_metrics(iter, held_out->measure(*p.generator)); });
+    if (!held_out) return;
+    with_average([&] {
+      run.log_metrics(iter, held_out->measure(*p.generator));
+      if (settings.sample_count == 0) return;
+      const int64_t stage = stage_at(std::max<int64_t>(iter - 1, 0));
+      write_image(run.sample(fmt::format("{:08}.png", iter)), held_out->sheet(*p.reference, *p.generator, *p.reward, stage, settings.sample_count));
+    });
   };
 
   const auto watch = [&](int64_t done, int64_t stage) {
@@ -147,10 +155,10 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     return metrics;
   };
   parts.save = [&](TensorFile& state) {
-    put(state, p.generator->params.named(), at::kFloat, "net.");
+    put(state, p.trained.named(), at::kFloat, "net.");
     for (std::size_t i = 0; i < p.ema.size(); ++i) {
-      state.tensors["ema." + p.generator->params.named()[i].first] = to_data(p.ema[i]);
-      state.tensors["good." + p.generator->params.named()[i].first] = to_data(p.good[i]);
+      state.tensors["ema." + p.trained.named()[i].first] = to_data(p.ema[i]);
+      state.tensors["good." + p.trained.named()[i].first] = to_data(p.good[i]);
     }
     state.tensors["clock"] = to_data(at::tensor(clock.state(), at::kDouble));
     state.tensors["lr_scale"] = to_data(at::full({}, p.lr_scale, at::kDouble));
@@ -163,14 +171,15 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     state.tensors["running"] = to_data(at::tensor({p.running.mean, p.running.square, p.running.weight}, at::kDouble));
   };
   parts.restore = [&](const TensorFile& state, const std::string& where) {
-    load(p.generator->params, state, where, "good.");
-    copy_values(p.generator->params.all(), p.good);
+    load(p.trained, state, where, "good.");
+    copy_values(p.trained.all(), p.good);
     const at::Tensor told = from_data(state.tensors.at("clock"));
     clock.restore({told.data_ptr<double>(), told.data_ptr<double>() + told.numel()});
     p.lr_scale = from_data(state.tensors.at("lr_scale")).item<double>();
-    load(p.generator->params, state, where, "ema.");
-    copy_values(p.generator->params.all(), p.ema);
-    load(p.generator->params, state, where, "net.");
+    load(p.trained, state, where, "ema.");
+    copy_values(p.trained.all(), p.ema);
+    load(p.trained, state, where, "net.");
+    if (p.lora) p.lora->apply();
     load(p.reward->params, state, where, "reward.");
     if (p.old) load(p.old->params, state, where, "old.");
     p.generator_optimiser->restore(state, "adam.g.", where);
@@ -184,7 +193,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     measure(iter);
     if (iter != loop.total_iter) return;
     const std::map<std::string, std::string> facts = {{"iterations", fmt::format("{}", iter)}, {"training", to_yaml(settings)}};
-    save_generator(run.checkpoint("generator"), *p.generator, p.ema, facts);
+    with_average([&] { save_generator(run.checkpoint("generator"), *p.generator, p.generator->params.all(), facts); });
     save_reward(run.checkpoint("reward"), *p.reward, p.facts, facts);
   };
   run_loop(run, loop, resume, parts);

@@ -3,6 +3,9 @@
 
 #include <algorithm>
 
+#include "finpercep/image/overlay.h"
+#include "finpercep/image/tensor.h"
+
 namespace finpercep {
 
 HeldOut::HeldOut(const PhotoSettings& photos, const DegradeSettings& degradation, int64_t count, int64_t size, const Compute& compute)
@@ -23,6 +26,18 @@ Metrics HeldOut::measure(const Generator& generator) const {
     for (std::size_t m = 0; m < values.size(); ++m) means[m].second += values[m] / static_cast<double>(pairs_.size());
   }
   return means;
+}
+
+Image HeldOut::sheet(const Generator& reference, const Generator& generator, const RewardModel& reward, int64_t stage, int64_t rows) const {
+  at::NoGradGuard no_grad;
+  std::vector<at::Tensor> sheet;
+  for (std::size_t i = 0; i < std::min(pairs_.size(), static_cast<std::size_t>(rows)); ++i) {
+    const TrainingPair& pair = pairs_[i];
+    const at::Tensor lr = at::upsample_nearest2d(to_tensor(pair.lr), at::IntArrayRef{pair.gt.height, pair.gt.width}), sr = to_tensor(upscale(generator, pair.lr, i, options_));
+    const at::Tensor map = to_tensor(heat_map(to_image(reward.judge(sr.to(options_.compute.device), stage).map.cpu())));
+    sheet.push_back(at::cat({lr, to_tensor(upscale(reference, pair.lr, i, options_)), sr, map, to_tensor(pair.gt)}, 3));
+  }
+  return to_image(at::cat(sheet, 2));
 }
 
 }  // namespace finpercep

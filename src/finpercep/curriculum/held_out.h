@@ -7,6 +7,7 @@
 #include "finpercep/generate/generator.h"
 #include "finpercep/metrics/registry.h"
 #include "finpercep/nets/train_loop.h"
+#include "finpercep/reward/model.h"
 
 namespace finpercep {
 
@@ -16,6 +17,9 @@ class HeldOut {
   HeldOut(const PhotoSettings& photos, const DegradeSettings& degradation, int64_t count, int64_t size, const Compute& compute);
   /// Means over the photographs: "val_psnry", "val_ssim", "val_lpips".
   Metrics measure(const Generator& generator) const;
+  /// To look at: a row for each of the first `rows` photographs, of the LR picture enlarged, the reference's picture, the generator's, the map that RM_stage
+  /// draws of it, and the photograph.
+  Image sheet(const Generator& reference, const Generator& generator, const RewardModel& reward, int64_t stage, int64_t rows) const;
 
  private:
   std::vector<TrainingPair> pairs_;

@@ -6,12 +6,15 @@
 
 #include "finpercep/curriculum/guard.h"
 #include "finpercep/curriculum/settings.h"
+#include "finpercep/nets/lora.h"
 
 namespace finpercep {
 
 struct Players {
   std::unique_ptr<Generator> generator, reference;
   std::unique_ptr<Generator> old;            ///< NFT only: the policy that makes the pictures, following the generator slowly
+  std::optional<Lora> lora;
+  Params trained{0};                         ///< what is optimised, averaged and saved for resume: the adapters, or else the generator's parameters
   std::unique_ptr<RewardModel> reward, base; ///< base: the reward as it came, whose RM_0 anchors S on clean photographs
   RewardFacts facts;
   std::vector<at::Tensor> ema;
@@ -21,6 +24,12 @@ struct Players {
   GradientGuard guard{0};
   RunningScore running;
   int64_t updates = 0;                       ///< of the generator so far
+
+  /// `values` into `trained`, and the generator's weights after them.
+  void assign(const std::vector<at::Tensor>& values) {
+    copy_values(values, trained.all());
+    if (lora) lora->apply();
+  }
 };
 
 /// Pictures of one batch and what was drawn for it.

@@ -49,6 +49,7 @@ void RlSettings::visit(SettingsVisitor& v) {
   v.group("masks", masks, "regions of the reward's samples");
   v.field("accumulate", accumulate, "batches whose gradients are averaged for one update of the generator", {.min = 1, .max = 1024});
   v.field("guard_ratio", guard_ratio, "an update of the generator is left out if its gradient's norm is more than so many times the median of the last 50; 0: never", {.min = 0, .max = 1e9});
+  v.group("lora", lora, "low-rank adapters, for generators too large to train whole");
   v.group("optim_g", optim_g, "AdamW of the generator");
   v.group("optim_r", optim_r, "AdamW of the reward");
   v.field("ema_decay", ema_decay, "decay of the averaged generator that is saved", {.min = 0, .max = 1});
@@ -57,6 +58,7 @@ void RlSettings::visit(SettingsVisitor& v) {
   v.field("val_freq", val_freq, "iterations between held-out measurements; 0: only at the end", {.min = 0, .max = 1e9});
   v.field("val_count", val_count, "held-out photographs", {.min = 0, .max = 1e6});
   v.field("val_size", val_size, "side of the held-out centre crops, pixels", {.min = 32, .max = 4096});
+  v.field("sample_count", sample_count, "held-out photographs that samples/ITERATION.png shows: LR, before, now, its map, photograph; 0: none", {.min = 0, .max = 64});
   v.group("val_photos", val_photos, "held-out photographs; none are measured where this is empty");
   v.group("monitor", monitor, "watch for reward hacking");
 }
@@ -76,14 +78,17 @@ void check(const RlSettings& s, int64_t chain_steps, int64_t finest) {
   for (int64_t stage : s.stages)
     if (stage > finest) throw usage_error(fmt::format("stages: expected at most {} (the stage of '{}'), found {}", finest, s.reward, stage));
   if (s.refl_steps.empty()) throw usage_error("refl_steps: expected at least one step, found none");
-  check_steps("refl_steps", s.refl_steps, chain_steps);
-  check_steps("draft.steps", {s.draft.steps}, chain_steps);
-  check_steps("grpo.steps", s.grpo.steps, chain_steps);
-  check_steps("nft.steps", s.nft.steps, chain_steps);
-  check_steps("dpo.steps", s.dpo.steps, chain_steps);
+  if (chain_steps == 1 && s.algorithm != "refl")
+    throw usage_error(fmt::format("algorithm: expected refl for '{}', a direct net that makes one picture of an input in one step, found {}", s.network_g, s.algorithm));
+  if (s.algorithm == "refl") check_steps("refl_steps", s.refl_steps, chain_steps);
+  if (s.algorithm == "draft") check_steps("draft.steps", {s.draft.steps}, chain_steps);
+  if (s.algorithm == "grpo") check_steps("grpo.steps", s.grpo.steps, chain_steps);
+  if (s.algorithm == "nft") check_steps("nft.steps", s.nft.steps, chain_steps);
+  if (s.algorithm == "dpo") check_steps("dpo.steps", s.dpo.steps, chain_steps);
   const auto stochastic = static_cast<int64_t>(s.grpo.steps.empty() ? chain_steps - 1 : static_cast<int64_t>(s.grpo.steps.size()));
-  if (s.grpo.window > stochastic) throw usage_error(fmt::format("grpo.window: expected at most {} (steps that are learned from), found {}", stochastic, s.grpo.window));
-  if (2 * s.dpo.pairs > s.group_size) throw usage_error(fmt::format("dpo.pairs: expected at most {} (half of group_size), found {}", s.group_size / 2, s.dpo.pairs));
+  if (s.algorithm == "grpo" && s.grpo.window > stochastic)
+    throw usage_error(fmt::format("grpo.window: expected at most {} (steps that are learned from), found {}", stochastic, s.grpo.window));
+  if (s.algorithm == "dpo" && 2 * s.dpo.pairs > s.group_size) throw usage_error(fmt::format("dpo.pairs: expected at most {} (half of group_size), found {}", s.group_size / 2, s.dpo.pairs));
   if (s.credit.spatial && s.datasets.gt_size % s.credit.cell != 0)
     throw usage_error(fmt::format("credit.cell: expected a divisor of datasets.gt_size, {}, found {}", s.datasets.gt_size, s.credit.cell));
   if (s.monitor.size % 32 != 0) throw usage_error(fmt::format("monitor.size: expected a multiple of 32, found {}", s.monitor.size));

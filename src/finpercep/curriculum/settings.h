@@ -8,6 +8,7 @@
 #include "finpercep/curriculum/schedule.h"
 #include "finpercep/generate/policy.h"
 #include "finpercep/generate/train.h"
+#include "finpercep/nets/lora.h"
 #include "finpercep/reward/train.h"
 #include "finpercep/rl/dpo.h"
 #include "finpercep/rl/grpo.h"
@@ -51,6 +52,7 @@ struct RlSettings {
   MaskSettings masks;
   int64_t accumulate = 1;                    ///< batches for one update of the generator
   double guard_ratio = 20;                   ///< an update of the generator is left out if its gradient is so many times larger than usual; 0: never
+  LoraSettings lora;
   OptimSettings optim_g, optim_r;
   double ema_decay = 0.98;
   int64_t print_freq = 10;
@@ -58,6 +60,7 @@ struct RlSettings {
   int64_t val_freq = 20;
   int64_t val_count = 8;                     ///< held-out photographs that are measured; none where val_photos is empty
   int64_t val_size = 192;
+  int64_t sample_count = 4;                  ///< of them shown in samples/ITERATION.png
   PhotoSettings val_photos;
   MonitorSettings monitor;
   RlSettings();
@@ -65,7 +68,7 @@ struct RlSettings {
 };
 
 /// What settings alone can tell: usage_error in one line for stages, steps, cells and groups that do not fit each other, the generator's chain
-/// of `chain_steps` steps or the reward's `finest` stage.
+/// of `chain_steps` steps (1: a direct net) or the reward's `finest` stage.
 void check(const RlSettings& settings, int64_t chain_steps, int64_t finest);
 
 }  // namespace finpercep

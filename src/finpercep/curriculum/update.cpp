@@ -58,7 +58,8 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
       }
       if (u + 1 == updates) episodes[b] = {};  // a graph is held no longer than its batch
     }
-    const double norm = gradient_norm(p.generator->params.all());
+    if (p.lora) p.lora->take_gradients();
+    const double norm = gradient_norm(p.trained.all());
     grad_norm += norm;
     if (p.guard.refuses(norm)) {
       p.generator_optimiser->zero_grad();
@@ -66,7 +67,8 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
     } else {
       out.skipped = p.generator_optimiser->step(lr).skipped || out.skipped;
     }
-    update_ema(p.ema, p.generator->params.all(), s.ema_decay);
+    if (p.lora) p.lora->apply();
+    update_ema(p.ema, p.trained.all(), s.ema_decay);
     ++p.updates;
   }
   if (p.old) update_ema(p.old->params.all(), p.generator->params.all(), old_policy_decay(p.updates, s.nft));

@@ -1,23 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/generate/generator.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 
+#include "finpercep/base/error.h"
+#include "finpercep/generate/direct.h"
 #include "finpercep/generate/flow.h"
 #include "finpercep/nets/checkpoint.h"
 
 namespace finpercep {
 
 void GeneratorSettings::visit(SettingsVisitor& v) {
-  v.choice("policy", policy, "resshift (stochastic steps) or flow (flow matching, ODE)", {"resshift", "flow"});
+  v.choice("policy", policy, "resshift (stochastic steps), flow (flow matching, ODE) or direct (one pass)", {"resshift", "flow", "direct"});
+  v.choice("type", type, "the net: unet, or for the direct policy rrdb (Real-ESRGAN x4plus) or srvgg (animevideov3)", {"unet", "rrdb", "srvgg"});
   v.group("net", net, "the UNet");
+  v.group("rrdb", rrdb, "the RRDBNet");
+  v.group("srvgg", srvgg, "the SRVGGNetCompact");
   v.field("scale", scale, "up-sampling factor", {.min = 1, .max = 8});
   v.field("steps", steps, "T, steps of the chain", {.min = 2, .max = 1000});
   v.field("kappa", kappa, "noise of the chain; 1 on [0,1] pictures is the paper's 2 on [-1,1]", {.min = 0.01, .max = 10});
   v.field("min_noise", min_noise, "ResShift: sqrt(eta_1) is half of it; released: .2 for T = 4, .04 for T = 15", {.min = 0.001, .max = 1});
 }
 
+namespace {
+
+// From y, or with kappa 1 from y plus noise, to the picture in one step.
+ResShiftSchedule direct_schedule(double kappa) { return {.kappa = kappa, .eta = {0, 1}, .time = {0, 1}}; }
+
+at::Tensor lr_of(const at::Tensor& y, int64_t scale) { return y.slice(2, 0, std::nullopt, scale).slice(3, 0, std::nullopt, scale).contiguous(); }
+
+template <class Net, class Settings>
+RestoringNet on_lr(Params& params, const Settings& settings, int64_t scale) {
+  const auto net = std::make_shared<Net>(params, settings);
+  return [net, scale](const at::Tensor&, const at::Tensor& y, const at::Tensor&) { return (*net)(lr_of(y, scale)).to(at::kFloat); };
+}
+
+}  // namespace
+
 ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps) {
+  if (settings.policy == "direct") return direct_schedule(0);
   if (settings.policy == "flow") return flow_schedule(steps, settings.kappa);
   const ResShiftSchedule trained = resshift_schedule(settings.steps, settings.kappa, settings.min_noise);
   if (steps <= settings.steps) return thinned(trained, steps);
@@ -25,7 +48,27 @@ ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps) {
 }
 
 Generator::Generator(const GeneratorSettings& given, uint64_t seed)
-    : settings(given), schedule(chain_of(given, given.steps)), params(seed), net(params, given.net) {}
+    : settings(given), schedule(chain_of(given, given.steps)), params(seed), sees_lr(given.type != "unet") {
+  if (sees_lr && given.policy != "direct")
+    throw usage_error(fmt::format("network_g: type '{}' takes no noise: expected policy direct, found {}", given.type, given.policy));
+  if (sees_lr && given.scale != direct_scale) throw usage_error(fmt::format("network_g: type '{}': expected scale {}, found {}", given.type, direct_scale, given.scale));
+  if (given.type == "rrdb") {
+    net = on_lr<RRDB>(params, given.rrdb, given.scale);
+  } else if (given.type == "srvgg") {
+    net = on_lr<SRVGG>(params, given.srvgg, given.scale);
+  } else {
+    const auto unet = std::make_shared<UNet>(params, given.net);
+    multiple = unet->multiple();
+    net = [unet](const at::Tensor& x, const at::Tensor& y, const at::Tensor& time) { return (*unet)(x, y, time); };
+  }
+}
+
+Generator::Generator(const ScriptedNet& made)
+    : settings{.policy = "direct"}, schedule(direct_schedule(made.takes_noise() ? 1 : 0)), params(0), sees_lr(true), script(made) {
+  for (const auto& [name, value] : made.parameters()) params.adopt(name, value);
+  if (params.count() == 0) throw model_error(fmt::format("generator: {}: expected parameters to train, found none. was it frozen by torch.jit.freeze?", made.file()));
+  net = [made](const at::Tensor& x, const at::Tensor& y, const at::Tensor&) { return made(lr_of(y, direct_scale), x - y); };
+}
 
 at::Tensor Generator::predict(const at::Tensor& x_t, const at::Tensor& y, int64_t t) const {
   return predict_each(x_t, y, at::full({x_t.size(0)}, t, at::kLong));
@@ -40,12 +83,13 @@ at::Tensor Generator::predict_each(const at::Tensor& x_t, const at::Tensor& y, c
     scale[n].fill_(1 / std::sqrt(spread * spread + 1));
     time[n].fill_(schedule.time.at(step));
   }
-  const at::Tensor input = (x_t - 0.5) * scale.to(x_t.device()) + 0.5;
+  const at::Tensor input = settings.policy == "direct" ? x_t : (x_t - 0.5) * scale.to(x_t.device()) + 0.5;
   return net(input, y, time.to(x_t.device()));
 }
 
 at::Tensor Generator::condition(const at::Tensor& lr) const {
-  return at::upsample_bicubic2d(lr, {lr.size(-2) * settings.scale, lr.size(-1) * settings.scale}, false).clamp(0, 1);
+  const std::vector<int64_t> size = {lr.size(-2) * settings.scale, lr.size(-1) * settings.scale};
+  return (sees_lr ? at::upsample_nearest2d(lr, at::IntArrayRef(size)) : at::upsample_bicubic2d(lr, size, false)).clamp(0, 1);
 }
 
 at::Tensor Generator::roll_out(const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t stop) const {
@@ -70,6 +114,12 @@ std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef sh
 }
 
 std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device) {
+  if (is_public_net(name_or_file)) return load_public_net(name_or_file, device);
+  if (may_be_torchscript(name_or_file)) {
+    auto generator = std::make_unique<Generator>(ScriptedNet(name_or_file, device));
+    generator->params.to(device, at::kFloat);
+    return generator;
+  }
   const TensorFile file = read_checkpoint(name_or_file, "generator");
   GeneratorSettings settings;
   load_settings(settings, file.metadata.at("config"), name_or_file);
@@ -81,6 +131,13 @@ std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::D
 
 void save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
                     const std::map<std::string, std::string>& facts, at::ScalarType dtype) {
+  if (generator.script) {
+    const std::vector<at::Tensor> live = clone_values(generator.params.all());
+    copy_values(values, generator.params.all());
+    generator.script->save(std::filesystem::path(path).replace_extension(".pt"), facts);
+    copy_values(live, generator.params.all());
+    return;
+  }
   TensorFile file;
   file.metadata = facts;
   NamedTensors named = generator.params.named();

@@ -1,19 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
-// The SR generator: a UNet that predicts x0, and the policy (ResShift or flow matching) by which its steps become a picture.
+// The SR generator: a net that predicts x0, and the policy by which its steps become a picture: ResShift, flow matching, or the one
+// deterministic step of a direct net, whose x0 is the picture.
 #pragma once
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "finpercep/generate/resshift.h"
 #include "finpercep/generate/super_resolver.h"
+#include "finpercep/generate/torchscript.h"
 #include "finpercep/nets/optimise.h"
+#include "finpercep/nets/rrdb.h"
+#include "finpercep/nets/srvgg.h"
 #include "finpercep/nets/unet.h"
 
 namespace finpercep {
 
 struct GeneratorSettings {
-  std::string policy = "resshift";  ///< or flow
+  std::string policy = "resshift";  ///< flow, direct
+  std::string type = "unet";        ///< rrdb, srvgg: direct nets
   UNetSettings net;
+  RRDBSettings rrdb;
+  SRVGGSettings srvgg;
   int64_t scale = 4;
   int64_t steps = 4;        ///< T
   double kappa = 1.0;
@@ -21,13 +30,19 @@ struct GeneratorSettings {
   void visit(SettingsVisitor& v);
 };
 
+/// x_t, y, time (N, in [0,1]) -> x0.
+using RestoringNet = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& y, const at::Tensor& time)>;
+
 /// The policy's chain of `steps` steps for a net that was trained with `settings.steps`. A flow is trained at all times and takes any number. A
 /// ResShift net knows its T noise levels only: fewer steps are some of these; in more steps it is told the nearest level that it knows.
+/// A direct net has one step, whatever is asked.
 ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps);
 
 class Generator {
  public:
-  explicit Generator(const GeneratorSettings& settings, uint64_t seed = 0);
+  explicit Generator(const GeneratorSettings& settings, uint64_t seed = 0);  ///< usage_error for a net that does not fit the policy
+  /// A module made elsewhere, as a direct net; with forward(lr, noise) its noise is that of the one step. model_error where it has nothing to train.
+  explicit Generator(const ScriptedNet& script);
   Generator(const Generator&) = delete;  // layers hold handles into params
   Generator& operator=(const Generator&) = delete;
 
@@ -35,7 +50,8 @@ class Generator {
   at::Tensor predict(const at::Tensor& x_t, const at::Tensor& y, int64_t t) const;
   at::Tensor predict_each(const at::Tensor& x_t, const at::Tensor& y, const at::Tensor& t) const;
 
-  /// Condition y: the LR picture up-sampled (bicubic) to N x 3 x scale H x scale W, clamped to [0,1].
+  /// Condition y: the LR picture up-sampled to N x 3 x scale H x scale W, clamped to [0,1]; bicubic, or nearest for a net that takes the LR
+  /// picture itself, which finds it in every scale-th pixel.
   at::Tensor condition(const at::Tensor& lr) const;
   /// x_T and the steps down to, and not including, step `stop` (0 runs the whole chain and gives the SR picture, not clamped).
   /// `noise[k]` is the k-th normal tensor of the chain: noise[0] starts it, noise[k] is added behind step T - k + 1.
@@ -47,12 +63,16 @@ class Generator {
   GeneratorSettings settings;
   ResShiftSchedule schedule;
   Params params;
-  UNet net;
+  RestoringNet net;
+  int64_t multiple = 1;    ///< sides of pictures must be multiples of it
+  bool sees_lr = false;    ///< the net takes the LR picture itself
+  std::optional<ScriptedNet> script;
 };
 
-/// "sr-small", a checkpoint file.
+/// "sr-small", a public net, a checkpoint file or a TorchScript module.
 std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device);
-/// fp16 unless told otherwise; `facts` go to the metadata (iterations, data, command).
+/// fp16 unless told otherwise; `facts` go to the metadata (iterations, data, command). A TorchScript module is saved as one, in its own type, with
+/// the ending .pt.
 void save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
                     const std::map<std::string, std::string>& facts, at::ScalarType dtype = at::kHalf);
 

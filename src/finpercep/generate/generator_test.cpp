@@ -260,6 +260,44 @@ TEST_CASE("a flow is trained, saved and sampled like the chain, in any number of
   CHECK(before.policy == "resshift");
 }
 
+TEST_CASE("a direct net is a chain of one step without noise: its picture is the net's, it is trained and saved like the others") {
+  const TestFolder folder;
+  write_image(folder / "a.png", test::photo(64, 64));
+  GeneratorTrainSettings settings;
+  settings.device = "cpu";
+  settings.dtype = "fp32";
+  settings.network_g.policy = "direct";
+  settings.network_g.type = "srvgg";
+  settings.network_g.srvgg = {.features = 8, .convs = 2};
+  settings.datasets.photos.photos = {(folder / "a.png").string()};
+  settings.datasets.gt_size = 32;
+  settings.datasets.batch_size = 2;
+  settings.optim_g.lr = 1e-3;
+  settings.train = {.total_iter = 30, .print_freq = 30, .save_checkpoint_freq = 30};
+  train_generator(settings, folder / "run", false);
+  const std::string file = (folder / "run" / "checkpoints" / "generator.safetensors").string();
+  const auto generator = load_generator(file, at::kCPU);
+  CHECK(generator->schedule.steps() == 1);
+  CHECK(generator->sees_lr);
+
+  Params params(0);
+  const SRVGG net(params, {.features = 8, .convs = 2});
+  copy_values(generator->params.all(), params.all());
+  const at::Tensor lr = picture(3, {2, 3, 9, 7}).clamp(0, 1), y = generator->condition(lr);
+  Random random(0, "noise");
+  CHECK(at::equal(generator->roll_out(y, generator->draw_noise(random, y.sizes(), at::kCPU)), net(lr)));
+  const auto read = read_metrics(folder / "run" / "metrics.jsonl");
+  CHECK(read.back().at("l_pix") > 0);
+
+  // Pictures are made by the fast form of the net, the trainer's own is the plain one.
+  const Image small = test::photo(16, 12);
+  const Image fast = make_super_resolver(file, {})(small, 1);
+  CHECK(test::largest_difference(fast, upscale(*generator, small, 1, tiles_of(0))) < 1e-4f);
+  CHECK_THROWS_AS(make_super_resolver(file + "@3", {}), Error);
+  settings.network_g.policy = "resshift";
+  CHECK_THROWS_AS(Generator(settings.network_g), Error);
+}
+
 TEST_CASE("a thinned chain: every so many steps, the last one included, each with its own time") {
   const ResShiftSchedule whole = resshift_schedule(4, 1, .2), two = thinned(whole, 2), three = thinned(whole, 3);
   CHECK(thinned(whole, 4).eta == whole.eta);

@@ -10,15 +10,13 @@
 #include <memory>
 
 #include "finpercep/base/error.h"
+#include "finpercep/generate/direct.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/generate/tiles.h"
 #include "finpercep/generate/torchscript.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/nets/checkpoint.h"
-#include "finpercep/nets/pretrained.h"
-#include "finpercep/nets/rrdb.h"
-#include "finpercep/nets/srvgg.h"
 
 namespace finpercep {
 
@@ -30,18 +28,6 @@ SuperResolver bicubic() {
     clamp_unit(out);
     return out;
   };
-}
-
-template <class Net, class Settings>
-DirectNet load_net(const NcnnGraph& graph, const Settings& settings, const std::string& where, const Compute& compute) {
-  Params params(0);
-  const auto net = std::make_shared<Net>(params, settings, 0);
-  load_ncnn(*net, graph, where);
-  if (compute.device.is_cpu() && compute.dtype == at::kFloat) return compiled(*net);
-  params.to(compute.device, compute.dtype);
-  for (at::Tensor& weight : params.all())
-    if (weight.dim() == 4) weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast));
-  return [net, compute](const at::Tensor& lr) { return (*net)(lr.to(compute.device, compute.dtype)); };
 }
 
 SuperResolver direct(const DirectNet& net, const UpscaleOptions& options) {
@@ -79,17 +65,13 @@ SuperResolver trained(const std::string& given, const UpscaleOptions& options) {
                                   near.empty() ? "" : fmt::format(". did you mean '{}'?", near)));
   }
   std::shared_ptr<Generator> generator = load_generator(name, options.compute.device);
+  if (steps > 0 && generator->settings.policy == "direct") throw usage_error(fmt::format("generator: {}: expected no @N, found one. a direct net has no steps", given));
   if (steps > 0) generator->schedule = chain_of(generator->settings, steps);
+  if (generator->settings.policy == "direct" && generator->settings.type != "unet") return direct(for_pictures(*generator, options.compute), options);
   return [generator, options](const Image& lr, uint64_t seed) { return upscale(*generator, lr, seed, options); };
 }
 
 }  // namespace
-
-const std::vector<PublicNet>& public_nets() {
-  static const std::vector<PublicNet> nets = {
-      {"realesrgan-x4plus", "RRDB"}, {"realesrgan-x4plus-anime", "RRDB"}, {"realesr-animevideov3", "SRVGG"}};
-  return nets;
-}
 
 std::vector<std::string> generator_names() {
   std::vector<std::string> names = {"bicubic"};
@@ -99,20 +81,10 @@ std::vector<std::string> generator_names() {
   return names;
 }
 
-DirectNet load_public_net(const std::string& name, const Compute& compute) {
-  const auto found = std::ranges::find(public_nets(), name, &PublicNet::name);
-  TORCH_CHECK(found != public_nets().end(), "load_public_net: ", name, " is none");
-  const auto file = ncnn_weight_file(name);
-  const NcnnGraph graph = read_ncnn(file);
-  if (found->kind == "SRVGG") return load_net<SRVGG>(graph, srvgg_settings(graph, file.string()), file.string(), compute);
-  return load_net<RRDB>(graph, rrdb_settings(graph, file.string()), file.string(), compute);
-}
-
 SuperResolver make_super_resolver(const std::string& name, const UpscaleOptions& options) {
   std::error_code none;
   if (name == "bicubic") return bicubic();
-  if (std::ranges::find(public_nets(), name, &PublicNet::name) != public_nets().end())
-    return direct(load_public_net(name, options.compute), options);
+  if (is_public_net(name)) return direct(for_pictures(*load_public_net(name, at::kCPU), options.compute), options);
   if (std::filesystem::is_directory(name, none))
     throw usage_error(fmt::format(
         "generator: {}: expected a name or a file, found a folder. pictures made elsewhere are compared by eval --set NAME=LQ:GT:SR",

@@ -22,19 +22,9 @@ struct UpscaleOptions {
 /// ours: the same weights with another number of steps (`chain_of`).
 SuperResolver make_super_resolver(const std::string& name, const UpscaleOptions& options);
 
-/// Nets with published weights, in the weight cache.
-struct PublicNet {
-  std::string name, kind;  ///< kind: RRDB, SRVGG
-};
-const std::vector<PublicNet>& public_nets();
-
 /// bicubic, the public nets, the shipped generators.
 std::vector<std::string> generator_names();
 
-/// A net without noise, on the tensors of one type and device: N x 3 x H x W in [0,1] -> N x 3 x scale H x scale W.
-using DirectNet = std::function<at::Tensor(const at::Tensor& lr)>;
-constexpr int64_t direct_scale = 4;
-/// `load_public_net("realesrgan-x4plus", compute)`; model_error where the weights are missing.
-DirectNet load_public_net(const std::string& name, const Compute& compute);
+constexpr int64_t direct_scale = 4;  ///< of the public nets and of TorchScript modules
 
 }  // namespace finpercep

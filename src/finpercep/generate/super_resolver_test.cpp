@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "finpercep/generate/super_resolver.h"
+#include "finpercep/generate/direct.h"
 
 #include <doctest/doctest.h>
 #include <torch/csrc/jit/api/module.h>

@@ -9,8 +9,10 @@
 
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 #include "finpercep/generate/tiles.h"
 #include "finpercep/image/tensor.h"
 
@@ -29,53 +31,65 @@ std::string last_line(const std::string& text) {
                      std::min<std::size_t>(end - (start == std::string::npos ? 0 : start + 1) + 1, 200));
 }
 
-struct Module {
-  Module(const std::string& given, at::Device device) : file(given) {
-    if (!std::filesystem::is_regular_file(file)) throw bad(file, "expected a TorchScript module, found no file");
-    try {
-      net = torch::jit::load(file, device);
-    } catch (const std::exception&) {
-      throw bad(file,
-                "expected a TorchScript module saved by torch.jit.save, found another kind of file. a state dict has no program: convert "
-                "it in Python");
-    }
-    net.eval();
-    const auto forward = net.find_method("forward");
-    if (!forward) throw bad(file, "expected a method forward(lr) or forward(lr, noise), found none");
-    inputs = static_cast<int64_t>(forward->function().getSchema().arguments().size()) - 1;  // the first is the module
-    if (inputs != 1 && inputs != 2)
-      throw bad(file, fmt::format("expected forward(lr) or forward(lr, noise), found a forward with {} inputs", inputs));
-  }
+}  // namespace
 
-  at::Tensor operator()(const at::Tensor& lr, const at::Tensor& noise) const {
-    // As the graph is written: the optimising executor compiles after some calls and would then give other last bits than before.
-    const torch::jit::GraphOptimizerEnabledGuard plain(false);
-    std::vector<c10::IValue> given = {lr};
-    if (inputs == 2) given.emplace_back(noise);
-    c10::IValue result;
-    try {
-      result = torch::jit::Module(net).forward(std::move(given));
-    } catch (const std::exception& error) {
-      throw bad(file, fmt::format("failed on an LR picture of {} x {}: {}. it must take any size", lr.size(3), lr.size(2),
-                                  last_line(error.what())));
-    }
-    if (!result.isTensor()) throw bad(file, fmt::format("expected a tensor from forward, found {}", result.tagKind()));
-    const at::Tensor sr = result.toTensor().to(at::kCPU, at::kFloat);
-    const std::vector<int64_t> expected = {lr.size(0), 3, direct_scale * lr.size(2), direct_scale * lr.size(3)};
-    if (sr.sizes().vec() != expected)
-      throw bad(file,
-                fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
-    if (!at::isfinite(sr).all().item<bool>())
-      throw bad(file, "its output holds NaN or infinity. a module in half precision may overflow; save it in float32");
-    return sr;
-  }
-
+struct ScriptedNet::Module {
   std::string file;
   torch::jit::Module net;
   int64_t inputs = 0;
 };
 
-}  // namespace
+ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(std::make_shared<Module>()) {
+  if (!std::filesystem::is_regular_file(file)) throw bad(file, "expected a TorchScript module, found no file");
+  module_->file = file;
+  try {
+    module_->net = torch::jit::load(file, device);
+  } catch (const std::exception&) {
+    throw bad(file,
+              "expected a TorchScript module saved by torch.jit.save, found another kind of file. a state dict has no program: convert "
+              "it in Python");
+  }
+  module_->net.eval();
+  const auto forward = module_->net.find_method("forward");
+  if (!forward) throw bad(file, "expected a method forward(lr) or forward(lr, noise), found none");
+  module_->inputs = static_cast<int64_t>(forward->function().getSchema().arguments().size()) - 1;  // the first is the module
+  if (module_->inputs != 1 && module_->inputs != 2)
+    throw bad(file, fmt::format("expected forward(lr) or forward(lr, noise), found a forward with {} inputs", module_->inputs));
+}
+
+bool ScriptedNet::takes_noise() const { return module_->inputs == 2; }
+const std::string& ScriptedNet::file() const { return module_->file; }
+
+at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise) const {
+  // As the graph is written: the optimising executor compiles after some calls and would then give other last bits than before.
+  const torch::jit::GraphOptimizerEnabledGuard plain(false);
+  std::vector<c10::IValue> given = {lr};
+  if (takes_noise()) given.emplace_back(noise);
+  c10::IValue result;
+  try {
+    result = torch::jit::Module(module_->net).forward(std::move(given));
+  } catch (const std::exception& error) {
+    throw bad(file(), fmt::format("failed on an LR picture of {} x {}: {}. it must take any size", lr.size(3), lr.size(2), last_line(error.what())));
+  }
+  if (!result.isTensor()) throw bad(file(), fmt::format("expected a tensor from forward, found {}", result.tagKind()));
+  const at::Tensor sr = result.toTensor().to(at::kFloat);
+  const std::vector<int64_t> expected = {lr.size(0), 3, direct_scale * lr.size(2), direct_scale * lr.size(3)};
+  if (sr.sizes().vec() != expected)
+    throw bad(file(), fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
+  return sr;
+}
+
+NamedTensors ScriptedNet::parameters() const {
+  NamedTensors found;
+  for (const auto& parameter : module_->net.named_parameters()) found.emplace_back(parameter.name, parameter.value);
+  return found;
+}
+
+void ScriptedNet::save(const std::filesystem::path& path, const std::map<std::string, std::string>& facts) const {
+  std::ostringstream bytes;
+  module_->net.save(bytes, torch::jit::ExtraFilesMap(facts.begin(), facts.end()));
+  write_file(path, bytes.str());
+}
 
 bool may_be_torchscript(const std::string& file) {
   const std::string ending = std::filesystem::path(file).extension().string();
@@ -88,12 +102,12 @@ bool may_be_torchscript(const std::string& file) {
 }
 
 SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& options) {
-  const auto module = std::make_shared<Module>(file, options.compute.device);
-  return [module, options](const Image& picture, uint64_t seed) {
+  const ScriptedNet net(file, options.compute.device);
+  return [net, options](const Image& picture, uint64_t seed) {
     at::NoGradGuard no_grad;
     const at::Tensor lr = to_tensor(picture);
     at::Tensor noise;
-    if (module->inputs == 2) {
+    if (net.takes_noise()) {
       Random random(seed, "torchscript");
       noise = normal_tensor(random, {1, 3, direct_scale * lr.size(2), direct_scale * lr.size(3)});
     }
@@ -104,7 +118,9 @@ SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& op
             .contiguous()
             .to(options.compute.device);
       };
-      return (*module)(cut(lr, 1), noise.defined() ? cut(noise, direct_scale) : noise);
+      const at::Tensor sr = net(cut(lr, 1), noise.defined() ? cut(noise, direct_scale) : noise);
+      if (!at::isfinite(sr).all().item<bool>()) throw bad(net.file(), "its output holds NaN or infinity. a module in half precision may overflow; save it in float32");
+      return sr;
     });
     return to_image(sr.clamp(0, 1));
   };

@@ -5,9 +5,33 @@
 // N x 3 x 4H x 4W standard normals drawn from the picture's seed, for modules that sample: with noise of their own a data set could not be
 // rebuilt. The module runs in float32, unless it casts itself. A module is a program: load only those whose origin you trust.
 #pragma once
+#include <filesystem>
+#include <map>
+#include <memory>
+
 #include "finpercep/generate/super_resolver.h"
+#include "finpercep/nets/params.h"
 
 namespace finpercep {
+
+/// The module as a net, differentiable in its parameters. Copies share one module.
+class ScriptedNet {
+ public:
+  /// model_error in one line: not a TorchScript module, another signature.
+  ScriptedNet(const std::string& file, at::Device device);
+  bool takes_noise() const;
+  /// float32, on the module's device. `noise` is ignored by modules that take none. model_error: a module that fails, a wrong shape of its output.
+  at::Tensor operator()(const at::Tensor& lr, const at::Tensor& noise) const;
+  /// Empty for a module without any, as torch.jit.freeze makes them.
+  NamedTensors parameters() const;
+  /// The module as it is now, which plain torch loads; `facts` go to its extra files.
+  void save(const std::filesystem::path& path, const std::map<std::string, std::string>& facts) const;
+  const std::string& file() const;
+
+ private:
+  struct Module;
+  std::shared_ptr<Module> module_;
+};
 
 /// Whether the name's ending (.pt, .pth, .ts) or the file's first bytes (a zip archive) say so.
 bool may_be_torchscript(const std::string& file);

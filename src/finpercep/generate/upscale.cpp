@@ -23,7 +23,7 @@ Image upscale(const Generator& generator, const Image& lr, uint64_t seed, const 
   const MixedPrecision precision(device, options.compute.dtype);
   const int64_t scale = generator.settings.scale;
   // Padding comes before the noise, so that a picture's noise does not depend on the tile size.
-  const int64_t unit = std::max<int64_t>(1, generator.net.multiple() / scale);
+  const int64_t unit = std::max<int64_t>(1, generator.multiple / scale);
   const at::Tensor padded = pad_to_multiple(to_tensor(lr), unit);
   const at::Tensor y = generator.condition(padded.to(device));
   Random random(seed, "upscale");

@@ -23,6 +23,8 @@ class Params {
   /// Normal with standard deviation gain / sqrt(fan_in); gain sqrt(2) is He's for ReLU, 0 gives zeros.
   at::Tensor normal(const std::string& name, at::IntArrayRef shape, double gain, int64_t fan_in);
   at::Tensor constant(const std::string& name, at::IntArrayRef shape, double value);
+  /// A tensor that something else made, say a TorchScript module, and goes on using.
+  void adopt(const std::string& name, at::Tensor value) { add(name, std::move(value)); }
 
   const NamedTensors& named() const { return tensors_; }
   /// The tensors whose name starts with `prefix`.

@@ -11,6 +11,12 @@
 
 namespace finpercep {
 
+void RRDBSettings::visit(SettingsVisitor& v) {
+  v.field("num_feat", features, "channels", {.min = 8, .max = 1024});
+  v.field("num_grow_ch", growth, "channels that a dense layer adds", {.min = 8, .max = 1024});
+  v.field("num_block", blocks, "residual-in-residual dense blocks", {.min = 1, .max = 256});
+}
+
 namespace {
 
 constexpr double slope = 0.2, residual = 0.2;

@@ -6,12 +6,14 @@
 #include <functional>
 
 #include "finpercep/base/ncnn.h"
+#include "finpercep/base/settings.h"
 #include "finpercep/nets/blocks.h"
 
 namespace finpercep {
 
 struct RRDBSettings {
   int64_t features = 64, growth = 32, blocks = 23;  ///< realesrgan-x4plus; its anime sister has 6 blocks
+  void visit(SettingsVisitor& v);
 };
 
 struct RRDB {

@@ -9,6 +9,11 @@
 
 namespace finpercep {
 
+void SRVGGSettings::visit(SettingsVisitor& v) {
+  v.field("num_feat", features, "channels", {.min = 8, .max = 256});
+  v.field("num_conv", convs, "convolutions between the first and the last", {.min = 1, .max = 128});
+}
+
 SRVGG::SRVGG(Params& params, const SRVGGSettings& settings, double gain) : scale(settings.scale) {
   for (int64_t k = 0; k < settings.convs + 2; ++k) {
     const bool final = k == settings.convs + 1;

@@ -5,12 +5,14 @@
 #include <functional>
 
 #include "finpercep/base/ncnn.h"
+#include "finpercep/base/settings.h"
 #include "finpercep/nets/blocks.h"
 
 namespace finpercep {
 
 struct SRVGGSettings {
   int64_t features = 64, convs = 16, scale = 4;  ///< realesr-animevideov3; `convs` between the first and the last
+  void visit(SettingsVisitor& v);
 };
 
 struct SRVGG {
