@@ -39,6 +39,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   p.generator = load_generator(settings.network_g, compute.device);
   p.reference = load_generator(settings.network_g, compute.device);
   if (settings.algorithm == "nft") p.old = load_generator(settings.network_g, compute.device);
+  if (settings.pixel_weight > 0) p.lpips = load_perceptual(settings.losses, compute.device);
   p.reward = load_reward(settings.reward, compute.device, &p.facts);
   p.base = load_reward(settings.reward, compute.device);
   check(settings, p.generator->schedule.steps(), p.reward->settings.stage);

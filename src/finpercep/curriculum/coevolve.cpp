@@ -1,9 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/curriculum/coevolve.h"
 
+#include "finpercep/degrade/distort.h"
 #include "finpercep/image/tensor.h"
 
 namespace finpercep {
+
+namespace {
+
+// A generator under RL drifts, say to smoother pictures, before the reward has seen where to; planted blur, noise and the like keep it from liking what lies there.
+at::Tensor with_distortions(const at::Tensor& gt, const at::Tensor& sr, const RlSettings& s, uint64_t iter) {
+  if (s.coevolve_distort == 0) return sr.contiguous();
+  at::Tensor mixed = sr.clone();
+  const std::vector<std::string>& kinds = distortion_kinds();
+  for (int64_t n = 0; n < sr.size(0); ++n) {
+    Random random(static_cast<uint64_t>(s.manual_seed), "planted", iter * static_cast<uint64_t>(sr.size(0)) + static_cast<uint64_t>(n));
+    if (random.uniform() >= s.coevolve_distort) continue;
+    const std::string& kind = kinds[random.integer(0, 9)];
+    const double strength = random.uniform();
+    mixed[n].copy_(to_tensor(distort(to_image(gt.narrow(0, n, 1).cpu()), kind, strength, random))[0]);
+  }
+  return mixed;
+}
+
+}  // namespace
 
 Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr, const RlSettings& s, const Compute& compute, uint64_t iter, double lr) {
   Random random(static_cast<uint64_t>(s.manual_seed), "mask", iter);
@@ -14,7 +34,7 @@ Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch&
     masks.push_back(n % 4 == 0 ? Image(static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), 1, 1.0f)
                                : random_mask(kind, static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), s.masks, random));
   }
-  FgrBatch fgr{batch.gt, sr.contiguous(), {}, to_batch(masks).to(compute.device), {}};
+  FgrBatch fgr{batch.gt, with_distortions(batch.gt, sr, s, iter), {}, to_batch(masks).to(compute.device), {}};
   fgr.syn = compose(fgr.gt, fgr.sr, fgr.mask);
   RewardLoss loss;
   p.reward->params.require_grad(true);

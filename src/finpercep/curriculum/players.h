@@ -14,6 +14,7 @@ struct Players {
   std::unique_ptr<Generator> generator, reference;
   std::unique_ptr<Generator> old;            ///< NFT only: the policy that makes the pictures, following the generator slowly
   std::optional<Lora> lora;
+  std::optional<Lpips> lpips;                ///< of the generator's own training loss
   Params trained{0};                         ///< what is optimised, averaged and saved for resume: the adapters, or else the generator's parameters
   std::unique_ptr<RewardModel> reward, base; ///< base: the reward as it came, whose RM_0 anchors S on clean photographs
   RewardFacts facts;

@@ -40,11 +40,14 @@ void RlSettings::visit(SettingsVisitor& v) {
   v.group("nft", nft, "DiffusionNFT");
   v.group("dpo", dpo, "Diffusion-DPO on its own pictures");
   v.field("reward_weight", reward_weight, "of the algorithm's loss", {.min = 0, .max = 1000});
-  v.field("pixel_weight", pixel_weight, "of the generator's own training loss: L1 at states diffused from the photograph", {.min = 0, .max = 1000});
+  v.field("pixel_weight", pixel_weight, "of the generator's own training loss", {.min = 0, .max = 1000});
+  v.group("losses", losses, "the generator's own training loss");
+  v.choice("pixel_states", pixel_states, "where it is taken: at states diffused from the photograph, or at the chain's own that the algorithm learns at", {"diffused", "chain"});
   v.field("reference_weight", reference_weight, "of the distance to the frozen reference", {.min = 0, .max = 1000});
   v.field("lr_weight", lr_weight, "of the LR consistency", {.min = 0, .max = 1000});
   v.field("lr_block", lr_block, "pixels of a side that LR consistency averages", {.min = 1, .max = 256});
   v.field("coevolve_freq", coevolve_freq, "iterations for one reward update; 0 keeps the reward frozen", {.min = 0, .max = 1000});
+  v.field("coevolve_distort", coevolve_distort, "share of the reward's samples that plant a distortion in the photograph in place of the generator's picture: what it is not to forget", {.min = 0, .max = 1});
   v.group("reward_losses", reward_losses, "of the reward's updates");
   v.group("masks", masks, "regions of the reward's samples");
   v.field("accumulate", accumulate, "batches whose gradients are averaged for one update of the generator", {.min = 1, .max = 1024});

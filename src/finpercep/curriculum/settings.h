@@ -44,10 +44,13 @@ struct RlSettings {
   DpoSettings dpo;
   double reward_weight = 0.02;               ///< of the algorithm's loss
   double pixel_weight = 0.0;                 ///< the generator's own training loss (ReFL's pre-training loss)
+  GeneratorLossSettings losses;              ///< which that is
+  std::string pixel_states = "diffused";
   double reference_weight = 1.0;             ///< frozen reference
   double lr_weight = 0.5;                    ///< LR consistency
   int64_t lr_block = 16;                     ///< pixels averaged for it
   int64_t coevolve_freq = 1;                 ///< iterations for one reward update; 0: the reward stays frozen
+  double coevolve_distort = 0;               ///< share of its samples whose I_SR is the photograph with a planted distortion
   RewardLossSettings reward_losses;
   MaskSettings masks;
   int64_t accumulate = 1;                    ///< batches for one update of the generator

@@ -7,10 +7,12 @@ namespace finpercep {
 
 namespace {
 
-// ReFL's pre-training loss: the supervised one, on states diffused from the photograph. On the chain's own states L1 would average detail away.
-at::Tensor pixel_loss(const Generator& generator, const RlBatch& batch) {
-  const at::Tensor diffused = diffuse(generator.schedule, batch.gt, batch.y, batch.pretrain_noise, batch.pretrain_t);
-  return at::l1_loss(generator.predict_each(diffused, batch.y, batch.pretrain_t), batch.gt);
+// ReFL's pre-training loss: the supervised one, on states diffused from the photograph or on the chain's own, where L1 alone averages detail away.
+GeneratorLoss pretrain_loss(const Players& p, const RlBatch& batch, const Term& term, const RlSettings& s) {
+  Random random(static_cast<uint64_t>(s.manual_seed), "pretrain", batch.index);
+  if (s.pixel_states == "chain") return generator_loss(term.x0, batch.gt.repeat_interleave(term.x0.size(0) / batch.gt.size(0), 0), s.losses, p.lpips, random);
+  const at::Tensor diffused = diffuse(p.generator->schedule, batch.gt, batch.y, batch.pretrain_noise, batch.pretrain_t);
+  return generator_loss(p.generator->predict_each(diffused, batch.y, batch.pretrain_t), batch.gt, s.losses, p.lpips, random);
 }
 
 }  // namespace
@@ -42,15 +44,15 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
             at::NoGradGuard no_grad;  // answers for the state that the policy is in
             x0_reference = s.reference_weight > 0 ? p.reference->predict(term.x_t, term.y, term.t) : term.x0.detach();
           }
-          at::Tensor pixel = at::zeros({}, term.x0.options());
-          if (s.pixel_weight > 0 && k == 0) pixel = pixel_loss(*p.generator, batch);
+          GeneratorLoss pretrain{at::zeros({}, term.x0.options()), {{"l_pix", 0}}};
+          if (s.pixel_weight > 0 && k == 0) pretrain = pretrain_loss(p, batch, term, s);
           const at::Tensor anchor = reference_anchor(term.x0, x0_reference), consistency = lr_consistency(term.x0, term.y, s.lr_block);
           loss = s.reward_weight * term.loss + s.reference_weight * anchor + s.lr_weight * consistency;
           if (episodes[b].terms > 1) loss = loss / episodes[b].terms;
-          loss = loss + s.pixel_weight * pixel;
+          loss = loss + s.pixel_weight * pretrain.total;
           if (batches.size() > 1) loss = loss / static_cast<double>(batches.size());
           const auto value = [](const at::Tensor& t) { return t.detach().item<double>(); };
-          if (k == 0) losses.add({{"l_pix", value(pixel)}});
+          if (k == 0) losses.add(pretrain.parts);
           losses.add({{"l_ref", value(anchor)}, {"l_lr", value(consistency)}});
           extras.add(term.metrics);
         }

@@ -8,7 +8,6 @@
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/tensor.h"
-#include "finpercep/metrics/lpips.h"
 
 namespace finpercep {
 
@@ -85,6 +84,22 @@ at::Tensor perceptual_difference(const Lpips& lpips, const at::Tensor& x0, const
 
 }  // namespace
 
+std::optional<Lpips> load_perceptual(const GeneratorLossSettings& settings, at::Device device) {
+  if (settings.perceptual_weight == 0) return std::nullopt;
+  return Lpips::load("vgg", device);
+}
+
+GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const GeneratorLossSettings& settings, const std::optional<Lpips>& lpips, Random& random) {
+  const at::Tensor pixel = pixel_difference(x0, gt, settings.pixel);
+  GeneratorLoss loss{settings.pixel_weight * pixel, {{"l_pix", pixel.item<double>()}}};
+  if (lpips) {
+    const at::Tensor perceptual = perceptual_difference(*lpips, x0, gt, settings.perceptual_size, random);
+    loss.total = loss.total + settings.perceptual_weight * perceptual;
+    loss.parts.emplace_back("l_percep", perceptual.item<double>());
+  }
+  return loss;
+}
+
 void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
   const Compute compute = resolve_compute(settings.device, settings.dtype);
   const PhotoSet photos(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size));
@@ -97,8 +112,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   generator.params.require_grad(true);
   std::vector<at::Tensor> ema = clone_values(generator.params.all());
   AdamW optimiser(generator.params.all(), settings.optim_g);
-  std::optional<Lpips> lpips;
-  if (settings.losses.perceptual_weight > 0) lpips = Lpips::load("vgg", compute.device);
+  const std::optional<Lpips> lpips = load_perceptual(settings.losses, compute.device);
   log_info(fmt::format("generator: {:.2f} M parameters, {} photographs, {} on {}", static_cast<double>(generator.params.count()) / 1e6, photos.size(),
                        c10::toString(compute.dtype), compute.device.str()));
 
@@ -120,29 +134,20 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     Random random(seed, "diffuse", static_cast<uint64_t>(iter));
     const bool rollout = settings.rollout_from >= 0 && iter >= settings.rollout_from;
     generator.schedule = chain_of(settings.network_g, settings.network_g.policy == "flow" && !rollout ? flow_times : settings.network_g.steps);
-    at::Tensor loss;
-    Metrics metrics;
+    GeneratorLoss loss;
     {
       const MixedPrecision precision(compute.device, compute.dtype);
       const auto [state, t] = rollout ? chain_state(generator, y, random) : diffused_state(generator, gt, y, random);
-      const at::Tensor x0 = generator.predict_each(state, y, t);
-      const at::Tensor pixel = pixel_difference(x0, gt, settings.losses.pixel);
-      loss = settings.losses.pixel_weight * pixel;
-      metrics.emplace_back("l_pix", pixel.item<double>());
-      if (lpips) {
-        const at::Tensor perceptual = perceptual_difference(*lpips, x0, gt, settings.losses.perceptual_size, random);
-        loss = loss + settings.losses.perceptual_weight * perceptual;
-        metrics.emplace_back("l_percep", perceptual.item<double>());
-      }
+      loss = generator_loss(generator.predict_each(state, y, t), gt, settings.losses, lpips, random);
     }
-    loss.backward();
+    loss.total.backward();
     const StepReport report = optimiser.step(scheduled_lr(settings.optim_g, iter, settings.train.total_iter));
     // A young average follows fast, so that short runs are not held back by their random start.
     update_ema(ema, generator.params.all(), std::min(settings.ema_decay, (1.0 + static_cast<double>(iter)) / (10.0 + static_cast<double>(iter))));
     if (std::ranges::find(settings.snapshots, iter + 1) != settings.snapshots.end())
       save_generator(run.checkpoint(fmt::format("generator-{:08}", iter + 1)), generator, ema, facts(iter + 1));
-    metrics.insert(metrics.end(), {{"grad_norm", report.grad_norm}, {"skipped", report.skipped}});
-    return metrics;
+    loss.parts.insert(loss.parts.end(), {{"grad_norm", report.grad_norm}, {"skipped", report.skipped}});
+    return loss.parts;
   };
   parts.save = [&](TensorFile& state) {
     put(state, generator.params.named(), at::kFloat, "net.");

@@ -3,11 +3,13 @@
 // training) or, from `rollout_from` on, from the state that the generator's own chain has there.
 #pragma once
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "finpercep/base/settings.h"
 #include "finpercep/degrade/photos.h"
 #include "finpercep/generate/generator.h"
+#include "finpercep/metrics/lpips.h"
 #include "finpercep/nets/train_loop.h"
 
 namespace finpercep {
@@ -47,6 +49,15 @@ struct GeneratorTrainSettings {
   std::vector<int64_t> snapshots = {};  ///< iterations whose EMA is also kept, as FGR sources of other quality
   void visit(SettingsVisitor& v);
 };
+
+/// `total` and its parts, "l_pix" and, where `lpips` (vgg) is given, "l_percep". x0, gt: N x 3 x H x W; the window of LPIPS is drawn from `random`.
+struct GeneratorLoss {
+  at::Tensor total;
+  Metrics parts;
+};
+GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const GeneratorLossSettings& settings, const std::optional<Lpips>& lpips, Random& random);
+/// What generator_loss needs of it: LPIPS-vgg where it has a weight.
+std::optional<Lpips> load_perceptual(const GeneratorLossSettings& settings, at::Device device);
 
 /// Writes checkpoints/generator.safetensors (EMA, fp16) into the run directory.
 void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume);
