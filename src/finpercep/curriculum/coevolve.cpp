@@ -12,11 +12,10 @@ namespace {
 at::Tensor with_distortions(const at::Tensor& gt, const at::Tensor& sr, const RlSettings& s, uint64_t iter) {
   if (s.coevolve_distort == 0) return sr.contiguous();
   at::Tensor mixed = sr.clone();
-  const std::vector<std::string>& kinds = distortion_kinds();
   for (int64_t n = 0; n < sr.size(0); ++n) {
     Random random(static_cast<uint64_t>(s.manual_seed), "planted", iter * static_cast<uint64_t>(sr.size(0)) + static_cast<uint64_t>(n));
     if (random.uniform() >= s.coevolve_distort) continue;
-    const std::string& kind = kinds[random.integer(0, 9)];
+    const std::string& kind = distortion_kinds()[random.integer(0, first_distortions - 1)];
     const double strength = random.uniform();
     mixed[n].copy_(to_tensor(distort(to_image(gt.narrow(0, n, 1).cpu()), kind, strength, random))[0]);
   }

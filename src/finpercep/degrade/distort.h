@@ -13,6 +13,7 @@ namespace finpercep {
 /// In this order: gaussian_blur, motion_blur, noise, jpeg, ringing, pixelate, bicubic_down_up, banding, colour_shift, grid; then those that
 /// distort_kinds.h lists. 24 of the 25 distortions of KADID-10k (not JPEG 2000) and what super-resolution adds.
 const std::vector<std::string>& distortion_kinds();
+constexpr std::size_t first_distortions = 10;  ///< "distort" in an FGR set or a reward's samples draws from the first ten, never more
 
 /// Steps of strength for tables, as KADID-10k has them: level 1 is strength 0.1, level 5 is 0.9. usage_error for another level.
 constexpr int distortion_levels = 5;

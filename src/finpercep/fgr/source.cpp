@@ -18,13 +18,10 @@ namespace {
 
 bool always(int64_t) { return true; }
 
-// What "distort" means in the manifest of a set never changes: these kinds, in this order.
-const std::vector<std::string> kFirstKinds = {"gaussian_blur", "motion_blur", "noise", "jpeg", "ringing", "pixelate", "bicubic_down_up", "banding", "colour_shift", "grid"};
-
-FgrSource distortions(const std::string& name, const std::vector<std::string>& kinds) {
-  return {name, always, [&kinds](const SourceRequest& request) -> SourcePicture {
+FgrSource distortions(const std::string& name, std::size_t kinds) {
+  return {name, always, [kinds](const SourceRequest& request) -> SourcePicture {
             Random random(request.seed, "distort", request.item);
-            const std::string& kind = kinds[random.integer(0, static_cast<int64_t>(kinds.size()) - 1)];
+            const std::string& kind = distortion_kinds()[random.integer(0, static_cast<int64_t>(kinds) - 1)];
             const double strength = random.uniform();
             return {distort(request.gt, kind, strength, random), "distort:" + kind};
           }};
@@ -65,8 +62,8 @@ std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const
   std::vector<FgrSource> sources;
   std::error_code none;
   for (const std::string& name : names) {
-    if (name == "distort") sources.push_back(distortions(name, kFirstKinds));
-    else if (name == "distort-all") sources.push_back(distortions(name, distortion_kinds()));
+    if (name == "distort") sources.push_back(distortions(name, first_distortions));
+    else if (name == "distort-all") sources.push_back(distortions(name, distortion_kinds().size()));
     else if (std::filesystem::is_directory(name, none)) sources.push_back(folder(name, photos));
     else sources.push_back(generator(name, degradation, compute));
   }

@@ -42,7 +42,9 @@ std::unique_ptr<Generator> load_public_net(const std::string& name, at::Device d
   TORCH_CHECK(found != public_nets().end(), "load_public_net: ", name, " is none");
   const std::string file = ncnn_weight_file(name).string();
   const NcnnGraph graph = read_ncnn(file);
-  GeneratorSettings settings{.policy = "direct", .type = found->type};
+  GeneratorSettings settings;
+  settings.policy = "direct";
+  settings.type = found->type;
   if (found->type == "srvgg") settings.srvgg = srvgg_settings(graph, file);
   else settings.rrdb = rrdb_settings(graph, file);
   auto generator = std::make_unique<Generator>(settings);

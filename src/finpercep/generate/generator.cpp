@@ -64,7 +64,8 @@ Generator::Generator(const GeneratorSettings& given, uint64_t seed)
 }
 
 Generator::Generator(const ScriptedNet& made)
-    : settings{.policy = "direct"}, schedule(direct_schedule(made.takes_noise() ? 1 : 0)), params(0), sees_lr(true), script(made) {
+    : schedule(direct_schedule(made.takes_noise() ? 1 : 0)), params(0), sees_lr(true), script(made) {
+  settings.policy = "direct";
   for (const auto& [name, value] : made.parameters()) params.adopt(name, value);
   if (params.count() == 0) throw model_error(fmt::format("generator: {}: expected parameters to train, found none. was it frozen by torch.jit.freeze?", made.file()));
   net = [made](const at::Tensor& x, const at::Tensor& y, const at::Tensor&) { return made(lr_of(y, direct_scale), x - y); };

@@ -319,3 +319,31 @@ TEST_CASE("more steps than trained: the finer chain's noise, the nearest time th
   }
   CHECK(timed_as(four, four).time == four.time);
 }
+
+TEST_CASE("the training loss: l1, l2, LPIPS-vgg of a window that lies in the picture") {
+  const at::Tensor a = picture(1, {2, 3, 48, 40}).clamp(0, 1), b = picture(2, {2, 3, 48, 40}).clamp(0, 1);
+  Random random(1, "loss");
+  CHECK(generator_loss(a, b, {.pixel_weight = 3}, std::nullopt, random).total.item<double>() == doctest::Approx(3 * (a - b).abs().mean().item<double>()));
+  CHECK(generator_loss(a, b, {.pixel = "l2"}, std::nullopt, random).total.item<double>() == doctest::Approx((a - b).square().mean().item<double>()));
+  CHECK(!load_perceptual({}, at::kCPU));
+  std::optional<Lpips> lpips;
+  try {
+    lpips = load_perceptual({.perceptual_weight = 1}, at::kCPU);
+  } catch (const Error& error) {
+    MESSAGE("skipped: " << error.what());
+    return;
+  }
+  const GeneratorLossSettings settings{.pixel_weight = 0, .perceptual_weight = 2, .perceptual_size = 64};  // larger than the picture: all of it
+  const at::Tensor x = a.clone().set_requires_grad(true);
+  const GeneratorLoss loss = generator_loss(x, b, settings, lpips, random);
+  CHECK(loss.total.item<double>() == doctest::Approx(2 * (*lpips)(a, b).mean().item<double>()));
+  CHECK(loss.parts[1].second == doctest::Approx((*lpips)(a, b).mean().item<double>()));
+  loss.total.backward();
+  CHECK(x.grad().abs().sum().item<double>() > 0);
+
+  const at::Tensor z = a.clone().set_requires_grad(true);
+  generator_loss(z, b, {.pixel_weight = 0, .perceptual_weight = 1, .perceptual_size = 32}, lpips, random).total.backward();
+  const at::Tensor touched = z.grad().abs().sum({0, 1}) > 0;
+  CHECK(touched.any(1).sum().item<int64_t>() == 32);
+  CHECK(touched.any(0).sum().item<int64_t>() == 32);
+}
