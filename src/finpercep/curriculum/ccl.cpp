@@ -42,6 +42,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   if (settings.pixel_weight > 0) p.lpips = load_perceptual(settings.losses, compute.device);
   p.reward = load_reward(settings.reward, compute.device, &p.facts);
   p.base = load_reward(settings.reward, compute.device);
+  if (settings.label_alpha >= 0) p.facts.label_alpha = settings.label_alpha;
   check(settings, p.generator->schedule.steps(), p.reward->settings.stage);
   const FixedSchedule schedule{settings.stages, settings.stage_iters};
   StageClock clock(schedule, settings.auto_schedule);

@@ -47,6 +47,7 @@ void RlSettings::visit(SettingsVisitor& v) {
   v.field("lr_weight", lr_weight, "of the LR consistency", {.min = 0, .max = 1000});
   v.field("lr_block", lr_block, "pixels of a side that LR consistency averages", {.min = 1, .max = 256});
   v.field("coevolve_freq", coevolve_freq, "iterations for one reward update; 0 keeps the reward frozen", {.min = 0, .max = 1000});
+  v.field("label_alpha", label_alpha, "share of the pixel difference in the labels that the reward learns from, the rest is of features; -1: as it was trained", {.min = -1, .max = 1});
   v.field("coevolve_distort", coevolve_distort, "share of the reward's samples that plant a distortion in the photograph in place of the generator's picture: what it is not to forget", {.min = 0, .max = 1});
   v.group("reward_losses", reward_losses, "of the reward's updates");
   v.group("masks", masks, "regions of the reward's samples");
