@@ -71,8 +71,8 @@ Column study_column(const std::string& metric) {
   return {metric, find_metric(metric).higher_is_better, metric.starts_with("psnr") ? 2 : 4};
 }
 
-Meter::Meter(const StudySettings& study, std::filesystem::path folder)
-    : folder_(std::move(folder)), metrics_(study.metrics), judge_name_(study.judge), judge_({.model = study.judge, .device = study.rl.device}) {
+Meter::Meter(const StudySettings& study, const std::vector<std::string>& metrics, std::filesystem::path folder)
+    : folder_(std::move(folder)), metrics_(metrics), judge_name_(study.judge), judge_({.model = study.judge, .device = study.rl.device}) {
   options_.metrics.clear();
   for (const std::string& metric : metrics_)
     if (!is_judged(metric)) options_.metrics.push_back(metric);

@@ -32,7 +32,7 @@ Column study_column(const std::string& metric);
 class Meter {
  public:
   /// usage_error for an unknown metric, model_error for absent weights. `folder` holds the CSVs: folder/SET/ROW.csv.
-  Meter(const StudySettings& study, std::filesystem::path folder);
+  Meter(const StudySettings& study, const std::vector<std::string>& metrics, std::filesystem::path folder);
 
   /// Picture i is made by make(i). `facts`: one line of what these pictures come from; with those of set, metrics and judge it is the first line of the CSV, and where that line is
   /// the same, the CSV is read and nothing is made but the first `keep` pictures, which go to `pictures`.

@@ -46,7 +46,7 @@ ReportTable report_table(const TitledTable& titled) {
   return out;
 }
 
-std::vector<Strip> strips_of(const StudySettings& settings, const StudySet& set, const std::vector<StudyRow>& rows, const Judge& judge) {
+std::vector<Strip> strips_of(const StudySet& set, const std::vector<StudyRow>& rows, const Judge& judge) {
   std::vector<Strip> strips;
   for (std::size_t i = 0; !rows.empty() && i < rows.front().pictures.size(); ++i) {
     const auto at = static_cast<int64_t>(i);
@@ -55,10 +55,10 @@ std::vector<Strip> strips_of(const StudySettings& settings, const StudySet& set,
     for (const StudyRow& row : rows) {
       const Verdict verdict = judge(row.pictures[i]);
       std::vector<std::string> caption;
-      for (std::size_t m = 0; m < settings.metrics.size(); ++m) {
+      for (std::size_t m = 0; m < set.metrics.size(); ++m) {
         const double value = row.values.front().values[i][m];
-        if (settings.metrics[m] == "psnry") caption.push_back(fmt::format("PSNR-Y {:.2f}", value));
-        if (settings.metrics[m] == "lpips") caption.push_back(fmt::format("LPIPS {:.3f}", value));
+        if (set.metrics[m] == "psnry") caption.push_back(fmt::format("PSNR-Y {:.2f}", value));
+        if (set.metrics[m] == "lpips") caption.push_back(fmt::format("LPIPS {:.3f}", value));
       }
       caption.push_back(fmt::format("S {:.3f}", verdict.score));
       strip.images.push_back({.label = row.name, .image = row.pictures[i], .map = verdict.map, .caption = fmt::format("{}", fmt::join(caption, ", "))});
@@ -82,7 +82,7 @@ ReportPage study_page(const StudySettings& settings, const std::vector<Method>& 
     charted.push_back({alone ? run.method : run.folder.filename().string(), run.folder});
   }
   page.charts = run_charts(charted);
-  page.strips = strips_of(settings, set, rows, judge);
+  page.strips = strips_of(set, rows, judge);
   return page;
 }
 

@@ -64,10 +64,14 @@ std::string fingerprint(const std::string& bytes) { return fmt::format("xxh3:{:0
 
 std::vector<StudySet> study_sets(const StudySettings& study) {
   std::vector<StudySet> sets;
-  if (!study.held_out.photos.photos.empty()) sets.push_back(held_out(study.held_out, study.rl.datasets.degradation));
+  if (!study.held_out.photos.photos.empty()) {
+    sets.push_back(held_out(study.held_out, study.rl.datasets.degradation));
+    sets.back().metrics = study.metrics;
+  }
   for (const std::string& text : study.test_sets) {
     StudySet set = from_folders(text);
     if (std::ranges::find(sets, set.name, &StudySet::name) != sets.end()) throw usage_error(fmt::format("study: test_sets: expected names that differ, found '{}' twice", set.name));
+    set.metrics = study.test_metrics.empty() ? study.metrics : study.test_metrics;
     sets.push_back(std::move(set));
   }
   if (sets.empty()) throw usage_error("study: expected pictures to measure on, found neither held_out.photos.photos nor test_sets");

@@ -18,6 +18,7 @@ struct StudySet {
   std::function<Image(int64_t)> lq{}, gt{};
   std::string sr_name{};  ///< of the row of pictures that another program made; "": none
   std::vector<std::filesystem::path> sr{};
+  std::vector<std::string> metrics{};  ///< that are taken on it
 
   int64_t size() const { return static_cast<int64_t>(names.size()); }
 };

@@ -21,6 +21,7 @@ void StudySettings::visit(SettingsVisitor& v) {
   v.group("held_out", held_out, "the test set of held-out photographs");
   v.field("test_sets", test_sets, "NAME=LQ:GT or NAME=LQ:GT:SR, folders; SR is one more row");
   v.field("metrics", metrics, "of `finpercep metrics`, finpercep.score and finpercep.severity");
+  v.field("test_metrics", test_metrics, "the same for test_sets; none: as metrics");
   v.field("judge", judge, "reward model of finpercep.score, finpercep.severity and the defect maps");
   v.field("strips", strips, "pictures of the first set that the report shows", {.min = 0, .max = 100});
 }

@@ -26,6 +26,7 @@ struct StudySettings {
   HeldOutSettings held_out;
   std::vector<std::string> test_sets;  ///< NAME=LQ:GT or NAME=LQ:GT:SR
   std::vector<std::string> metrics = {"psnry", "ssim", "lpips", "lpips-vgg", "dists", "niqe", "finpercep.score", "finpercep.severity"};
+  std::vector<std::string> test_metrics = {};  ///< of test_sets, where those of `metrics` would take too long; none: the same
   std::string judge = "finpercep-rm";  ///< reward model of the last two and of the defect maps
   int64_t strips = 8;                  ///< pictures of the first set that the report shows
   void visit(SettingsVisitor& v);

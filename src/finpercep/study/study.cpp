@@ -91,11 +91,11 @@ std::vector<TitledTable> run_study(const StudySettings& settings, const std::vec
   const Compute compute = resolve_compute(settings.rl.device, settings.rl.dtype);
   const std::vector<std::string> others = measured_only(settings, methods);
   std::vector<StudySet> sets;
-  std::optional<Meter> meter;
+  std::vector<Meter> meters;
   if (options.evaluate) {
     for (const std::string& other : others) make_super_resolver(other, {.compute = compute});
     sets = study_sets(settings);
-    meter.emplace(settings, output / "values");
+    for (const StudySet& set : sets) meters.emplace_back(settings, set.metrics, output / "values");
   }
   make_directory(output);
   write_file(output / "study.yaml", to_yaml(settings));
@@ -105,19 +105,20 @@ std::vector<TitledTable> run_study(const StudySettings& settings, const std::vec
   const auto finished = finished_runs(methods, runs);
   std::vector<TitledTable> tables;
   std::vector<StudyRow> shown;
-  for (const StudySet& set : sets) {
-    const bool first = &set == &sets.front();
-    Rows measured(set, *meter, compute, first ? settings.strips : 0);
+  for (std::size_t s = 0; s < sets.size(); ++s) {
+    const StudySet& set = sets[s];
+    const bool first = s == 0;
+    Rows measured(set, meters[s], compute, first ? settings.strips : 0);
     for (const std::string& other : others) measured.generator(other);
     if (!set.sr.empty()) measured.pictures();
     for (const auto& of_method : finished) measured.method(of_method.front().method, of_method);
-    for (TitledTable& table : study_tables(set, measured.rows, baseline_of(settings), settings.metrics, meter->options().bootstrap, meter->variants())) tables.push_back(std::move(table));
+    for (TitledTable& table : study_tables(set, measured.rows, baseline_of(settings), set.metrics, meters[s].options().bootstrap, meters[s].variants())) tables.push_back(std::move(table));
     if (first) shown = std::move(measured.rows);
   }
   std::vector<StudyRun> charted;
   for (const auto& of_method : finished) charted.insert(charted.end(), of_method.begin(), of_method.end());
   write_file(output / "study.md", study_markdown(settings, methods, tables));
-  write_file(output / "report.html", render_report(study_page(settings, methods, tables, charted, sets.front(), shown, meter->judge())));
+  write_file(output / "report.html", render_report(study_page(settings, methods, tables, charted, sets.front(), shown, meters.front().judge())));
   return tables;
 }
 
