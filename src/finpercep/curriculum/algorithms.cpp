@@ -47,7 +47,7 @@ Episode differentiate(Players& p, const RlBatch& batch, const RlSettings& s, con
   const at::Tensor target = judge_clean(p, judged, batch, s);
   const at::Tensor reward = reward_value(judged, p.running, s.signal);
   const Term term{refl_loss(reward, target), prediction.x_t, batch.y, prediction.x0, t};
-  return {1, 1, [term](int64_t, int64_t) { return term; }, sr.detach(), reward_metrics(reward, target, judged)};
+  return {1, 1, [term](int64_t, int64_t) { return term; }, sr.detach(), reward_metrics(reward, target, judged), {}};
 }
 
 Episode refl(Players& p, const RlBatch& batch, const RlSettings& s) {
@@ -64,7 +64,7 @@ Episode draft(Players& p, const RlBatch& batch, const RlSettings& s) {
 struct Experience {
   Rollout rollout;
   Advantage advantage;
-  Metrics metrics;
+  Metrics reward;
 };
 
 Experience explore(const Generator& policy, Players& p, const RlBatch& batch, const RlSettings& s, double adv_clip) {
@@ -76,16 +76,14 @@ Experience explore(const Generator& policy, Players& p, const RlBatch& batch, co
   const Judgement judged = p.reward->judge(out.rollout.picture().clamp(0, 1), batch.stage);
   const at::Tensor target = judge_clean(p, judged, batch, s);
   out.advantage = fuse_advantages(reward_parts(judged, p.running, s.signal, s.credit.cells()), s.group_size, adv_clip);
-  out.metrics = reward_metrics(reward_value(judged, p.running, s.signal), target, judged);
-  out.metrics.emplace_back("group_std", out.advantage.group_std);
-  out.metrics.emplace_back("zero_groups", out.advantage.zero_share);
+  out.reward = reward_metrics(reward_value(judged, p.running, s.signal), target, judged);
   return out;
 }
 
 Episode learn_from(const std::shared_ptr<Experience>& e, const RlSettings& s, int64_t updates, int64_t terms, std::function<Term(int64_t, int64_t)> term) {
   const at::Tensor picture = e->rollout.picture();
   const at::Tensor first = picture.view({picture.size(0) / s.group_size, s.group_size, picture.size(1), picture.size(2), picture.size(3)}).select(1, 0);
-  return {updates, terms, std::move(term), first.clamp(0, 1), e->metrics};
+  return {updates, terms, std::move(term), first.clamp(0, 1), e->reward, {{"group_std", e->advantage.group_std}, {"zero_groups", e->advantage.zero_share}}};
 }
 
 std::vector<int64_t> chosen_steps(const std::vector<int64_t>& given, int64_t first, int64_t last) {

@@ -23,7 +23,8 @@ struct Episode {
   int64_t updates = 1, terms = 1;
   std::function<Term(int64_t update, int64_t term)> term;
   at::Tensor sr;    ///< a picture of each input, detached, in [0,1]: what the reward learns from
-  Metrics metrics;
+  Metrics reward;   ///< the same five of every algorithm
+  Metrics own;      ///< the algorithm's
 };
 
 /// The choice of RlSettings.algorithm: refl, draft, grpo, nft, dpo.

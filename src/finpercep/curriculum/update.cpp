@@ -21,7 +21,7 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
   const Algorithm begin = find_algorithm(s.algorithm);
   p.reward->params.require_grad(false);
   std::vector<Episode> episodes(batches.size());
-  Means rewards, losses, extras;
+  Means rewards, losses, own;
   UpdateReport out;
   double grad_norm = 0;
   int64_t updates = 1;
@@ -36,7 +36,8 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
             episodes[b] = begin(p, batch, s);
             updates = episodes[b].updates;
             out.sr = episodes[b].sr;
-            rewards.add(episodes[b].metrics);
+            rewards.add(episodes[b].reward);
+            own.add(episodes[b].own);
           }
           const Term term = episodes[b].term(u, k);
           at::Tensor x0_reference = term.x0_reference;
@@ -54,7 +55,7 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
           const auto value = [](const at::Tensor& t) { return t.detach().item<double>(); };
           if (k == 0) losses.add(pretrain.parts);
           losses.add({{"l_ref", value(anchor)}, {"l_lr", value(consistency)}});
-          extras.add(term.metrics);
+          own.add(term.metrics);
         }
         loss.backward();
       }
@@ -75,11 +76,7 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
   }
   if (p.old) update_ema(p.old->params.all(), p.generator->params.all(), old_policy_decay(p.updates, s.nft));
   out.metrics = rewards.means();
-  // The algorithm's own numbers follow what every run reports: the rewards' common five, losses, gradient, stage.
-  constexpr std::ptrdiff_t common = 5;
-  const Metrics own(out.metrics.begin() + common, out.metrics.end());
-  out.metrics.resize(common);
-  for (const Metrics& more : {losses.means(), Metrics{{"grad_norm", grad_norm / static_cast<double>(updates)}, {"stage", static_cast<double>(batches.front().stage)}}, own, extras.means()})
+  for (const Metrics& more : {losses.means(), Metrics{{"grad_norm", grad_norm / static_cast<double>(updates)}, {"stage", static_cast<double>(batches.front().stage)}}, own.means()})
     out.metrics.insert(out.metrics.end(), more.begin(), more.end());
   return out;
 }
