@@ -5,7 +5,7 @@
     bench/compare_reward.py [--build build/release] [--model models/finpercep-rm.safetensors] [--threads 1] [--rounds 10] [--side 512] [--only NAME]..
 
 Needs torch, numpy and safetensors, and a build with -DFINPERCEP_BENCH=ON; onnx, onnxruntime and openvino where they install: a peer that is not
-there is named and left out. The network is rebuilt in plain PyTorch below, for models with the EfficientNet-Lite0 encoder and the head
+there is named and left out. The network is rebuilt in plain PyTorch (peer_nets.py), for models with the EfficientNet-Lite0 encoder and the head
 "defect_and_clean"; fp32 must agree within 1e-4. Each engine is a process of its own that waits while another computes. Each cell is the least over
 the rounds; processor time is of all threads, and the fairer number on a machine that is not quiet. Engines in torch run twice: with glibc's
 allocator as it is, and ("tuned") with the thresholds that this program sets.
@@ -26,103 +26,14 @@ TUNED = {"MALLOC_MMAP_THRESHOLD_": str(1 << 30), "MALLOC_TRIM_THRESHOLD_": str(1
 PEERS = ["eager", "eager tuned", "eager channels_last tuned", "compile tuned", "eager bf16 channels_last tuned", "compile bf16 tuned", "onnxruntime", "openvino fp32", "openvino bf16"]
 
 
-def rebuild(path):
-    """The network in plain PyTorch: image (N x 3 x H x W, sides multiples of 32) -> score, map."""
-    import torch
-    import torch.nn.functional as F
-    from safetensors import safe_open
-    from torch import nn
-    blocks = ((1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192), (1, 3, 1, 6, 320))
-    tapped, tap_channels = (0, 2, 4, 10, 15), (16, 24, 40, 112, 320)
-
-    def same(x, kernel):  # TensorFlow's padding under stride 2
-        before = (kernel - 2) // 2
-        after = kernel - 2 - before
-        return F.pad(x, (before, after, before, after))
-
-    class Block(nn.Module):
-        def __init__(self, given, made, expansion, kernel, stride):
-            super().__init__()
-            wide = given * expansion
-            if expansion > 1:
-                self.expand = nn.Conv2d(given, wide, 1)
-            self.depthwise = nn.Conv2d(wide, wide, kernel, stride, kernel // 2 if stride == 1 else 0, groups=wide)
-            self.project = nn.Conv2d(wide, made, 1)
-            self.kernel, self.stride, self.residual = kernel, stride, stride == 1 and given == made
-
-        def forward(self, x):
-            y = F.relu6(self.expand(x)) if hasattr(self, "expand") else x
-            y = self.project(F.relu6(self.depthwise(same(y, self.kernel) if self.stride == 2 else y)))
-            return x + y if self.residual else y
-
-    class Encoder(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.stem = nn.Conv2d(3, 32, 3, 2)
-            self.blocks = nn.ModuleList()
-            given = 32
-            for repeats, kernel, stride, expansion, made in blocks:
-                for repeat in range(repeats):
-                    self.blocks.append(Block(given, made, expansion, kernel, stride if repeat == 0 else 1))
-                    given = made
-
-        def forward(self, x):
-            x = F.relu6(self.stem(same(x * (255 / 128) - 127 / 128, 3)))
-            taps = []
-            for i, block in enumerate(self.blocks):
-                x = block(x)
-                if i in tapped:
-                    taps.append(x)
-            return taps
-
-    class Level(nn.Module):
-        def __init__(self, tap, given, made):
-            super().__init__()
-            self.tap, self.fuse = nn.Conv2d(tap, made, 1), nn.Conv2d(given, made, 3, padding=1)
-            self.refine, self.logits = nn.Conv2d(made, made, 3, padding=1), nn.Conv2d(made, 1, 3, padding=1)
-
-        def forward(self, h, tap):
-            h = F.silu(self.tap(tap) + self.fuse(F.interpolate(h, scale_factor=2.0, mode="nearest")))
-            h = h + F.silu(self.refine(h))
-            return h, self.logits(h)
-
-    class Reward(nn.Module):
-        def __init__(self, widths, hidden):
-            super().__init__()
-            self.encoder, self.neck = Encoder(), nn.Conv2d(320, widths[0], 1)
-            self.level = nn.ModuleDict({str(k): Level(tap_channels[4 - k], widths[k - 1], widths[k]) for k in range(1, len(widths))})
-            self.head = nn.ModuleDict({str(k): nn.ModuleDict({"hidden": nn.Linear(640, hidden), "out": nn.Linear(hidden, 1)}) for k in range(len(widths))})
-            self.stage = len(widths) - 1
-
-        def forward(self, x):
-            taps = self.encoder(x)
-            h, logits = F.silu(self.neck(taps[4])), 0
-            for k in range(1, self.stage + 1):
-                h, small = self.level[str(k)](h, taps[4 - k])
-                logits = logits + F.interpolate(small.float(), size=x.shape[-2:], mode="bilinear")
-            degradation = torch.sigmoid(logits)
-            features = taps[4].float()
-            defect = features * F.avg_pool2d(degradation, 32)
-            pooled = torch.cat((defect, features - defect), 1).mean((2, 3))
-            head = self.head[str(self.stage)]
-            return torch.sigmoid(head["out"](F.silu(head["hidden"](pooled))))[:, 0], degradation
-
-    with safe_open(path, "pt") as file:
-        weights = {name: file.get_tensor(name).float() for name in file.keys()}
-    widths = [len(weights["neck.bias"])]
-    while f"level.{len(widths)}.tap.bias" in weights:
-        widths.append(len(weights[f"level.{len(widths)}.tap.bias"]))
-    net = Reward(widths, len(weights["head.0.hidden.bias"]))
-    net.load_state_dict(weights)
-    return net.eval()
-
-
 def export_onnx(model, side, path):
     import warnings
 
     import torch
+
+    from peer_nets import load_reward
     warnings.simplefilter("ignore")
-    torch.onnx.export(rebuild(model), (torch.rand(1, 3, side, side),), path, opset_version=17, dynamo=False, input_names=["x"], output_names=["score", "map"])
+    torch.onnx.export(load_reward(model), (torch.rand(1, 3, side, side),), path, opset_version=17, dynamo=False, input_names=["x"], output_names=["score", "map"])
 
 
 def engine(name, model, onnx, threads, x):
@@ -139,9 +50,11 @@ def engine(name, model, onnx, threads, x):
         request = openvino.Core().compile_model(onnx, "CPU", config).create_infer_request()
         return lambda: list(request.infer({0: x}).to_tuple())
     import torch
+
+    from peer_nets import load_reward
     torch.set_num_threads(threads)
     torch.set_grad_enabled(False)
-    net, picture = rebuild(model), torch.from_numpy(x)
+    net, picture = load_reward(model), torch.from_numpy(x)
     if "channels_last" in name or "compile" in name:
         net, picture = net.to(memory_format=torch.channels_last), picture.contiguous(memory_format=torch.channels_last)
     if "compile" in name:

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "finpercep/nets/layout.h"
 #include "finpercep/nets/pretrained.h"
 
 namespace finpercep {
@@ -16,8 +17,7 @@ DirectNet ready(const Settings& settings, const std::vector<at::Tensor>& weights
   copy_values(weights, params.all());
   if (compute.device.is_cpu() && compute.dtype == at::kFloat) return compiled(*net);
   params.to(compute.device, compute.dtype);
-  for (at::Tensor& weight : params.all())
-    if (weight.dim() == 4) weight.set_data(weight.contiguous(at::MemoryFormat::ChannelsLast));
+  channels_last(params);
   return [net, compute](const at::Tensor& lr) { return (*net)(lr.to(compute.device, compute.dtype)); };
 }
 
@@ -51,6 +51,7 @@ std::unique_ptr<Generator> load_public_net(const std::string& name, at::Device d
   if (found->type == "srvgg") read_weights<SRVGG>(settings.srvgg, graph, file, *generator);
   else read_weights<RRDB>(settings.rrdb, graph, file, *generator);
   generator->params.to(device, at::kFloat);
+  channels_last(generator->params);
   return generator;
 }
 

@@ -9,6 +9,7 @@
 #include "finpercep/generate/direct.h"
 #include "finpercep/generate/flow.h"
 #include "finpercep/nets/checkpoint.h"
+#include "finpercep/nets/layout.h"
 
 namespace finpercep {
 
@@ -127,6 +128,7 @@ std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::D
   auto generator = std::make_unique<Generator>(settings);
   load(generator->params, file, name_or_file);
   generator->params.to(device, at::kFloat);
+  channels_last(generator->params);
   return generator;
 }
 

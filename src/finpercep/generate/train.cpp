@@ -8,6 +8,7 @@
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/tensor.h"
+#include "finpercep/nets/layout.h"
 
 namespace finpercep {
 
@@ -109,6 +110,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   Generator generator(settings.network_g, seed);
   if (!settings.pretrain_network_g.empty()) copy_values(load_generator(settings.pretrain_network_g, at::kCPU)->params.all(), generator.params.all());
   generator.params.to(compute.device, at::kFloat);
+  channels_last(generator.params);
   generator.params.require_grad(true);
   std::vector<at::Tensor> ema = clone_values(generator.params.all());
   AdamW optimiser(generator.params.all(), settings.optim_g);

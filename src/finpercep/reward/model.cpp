@@ -5,6 +5,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/nets/checkpoint.h"
+#include "finpercep/nets/layout.h"
 
 namespace finpercep {
 
@@ -56,7 +57,8 @@ at::Tensor RewardModel::descend(const Level& level, const at::Tensor& coarser, c
 std::vector<Judgement> RewardModel::run(const at::Tensor& x, int64_t first, int64_t stage) const {
   TORCH_CHECK(stage >= 0 && stage <= settings.stage, "RewardModel: stage ", stage, " of a model that has stages 0..", settings.stage);
   const int64_t height = x.size(-2), width = x.size(-1), bottom = (32 - height % 32) % 32, right = (32 - width % 32) % 32;
-  const auto taps = encoder_(bottom || right ? at::replication_pad2d(x, {0, right, 0, bottom}) : x);
+  // Channels last, and all that follows is: depthwise convolutions are several times faster so.
+  const auto taps = encoder_((bottom || right ? at::replication_pad2d(x, {0, right, 0, bottom}) : x).contiguous(at::MemoryFormat::ChannelsLast));
   const at::Tensor features = taps[4].to(at::kFloat);
   at::Tensor h = neck_(taps[4], Activation::silu);
   // Levels are summed at full size: a level of zeros must change nothing, and resampling the coarser logits to its stride would.
@@ -120,6 +122,7 @@ std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed) {
   ++next.stage;
   auto grown = std::make_unique<RewardModel>(next, seed);
   grown->params.to(model.params.named()[0].second.device(), at::kFloat);
+  channels_last(grown->params);
   at::NoGradGuard no_grad;
   std::size_t i = 0;
   for (const auto& [name, tensor] : grown->params.named())
@@ -141,6 +144,7 @@ std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::De
   auto model = std::make_unique<RewardModel>(settings);
   load(model->params, file, name_or_file);
   model->params.to(device, at::kFloat);
+  channels_last(model->params);
   if (facts) {
     const auto number = [&](const char* key) {
       const auto found = file.metadata.find(key);

@@ -10,6 +10,7 @@
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/tensor.h"
+#include "finpercep/nets/layout.h"
 #include "finpercep/nets/optimise.h"
 #include "finpercep/reward/losses.h"
 
@@ -149,6 +150,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     auto model = std::make_unique<RewardModel>(network, seed);
     if (stage == 0) model->load_pretrained_encoder();
     model->params.to(compute.device, at::kFloat);
+    channels_last(model->params);
     return model;
   };
   Trainee trainee = make_trainee(fresh_model(0), settings);
