@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <limits>
+
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/curriculum/coevolve.h"
@@ -94,7 +96,9 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     Vitals vitals;
     with_average([&] { vitals = monitor->look(*p.generator, *p.reward, stage, p.running, settings.signal); });
     Metrics metrics = vitals.metrics();
-    const std::string reason = alarm(vitals, settings.monitor);
+    MonitorSettings limits = settings.monitor;
+    if (settings.reward_weight == 0) limits.reward_lost = std::numeric_limits<double>::infinity();  // a control without reward owes it nothing
+    const std::string reason = alarm(vitals, limits);
     if (reason.empty()) {
       copy_values(p.ema, p.good);
     } else if (settings.monitor.rollback) {

@@ -22,6 +22,7 @@ void MonitorSettings::visit(SettingsVisitor& v) {
   v.field("noise", noise, "limit of log2 of the noise over the photograph's", {.min = 0, .max = 100});
   v.field("grid", grid, "limit of the amplitude of a lattice that the photograph does not have", {.min = 0, .max = 1});
   v.field("disagreement", disagreement, "limit of the SSIM that is lost while the reward rises", {.min = 0, .max = 1});
+  v.field("reward_lost", reward_lost, "limit of the reward that is lost against the reference's pictures, in deviations of S: a run that learns the wrong way", {.min = 0, .max = 1000});
   v.field("rollback", rollback, "at an alarm go back to the last good weights and halve the learning rate; else only say so");
 }
 
@@ -42,6 +43,7 @@ std::string alarm(const Vitals& v, const MonitorSettings& s) {
   check("noise", v.noise, s.noise);
   check("grid", v.grid, s.grid);
   check("disagreement", v.disagreement, s.disagreement);
+  check("reward lost", -v.reward_gain, s.reward_lost);
   return text;
 }
 

@@ -116,6 +116,10 @@ TEST_CASE("an alarm says what, how much and the limit; not a number is an alarm"
   Vitals v{.grid = 3.14159, .reward_gain = 5, .disagreement = 0.5};
   CHECK(alarm(v, {}) == "grid 3.14 (limit 0.005), disagreement 0.5 (limit 0.04)");
   CHECK(alarm(v, {.grid = 4, .disagreement = 1}) == "");
+  v.reward_gain = -0.8;
+  CHECK(alarm(v, {.grid = 4, .disagreement = 1}) == "reward lost 0.8 (limit 0.75)");
+  v.reward_gain = 5;
+  CHECK(alarm(v, {.grid = 4, .disagreement = 1}) == "");
   CHECK(mentions(alarm({.noise = std::numeric_limits<double>::quiet_NaN()}, {}), "noise"));
   CHECK(v.metrics().size() == 8);
 }
