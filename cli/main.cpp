@@ -4,6 +4,8 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <new>
+#include <string>
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
@@ -14,6 +16,8 @@
 using namespace finpercep;
 
 namespace {
+
+constexpr const char* no_memory = "memory: expected enough for this job, ran out. use a smaller --tile or batch";
 
 int fail(const std::string& message, ExitCode code) {
   std::string line = message.substr(0, message.find('\n'));
@@ -50,8 +54,10 @@ int main(int argc, char** argv) {
   } catch (const Error& error) {
     return fail(error.what(), error.code());
   } catch (const std::bad_alloc&) {
-    return fail("memory: expected enough for this job, ran out. use a smaller --tile or batch", ExitCode::internal);
+    return fail(no_memory, ExitCode::internal);
   } catch (const std::exception& error) {
-    return fail(std::string("internal error: ") + error.what(), ExitCode::internal);
+    const std::string what = error.what();
+    if (what.find("can't allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos) return fail(no_memory, ExitCode::internal);  // LibTorch's, host and CUDA
+    return fail("internal error: " + what, ExitCode::internal);
   }
 }

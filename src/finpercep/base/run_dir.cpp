@@ -70,6 +70,15 @@ int take_lock(const fs::path& run) {
   return fd;
 }
 
+/// What a process that was killed while it wrote left behind, by the names that write_file gives. Who holds the lock is the only writer here.
+void remove_half_written(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with('.') && name.ends_with(".tmp")) fs::remove(entry.path(), ignored);
+  }
+}
+
 bool holds_run(const fs::path& path) {
   std::error_code error;
   if (fs::exists(path / "config.yaml", error) || fs::exists(path / "metrics.jsonl", error)) return true;
@@ -118,6 +127,7 @@ RunDir::RunDir(fs::path path, const std::string& config_yaml, bool resume) : pat
     }
     make_directory(path_ / "checkpoints");
     make_directory(path_ / "samples");
+    for (const char* folder : {"checkpoints", "samples"}) remove_half_written(path_ / folder);
     set_log_file((path_ / "log.txt").string());
     const fs::path config = path_ / "config.yaml";
     std::error_code ignored;

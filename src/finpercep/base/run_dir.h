@@ -14,7 +14,7 @@ class RunDir {
  public:
   /// Creates or, with `resume`, reopens the directory and takes its lock (a lock of a dead process is taken over with a warning;
   /// of a living one is an input_error). A directory that already holds a run is an input_error without `resume`.
-  /// Writes `config_yaml` as config.yaml, starts log.txt.
+  /// Removes what a killed process half wrote into checkpoints/ and samples/, writes `config_yaml` as config.yaml, starts log.txt.
   RunDir(std::filesystem::path path, const std::string& config_yaml, bool resume);
   ~RunDir();
   RunDir(const RunDir&) = delete;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/nets/train_loop.h"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <optional>
+#include <system_error>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/interrupt.h"
@@ -41,10 +43,20 @@ std::vector<SavedState> saved_states(const RunDir& run) {
 void save_state(const RunDir& run, int64_t iter, const LoopParts& parts) {
   TensorFile state;
   state.metadata["iter"] = fmt::format("{}", iter);
+  state.metadata["threads"] = fmt::format("{}", at::get_num_threads());
   parts.save(state);
   write_safetensors(run.checkpoint(fmt::format("state-{:08}", iter)), state);
   const auto states = saved_states(run);
-  for (std::size_t i = states_kept; i < states.size(); ++i) std::filesystem::remove(states[i].path);
+  std::error_code ignored;  // a state too many does no harm
+  for (std::size_t i = states_kept; i < states.size(); ++i) std::filesystem::remove(states[i].path, ignored);
+}
+
+// Threads share the work otherwise, and sums are rounded otherwise.
+void warn_of_other_threads(const TensorFile& state, const std::filesystem::path& path) {
+  const auto found = state.metadata.find("threads");
+  const std::string now = fmt::format("{}", at::get_num_threads());
+  if (found != state.metadata.end() && found->second != now)
+    log_warning(fmt::format("resume: {}: saved with {} threads, now {}: the result may differ in its last digits from that of a run without a break", path.string(), found->second, now));
 }
 
 // The iteration to go on from.
@@ -59,6 +71,7 @@ int64_t restore_state(RunDir& run, const LoopParts& parts) {
       continue;
     }
     parts.restore(*state, candidate.path.string());
+    warn_of_other_threads(*state, candidate.path);
     run.truncate_metrics(candidate.iter);
     log_info(fmt::format("resumed from iteration {} ({})", candidate.iter, candidate.path.string()));
     return candidate.iter;
