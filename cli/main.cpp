@@ -4,8 +4,10 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
@@ -55,6 +57,9 @@ int main(int argc, char** argv) {
     return fail(error.what(), error.code());
   } catch (const std::bad_alloc&) {
     return fail(no_memory, ExitCode::internal);
+  } catch (const std::filesystem::filesystem_error& error) {  // a folder that vanished or cannot be read
+    if (error.code() == std::errc::not_enough_memory) return fail(no_memory, ExitCode::internal);
+    return fail("folder: " + error.path1().string() + ": " + error.code().message(), ExitCode::input);
   } catch (const std::exception& error) {
     const std::string what = error.what();
     if (what.find("can't allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos) return fail(no_memory, ExitCode::internal);  // LibTorch's, host and CUDA
