@@ -238,7 +238,7 @@ class Cli(ProgramTest):
         shown = self.works("train", "reward", "--print-config", "--set", "batch_size=3").stdout
         self.assertIn("batch_size: 3", shown)
         for path in sorted((ROOT / "configs").rglob("*.yaml")):
-            kind = {"generator": ["train", "generator"], "reward": ["train", "reward"], "rl": ["rl"], "fgr": ["fgr", "build", "-o", "x"], "degrade": ["degrade", "x", "-o", "x"]}
+            kind = {"generator": ["train", "generator"], "reward": ["train", "reward"], "rl": ["rl"], "fgr": ["fgr", "build", "-o", "x"], "degrade": ["degrade", "x", "-o", "x"], "study": ["study", "run"]}
             self.works(*kind[path.parent.name], "-c", path, "--print-config")
 
     # --- models
