@@ -8,13 +8,14 @@
 //   FAIL_COUNTS  file that gets "CALL COUNT" lines at the end
 // `short` cuts each write in two and interrupts (EINTR) every other write and fsync: nothing that a program may notice. `clock` sets the wall clock back by a year.
 #define _GNU_SOURCE
-#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,18 @@ static atomic_long counts[KINDS];
 static const char* under;
 static int kind = KINDS, number, sent;
 static long first, last;
+static uintptr_t torch_begin, torch_end;
+
+static int find_torch(struct dl_phdr_info* library, size_t size, void* nothing) {
+  (void)size, (void)nothing;
+  if (!strstr(library->dlpi_name, "libtorch_cpu.so")) return 0;
+  torch_begin = library->dlpi_addr;
+  for (int i = 0; i < library->dlpi_phnum; ++i) {
+    const uintptr_t end = library->dlpi_addr + library->dlpi_phdr[i].p_vaddr + library->dlpi_phdr[i].p_memsz;
+    if (library->dlpi_phdr[i].p_type == PT_LOAD && end > torch_end) torch_end = end;
+  }
+  return 1;
+}
 
 __attribute__((constructor)) static void setup(void) {
   const char *call = getenv("FAIL_CALL"), *at = getenv("FAIL_AT"), *length = getenv("FAIL_FOR"), *error = getenv("FAIL_ERRNO"), *sends = getenv("FAIL_SIGNAL");
@@ -39,6 +52,7 @@ __attribute__((constructor)) static void setup(void) {
   number = error ? atoi(error) : EIO;
   sent = sends ? atoi(sends) : 0;
   under = getenv("FAIL_UNDER");
+  dl_iterate_phdr(find_torch, NULL);
   for (int i = 0; call && i < KINDS; ++i)
     if (strcmp(call, names[i]) == 0) kind = i;
 }
@@ -131,10 +145,7 @@ static int allocation_fails(size_t size) {
 }
 
 // oneDNN, inside of libtorch_cpu.so, does not look whether it got its buffers, and no caller of LibTorch can help that. Tensors come from libc10.so.
-static int from_onednn(void* caller) {
-  Dl_info info;
-  return dladdr(caller, &info) && info.dli_fname && strstr(info.dli_fname, "libtorch_cpu.so");
-}
+static int from_onednn(const void* caller) { return torch_begin <= (uintptr_t)caller && (uintptr_t)caller < torch_end; }
 
 void* malloc(size_t size) { return (kind == MALLOC || kind == WORKER) && allocation_fails(size) ? NULL : __libc_malloc(size); }
 
