@@ -64,6 +64,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   std::optional<HeldOut> held_out;
   if (!settings.val_photos.photos.empty() && settings.val_count > 0)
     held_out.emplace(settings.val_photos, settings.datasets.degradation, settings.val_count, settings.val_size, compute);
+  const std::vector<Image> before = held_out ? held_out->pictures(*p.reference, settings.sample_count) : std::vector<Image>();  // what sheets of samples compare with
 
   std::optional<Monitor> monitor;
   if (settings.monitor.freq > 0)
@@ -85,10 +86,10 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   const auto measure = [&](int64_t iter) {
     if (!held_out) return;
     with_average([&] {
-      run.log_metrics(iter, held_out->measure(*p.generator));
-      if (settings.sample_count == 0) return;
-      const int64_t stage = stage_at(std::max<int64_t>(iter - 1, 0));
-      write_image(run.sample(fmt::format("{:08}.png", iter)), held_out->sheet(*p.reference, *p.generator, *p.reward, stage, settings.sample_count));
+      const std::vector<Image> now = held_out->pictures(*p.generator);
+      run.log_metrics(iter, held_out->measure(now));
+      if (before.empty()) return;
+      write_image(run.sample(fmt::format("{:08}.png", iter)), held_out->sheet(before, now, *p.reward, stage_at(std::max<int64_t>(iter - 1, 0))));
     });
   };
 

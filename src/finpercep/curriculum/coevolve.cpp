@@ -15,9 +15,7 @@ at::Tensor with_distortions(const at::Tensor& gt, const at::Tensor& sr, const Rl
   for (int64_t n = 0; n < sr.size(0); ++n) {
     Random random(static_cast<uint64_t>(s.manual_seed), "planted", iter * static_cast<uint64_t>(sr.size(0)) + static_cast<uint64_t>(n));
     if (random.uniform() >= s.coevolve_distort) continue;
-    const std::string& kind = distortion_kinds()[random.integer(0, first_distortions - 1)];
-    const double strength = random.uniform();
-    mixed[n].copy_(to_tensor(distort(to_image(gt.narrow(0, n, 1).cpu()), kind, strength, random))[0]);
+    mixed[n].copy_(to_tensor(plant(to_image(gt.narrow(0, n, 1).cpu()), first_distortions, random).picture)[0]);
   }
   return mixed;
 }

@@ -18,26 +18,32 @@ HeldOut::HeldOut(const PhotoSettings& photos, const DegradeSettings& degradation
   }
 }
 
-Metrics HeldOut::measure(const Generator& generator) const {
+std::vector<Image> HeldOut::pictures(const Generator& generator, int64_t count) const {
+  std::vector<Image> pictures;
+  for (std::size_t i = 0; i < pairs_.size() && static_cast<int64_t>(i) < count; ++i) pictures.push_back(upscale(generator, pairs_[i].lr, i, options_));
+  return pictures;
+}
+
+Metrics HeldOut::measure(const std::vector<Image>& pictures) const {
   Metrics means;
   for (const std::string& name : metrics_.names()) means.emplace_back("val_" + name, 0.0);
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
-    const std::vector<double> values = metrics_.compute(upscale(generator, pairs_[i].lr, i, options_), pairs_[i].gt);
+    const std::vector<double> values = metrics_.compute(pictures.at(i), pairs_[i].gt);
     for (std::size_t m = 0; m < values.size(); ++m) means[m].second += values[m] / static_cast<double>(pairs_.size());
   }
   return means;
 }
 
-Image HeldOut::sheet(const Generator& reference, const Generator& generator, const RewardModel& reward, int64_t stage, int64_t rows) const {
+Image HeldOut::sheet(const std::vector<Image>& before, const std::vector<Image>& now, const RewardModel& reward, int64_t stage) const {
   at::NoGradGuard no_grad;
-  std::vector<at::Tensor> sheet;
-  for (std::size_t i = 0; i < std::min(pairs_.size(), static_cast<std::size_t>(rows)); ++i) {
-    const TrainingPair& pair = pairs_[i];
-    const at::Tensor lr = at::upsample_nearest2d(to_tensor(pair.lr), at::IntArrayRef{pair.gt.height, pair.gt.width}), sr = to_tensor(upscale(generator, pair.lr, i, options_));
+  std::vector<at::Tensor> rows;
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const TrainingPair& pair = pairs_.at(i);
+    const at::Tensor lr = at::upsample_nearest2d(to_tensor(pair.lr), at::IntArrayRef{pair.gt.height, pair.gt.width}), sr = to_tensor(now.at(i));
     const at::Tensor map = to_tensor(heat_map(to_image(reward.judge(sr.to(options_.compute.device), stage).map.cpu())));
-    sheet.push_back(at::cat({lr, to_tensor(upscale(reference, pair.lr, i, options_)), sr, map, to_tensor(pair.gt)}, 3));
+    rows.push_back(at::cat({lr, to_tensor(before[i]), sr, map, to_tensor(pair.gt)}, 3));
   }
-  return to_image(at::cat(sheet, 2));
+  return to_image(at::cat(rows, 2));
 }
 
 }  // namespace finpercep

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Held-out photographs on which a run watches metrics that are not in its reward.
 #pragma once
+#include <limits>
 #include <vector>
 
 #include "finpercep/degrade/photos.h"
@@ -15,11 +16,13 @@ class HeldOut {
  public:
   /// Centre crops of `size` pixels of the first `count` photographs, degraded with a fixed seed.
   HeldOut(const PhotoSettings& photos, const DegradeSettings& degradation, int64_t count, int64_t size, const Compute& compute);
-  /// Means over the photographs: "val_psnry", "val_ssim", "val_lpips".
-  Metrics measure(const Generator& generator) const;
-  /// To look at: a row for each of the first `rows` photographs, of the LR picture enlarged, the reference's picture, the generator's, the map that RM_stage
-  /// draws of it, and the photograph.
-  Image sheet(const Generator& reference, const Generator& generator, const RewardModel& reward, int64_t stage, int64_t rows) const;
+  /// The generator's pictures of the first `count` photographs, or of all.
+  std::vector<Image> pictures(const Generator& generator, int64_t count = std::numeric_limits<int64_t>::max()) const;
+  /// Means over the photographs, of a picture of each: "val_psnry", "val_ssim", "val_lpips".
+  Metrics measure(const std::vector<Image>& pictures) const;
+  /// To look at: a row for each of `before`, of the LR picture enlarged, the picture before, the picture now, the map that RM_stage draws of it, and
+  /// the photograph.
+  Image sheet(const std::vector<Image>& before, const std::vector<Image>& now, const RewardModel& reward, int64_t stage) const;
 
  private:
   std::vector<TrainingPair> pairs_;

@@ -86,4 +86,10 @@ Image distort(const Image& photo, const std::string& kind, double strength, Rand
                                 likely.empty() ? "choose one of them" : "did you mean '" + likely + "'?"));
 }
 
+Planted plant(const Image& photo, std::size_t kinds, Random random) {
+  const std::string& kind = distortion_kinds()[random.integer(0, static_cast<int64_t>(kinds) - 1)];
+  const double strength = random.uniform();
+  return {distort(photo, kind, strength, random), kind};
+}
+
 }  // namespace finpercep

@@ -23,4 +23,11 @@ double level_strength(int level);
 /// usage_error for an unknown kind or a strength outside [0,1].
 Image distort(const Image& photo, const std::string& kind, double strength, Random random);
 
+/// One of the first `kinds` kinds at any strength, both drawn from `random`.
+struct Planted {
+  Image picture;
+  std::string kind;
+};
+Planted plant(const Image& photo, std::size_t kinds, Random random);
+
 }  // namespace finpercep

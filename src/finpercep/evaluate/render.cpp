@@ -20,15 +20,6 @@ std::optional<double> number_in(const Cell& cell) {
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
-std::string cell_text(const Cell& cell, int decimals) {
-  if (const auto* word = std::get_if<std::string>(&cell)) return *word;
-  const auto value = number_in(cell);
-  if (!value) return "";
-  if (const auto* interval = std::get_if<Interval>(&cell))
-    return fmt::format("{:.{}f} [{:.{}f}, {:.{}f}]", interval->mean, decimals, interval->low, decimals, interval->high, decimals);
-  return fmt::format("{:.{}f}", *value, decimals);
-}
-
 // Rows that print the same number as the best one are all best.
 std::vector<std::vector<bool>> best_cells(const Table& table) {
   std::vector<std::vector<bool>> best;
@@ -204,6 +195,15 @@ std::string latex_table(const Table& table) {
 }
 
 }  // namespace
+
+std::string cell_text(const Cell& cell, int decimals) {
+  if (const auto* word = std::get_if<std::string>(&cell)) return *word;
+  const auto value = number_in(cell);
+  if (!value) return "";
+  if (const auto* interval = std::get_if<Interval>(&cell))
+    return fmt::format("{:.{}f} [{:.{}f}, {:.{}f}]", interval->mean, decimals, interval->low, decimals, interval->high, decimals);
+  return fmt::format("{:.{}f}", *value, decimals);
+}
 
 std::string render(const Table& table, TableFormat format) {
   switch (format) {

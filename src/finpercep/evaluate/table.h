@@ -34,6 +34,9 @@ enum class TableFormat { text, markdown, csv, latex };
 /// "text", "md", "csv", "tex"; usage_error for another word.
 TableFormat parse_table_format(const std::string& name);
 
+/// What a cell prints: "mean [low, high]" for an interval, nothing for a number that is not finite.
+std::string cell_text(const Cell& cell, int decimals);
+
 /// Ends with a newline. A number that is not finite is an empty cell. CSV has full precision, and three columns (X, X_low, X_high) for
 /// a column of intervals.
 std::string render(const Table& table, TableFormat format);

@@ -20,10 +20,8 @@ bool always(int64_t) { return true; }
 
 FgrSource distortions(const std::string& name, std::size_t kinds) {
   return {name, always, [kinds](const SourceRequest& request) -> SourcePicture {
-            Random random(request.seed, "distort", request.item);
-            const std::string& kind = distortion_kinds()[random.integer(0, static_cast<int64_t>(kinds) - 1)];
-            const double strength = random.uniform();
-            return {distort(request.gt, kind, strength, random), "distort:" + kind};
+            auto [picture, kind] = plant(request.gt, kinds, Random(request.seed, "distort", request.item));
+            return {std::move(picture), "distort:" + kind};
           }};
 }
 

@@ -37,7 +37,7 @@ const std::vector<PublicNet>& public_nets() {
 
 bool is_public_net(const std::string& name) { return std::ranges::find(public_nets(), name, &PublicNet::name) != public_nets().end(); }
 
-std::unique_ptr<Generator> load_public_net(const std::string& name, at::Device device) {
+std::unique_ptr<Generator> load_public_net(const std::string& name) {
   const auto found = std::ranges::find(public_nets(), name, &PublicNet::name);
   TORCH_CHECK(found != public_nets().end(), "load_public_net: ", name, " is none");
   const std::string file = ncnn_weight_file(name).string();
@@ -50,8 +50,6 @@ std::unique_ptr<Generator> load_public_net(const std::string& name, at::Device d
   auto generator = std::make_unique<Generator>(settings);
   if (found->type == "srvgg") read_weights<SRVGG>(settings.srvgg, graph, file, *generator);
   else read_weights<RRDB>(settings.rrdb, graph, file, *generator);
-  generator->params.to(device, at::kFloat);
-  channels_last(generator->params);
   return generator;
 }
 

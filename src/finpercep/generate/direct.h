@@ -16,8 +16,8 @@ struct PublicNet {
 };
 const std::vector<PublicNet>& public_nets();
 bool is_public_net(const std::string& name);
-/// `load_public_net("realesrgan-x4plus", device)`; model_error where the weights are missing.
-std::unique_ptr<Generator> load_public_net(const std::string& name, at::Device device);
+/// `load_public_net("realesrgan-x4plus")`, on the CPU; model_error where the weights are missing.
+std::unique_ptr<Generator> load_public_net(const std::string& name);
 
 /// N x 3 x H x W in [0,1] -> N x 3 x scale H x scale W.
 using DirectNet = std::function<at::Tensor(const at::Tensor& lr)>;

@@ -115,20 +115,25 @@ std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef sh
   return noise;
 }
 
-std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device) {
-  if (is_public_net(name_or_file)) return load_public_net(name_or_file, device);
-  if (may_be_torchscript(name_or_file)) {
-    auto generator = std::make_unique<Generator>(ScriptedNet(name_or_file, device));
-    generator->params.to(device, at::kFloat);
-    return generator;
-  }
+namespace {
+
+std::unique_ptr<Generator> from_checkpoint(const std::string& name_or_file) {
   const TensorFile file = read_checkpoint(name_or_file, "generator");
   GeneratorSettings settings;
   load_settings(settings, file.metadata.at("config"), name_or_file);
   auto generator = std::make_unique<Generator>(settings);
   load(generator->params, file, name_or_file);
+  return generator;
+}
+
+}  // namespace
+
+std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device) {
+  auto generator = is_public_net(name_or_file)        ? load_public_net(name_or_file)
+                   : may_be_torchscript(name_or_file) ? std::make_unique<Generator>(ScriptedNet(name_or_file, device))
+                                                      : from_checkpoint(name_or_file);
   generator->params.to(device, at::kFloat);
-  channels_last(generator->params);
+  if (!generator->script) channels_last(generator->params);  // a module's layout is its own affair
   return generator;
 }
 

@@ -36,6 +36,19 @@ at::Tensor picture(uint64_t item, at::IntArrayRef shape) {
   return normal_tensor(random, shape).mul_(0.2).add_(0.5);
 }
 
+// A training of moments on these photographs; the net is the caller's.
+GeneratorTrainSettings short_training(std::vector<std::string> photos) {
+  GeneratorTrainSettings settings;
+  settings.device = "cpu";
+  settings.dtype = "fp32";
+  settings.network_g = tiny();
+  settings.datasets.photos.photos = std::move(photos);
+  settings.datasets.gt_size = 32;
+  settings.datasets.batch_size = 2;
+  settings.optim_g.lr = 1e-2;
+  return settings;
+}
+
 UpscaleOptions tiles_of(int64_t tile) {
   UpscaleOptions options;
   options.tile = tile;
@@ -186,14 +199,7 @@ TEST_CASE("training: a run that lost its last three iterations and resumed is th
   const TestFolder folder;
   write_image(folder / "a.png", test::photo(48, 40));
   write_image(folder / "b.png", test::photo(64, 96));
-  GeneratorTrainSettings settings;
-  settings.device = "cpu";
-  settings.dtype = "fp32";
-  settings.network_g = tiny();
-  settings.datasets.photos.photos = {(folder / "a.png").string(), (folder / "b.png").string()};
-  settings.datasets.gt_size = 32;
-  settings.datasets.batch_size = 2;
-  settings.optim_g.lr = 1e-2;
+  GeneratorTrainSettings settings = short_training({(folder / "a.png").string(), (folder / "b.png").string()});
   settings.train = {.total_iter = 6, .print_freq = 3, .save_checkpoint_freq = 3};
   settings.snapshots = {2};
   train_generator(settings, folder / "whole", false);
@@ -230,16 +236,9 @@ TEST_CASE("training: a run that lost its last three iterations and resumed is th
 TEST_CASE("a flow is trained, saved and sampled like the chain, in any number of steps; checkpoints of before have no policy and are ResShift") {
   const TestFolder folder;
   write_image(folder / "a.png", test::photo(64, 64));
-  GeneratorTrainSettings settings;
-  settings.device = "cpu";
-  settings.dtype = "fp32";
-  settings.network_g = tiny();
+  GeneratorTrainSettings settings = short_training({(folder / "a.png").string()});
   settings.network_g.policy = "flow";
   settings.network_g.kappa = 0.5;
-  settings.datasets.photos.photos = {(folder / "a.png").string()};
-  settings.datasets.gt_size = 32;
-  settings.datasets.batch_size = 2;
-  settings.optim_g.lr = 1e-2;
   settings.train = {.total_iter = 4, .print_freq = 4, .save_checkpoint_freq = 4};
   settings.rollout_from = 2;
   train_generator(settings, folder / "run", false);
@@ -263,15 +262,10 @@ TEST_CASE("a flow is trained, saved and sampled like the chain, in any number of
 TEST_CASE("a direct net is a chain of one step without noise: its picture is the net's, it is trained and saved like the others") {
   const TestFolder folder;
   write_image(folder / "a.png", test::photo(64, 64));
-  GeneratorTrainSettings settings;
-  settings.device = "cpu";
-  settings.dtype = "fp32";
+  GeneratorTrainSettings settings = short_training({(folder / "a.png").string()});
   settings.network_g.policy = "direct";
   settings.network_g.type = "srvgg";
   settings.network_g.srvgg = {.features = 8, .convs = 2};
-  settings.datasets.photos.photos = {(folder / "a.png").string()};
-  settings.datasets.gt_size = 32;
-  settings.datasets.batch_size = 2;
   settings.optim_g.lr = 1e-3;
   settings.train = {.total_iter = 30, .print_freq = 30, .save_checkpoint_freq = 30};
   train_generator(settings, folder / "run", false);

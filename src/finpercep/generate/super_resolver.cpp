@@ -84,7 +84,7 @@ std::vector<std::string> generator_names() {
 SuperResolver make_super_resolver(const std::string& name, const UpscaleOptions& options) {
   std::error_code none;
   if (name == "bicubic") return bicubic();
-  if (is_public_net(name)) return direct(for_pictures(*load_public_net(name, at::kCPU), options.compute), options);
+  if (is_public_net(name)) return direct(for_pictures(*load_public_net(name), options.compute), options);
   if (std::filesystem::is_directory(name, none))
     throw usage_error(fmt::format(
         "generator: {}: expected a name or a file, found a folder. pictures made elsewhere are compared by eval --set NAME=LQ:GT:SR",

@@ -6,6 +6,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/test_folder.h"
+#include "finpercep/study/runs.h"
 
 using namespace finpercep;
 
@@ -39,6 +40,15 @@ TEST_CASE("a method is its name and settings over the study's") {
   CHECK(other.rl.optim_g.lr == 1e-3);
   CHECK(other.seeds == std::vector<int64_t>{4});
   CHECK(parse_method("control seeds=[4,5]", study, "", {}).seeds == std::vector<int64_t>{4, 5});
+}
+
+TEST_CASE("a run's generator is a checkpoint, or a module where it began with one") {
+  StudySettings study;
+  study.seeds = {3};
+  const Method ours = parse_method("a", study, "", {}), module = parse_method("b: network_g=mine.pt", study, "", {});
+  const std::vector<StudyRun> runs = study_runs({ours, module}, "out");
+  CHECK(runs[0].generator() == std::filesystem::path("out/runs/a-seed3/checkpoints/generator.safetensors"));
+  CHECK(runs[1].generator() == std::filesystem::path("out/runs/b-seed3/checkpoints/generator.pt"));
 }
 
 TEST_CASE("config= takes another RL config, and --set holds for it as well") {

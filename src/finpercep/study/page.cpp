@@ -33,14 +33,7 @@ ReportTable report_table(const TitledTable& titled) {
   }
   for (const auto& row : table.rows) {
     std::vector<std::string> cells;
-    for (std::size_t c = 0; c < row.size(); ++c) {
-      const int decimals = table.columns[c].decimals;
-      if (const auto* text = std::get_if<std::string>(&row[c])) cells.push_back(*text);
-      else if (const auto* number = std::get_if<double>(&row[c])) cells.push_back(fmt::format("{:.{}f}", *number, decimals));
-      else if (const auto* interval = std::get_if<Interval>(&row[c]))
-        cells.push_back(fmt::format("{:.{}f} [{:.{}f}, {:.{}f}]", interval->mean, decimals, interval->low, decimals, interval->high, decimals));
-      else cells.emplace_back();
-    }
+    for (std::size_t c = 0; c < row.size(); ++c) cells.push_back(cell_text(row[c], table.columns[c].decimals));
     out.rows.push_back(std::move(cells));
   }
   return out;

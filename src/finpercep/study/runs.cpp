@@ -53,8 +53,10 @@ void check_runs(const std::vector<StudyRun>& runs, const std::vector<std::string
   known.erase(std::unique(known.begin(), known.end()), known.end());
   for (const std::string& name : only)
     if (std::ranges::find(known, name) == known.end()) throw usage_error(fmt::format("--only: expected one of {}, found '{}'", fmt::join(known, ", "), name));
-  for (const StudyRun& run : runs) {
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const StudyRun& run = runs[i];
     check_config(run);
+    if (i > 0 && runs[i - 1].method == run.method) continue;  // its seeds differ in nothing that follows
     try {
       check(run.settings, load_generator(run.settings.network_g, at::kCPU)->schedule.steps(), load_reward(run.settings.reward, at::kCPU)->settings.stage);
     } catch (const Error& error) {

@@ -15,7 +15,7 @@ struct StudyRun {
   RlSettings settings;
   std::filesystem::path folder;  ///< OUT/runs/METHOD-seedK
 
-  std::filesystem::path generator() const { return folder / "checkpoints" / "generator.safetensors"; }
+  std::filesystem::path generator() const { return folder / "checkpoints" / (may_be_torchscript(settings.network_g) ? "generator.pt" : "generator.safetensors"); }
   /// Its generator is there, which is written whole or not at all.
   bool finished() const { return std::filesystem::exists(generator()); }
 };
