@@ -22,6 +22,9 @@ flags_of() {
     no-augment) echo "--set samples.zoom=[1,1] --set samples.colour_prob=0 --set samples.variation.prob=0" ;;
     crisp-only) echo "--set fgr_varied=false --set samples.variation.prob=0" ;;
     frozen) echo "--set encoder_lr_ratio=0" ;;
+    without-gan) echo "--set fgr_without=[realesrgan]" ;;
+    without-cnn) echo "--set fgr_without=[realesr-anime]" ;;
+    without-diffusion) echo "--set fgr_without=[sr-small,runs/]" ;;
     dinov2) echo "--set network.encoder=dinov2 --set encoder_lr_ratio=0" ;;
     *) echo "ablation: expected a known variant, found $1" >&2; exit 2 ;;
   esac

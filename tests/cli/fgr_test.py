@@ -143,6 +143,17 @@ class Fgr(ProgramTest):
         self.fails(3, "fgr", "info", out, says=shard.name)
         self.fails(3, "train", "reward", "-o", self.dir / "run", "--set", f"fgr_dir={out}", says=shard.name)
 
+    def test_a_source_left_out(self):
+        out, run = self.dir / "left", self.dir / "left-run"
+        self.works(*self.build(out))
+        source = json.loads(self.works("fgr", "info", out, "--json").stdout)["source"]
+        others = sum(count for name, count in source.items() if not name.startswith("dist"))
+        self.assertTrue(0 < others < 24)
+        small = ["train", "reward", "-o", run, "--set", f"fgr_dir={out}", "network.stage=0", "stage_iters=[1]", "opinions.count=2", "opinions.size=64", "samples.size=64", "batch_size=1"]
+        result = self.works(*small, "--set", "fgr_without=[dist]")
+        self.assertIn(f"fgr: {others} samples", result.stderr)
+        self.fails(2, *small, "--set", "fgr_without=[nobody]", says=["fgr_without", "nobody"])
+
     def test_d10_sources(self):
         empty = self.dir / "empty"
         empty.mkdir()

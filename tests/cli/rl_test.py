@@ -67,9 +67,9 @@ class RlTest(ProgramTest):
     def test_hacking_is_rolled_back(self):
         out = self.dir / "hack"  # a learning rate that destroys the generator within an iteration, and an average that follows at once
         result = self.works(*self.rl(out, "refl", "optim_g.lr=0.01", "optim_g.final_lr_ratio=1", "ema_decay=0", "coevolve_freq=0", "guard_ratio=0"), timeout=900)
-        self.assertIn("hacking: ", result.stderr)
+        self.assertIn("the monitor's alarm: ", result.stderr)
         self.assertIn("back to the last good weights", result.stderr)
-        first = result.stderr.index("hacking: ")
+        first = result.stderr.index("the monitor's alarm: ")
         self.assertIn("learning rate x 0.5", result.stderr[first:])
         rolled = [m for m in self.metrics(out) if m.get("rollback")]
         self.assertEqual([m["lr_scale"] for m in rolled], [0.5 ** (i + 1) for i in range(len(rolled))])

@@ -104,10 +104,10 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
       copy_values(p.ema, p.good);
     } else if (settings.monitor.rollback) {
       roll_back(p, settings);
-      log_warning(fmt::format("iteration {}: hacking: {}. back to the last good weights, learning rate x {}", done, reason, p.lr_scale));
+      log_warning(fmt::format("iteration {}: the monitor's alarm: {}. back to the last good weights, learning rate x {}", done, reason, p.lr_scale));
       metrics.emplace_back("rollback", 1);
     } else {
-      log_warning(fmt::format("iteration {}: hacking: {}. going on, monitor.rollback is off", done, reason));
+      log_warning(fmt::format("iteration {}: the monitor's alarm: {}. going on, monitor.rollback is off", done, reason));
     }
     metrics.emplace_back("lr_scale", p.lr_scale);
     run.log_metrics(done, metrics);

@@ -15,8 +15,9 @@ namespace finpercep {
 
 void GeneratorSettings::visit(SettingsVisitor& v) {
   v.choice("policy", policy, "resshift (stochastic steps), flow (flow matching, ODE) or direct (one pass)", {"resshift", "flow", "direct"});
-  v.choice("type", type, "the net: unet, or for the direct policy rrdb (Real-ESRGAN x4plus) or srvgg (animevideov3)", {"unet", "rrdb", "srvgg"});
+  v.choice("type", type, "the net: unet or dit (a transformer), or for the direct policy rrdb (Real-ESRGAN x4plus) or srvgg (animevideov3)", {"unet", "dit", "rrdb", "srvgg"});
   v.group("net", net, "the UNet");
+  v.group("dit", dit, "the DiT");
   v.group("rrdb", rrdb, "the RRDBNet");
   v.group("srvgg", srvgg, "the SRVGGNetCompact");
   v.field("scale", scale, "up-sampling factor", {.min = 1, .max = 8});
@@ -38,6 +39,13 @@ RestoringNet on_lr(Params& params, const Settings& settings, int64_t scale) {
   return [net, scale](const at::Tensor&, const at::Tensor& y, const at::Tensor&) { return (*net)(lr_of(y, scale)).to(at::kFloat); };
 }
 
+template <class Net, class Settings>
+RestoringNet on_noise(Params& params, const Settings& settings, int64_t& multiple) {
+  const auto net = std::make_shared<Net>(params, settings);
+  multiple = net->multiple();
+  return [net](const at::Tensor& x, const at::Tensor& y, const at::Tensor& time) { return (*net)(x, y, time); };
+}
+
 }  // namespace
 
 ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps) {
@@ -49,7 +57,7 @@ ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps) {
 }
 
 Generator::Generator(const GeneratorSettings& given, uint64_t seed)
-    : settings(given), schedule(chain_of(given, given.steps)), params(seed), sees_lr(given.type != "unet") {
+    : settings(given), schedule(chain_of(given, given.steps)), params(seed), sees_lr(given.type == "rrdb" || given.type == "srvgg") {
   if (sees_lr && given.policy != "direct")
     throw usage_error(fmt::format("network_g: type '{}' takes no noise: expected policy direct, found {}", given.type, given.policy));
   if (sees_lr && given.scale != direct_scale) throw usage_error(fmt::format("network_g: type '{}': expected scale {}, found {}", given.type, direct_scale, given.scale));
@@ -57,10 +65,10 @@ Generator::Generator(const GeneratorSettings& given, uint64_t seed)
     net = on_lr<RRDB>(params, given.rrdb, given.scale);
   } else if (given.type == "srvgg") {
     net = on_lr<SRVGG>(params, given.srvgg, given.scale);
+  } else if (given.type == "dit") {
+    net = on_noise<DiT>(params, given.dit, multiple);
   } else {
-    const auto unet = std::make_shared<UNet>(params, given.net);
-    multiple = unet->multiple();
-    net = [unet](const at::Tensor& x, const at::Tensor& y, const at::Tensor& time) { return (*unet)(x, y, time); };
+    net = on_noise<UNet>(params, given.net, multiple);
   }
 }
 

@@ -10,6 +10,7 @@
 #include "finpercep/generate/resshift.h"
 #include "finpercep/generate/super_resolver.h"
 #include "finpercep/generate/torchscript.h"
+#include "finpercep/nets/dit.h"
 #include "finpercep/nets/optimise.h"
 #include "finpercep/nets/rrdb.h"
 #include "finpercep/nets/srvgg.h"
@@ -19,8 +20,9 @@ namespace finpercep {
 
 struct GeneratorSettings {
   std::string policy = "resshift";  ///< flow, direct
-  std::string type = "unet";        ///< rrdb, srvgg: direct nets
+  std::string type = "unet";        ///< dit; rrdb, srvgg: direct nets
   UNetSettings net;
+  DiTSettings dit;
   RRDBSettings rrdb;
   SRVGGSettings srvgg;
   int64_t scale = 4;

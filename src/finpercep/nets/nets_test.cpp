@@ -11,7 +11,6 @@
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/optimise.h"
-#include "finpercep/nets/unet.h"
 
 using namespace finpercep;
 
@@ -29,15 +28,6 @@ std::string model_message(Action action) {
 }
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
-void shake(const Params& params, double by) {
-  at::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < params.named().size(); ++i) {
-    const at::Tensor& tensor = params.named()[i].second;
-    Random random(99, "shake", i);
-    tensor.add_(normal_tensor(random, tensor.sizes()).to(tensor.scalar_type()) * by);
-  }
-}
 
 at::Tensor normals(uint64_t item, at::IntArrayRef shape) {
   Random random(5, "nets_test", item);
@@ -202,53 +192,6 @@ TEST_CASE("EfficientNet-Lite0: five taps as in the float64 oracle") {
       CHECK(std::abs(flat[expected.at("index")[i].get<int64_t>()].item<double>() - expected.at("values")[i].get<double>()) < 1e-3 * std);
   }
   CHECK_THROWS(net(at::zeros({1, 3, 33, 32})));
-}
-
-TEST_CASE("a fresh UNet returns its condition exactly; a shaken one does not, in the same shape") {
-  at::NoGradGuard no_grad;
-  Params params(1);
-  const UNet net(params, {.channels = {8, 16}, .blocks = 1, .unshuffle = 2});
-  CHECK(net.multiple() == 4);
-  const at::Tensor x = normals(1, {2, 3, 8, 12}), y = normals(2, {2, 3, 8, 12}), t = at::tensor({0.25f, 1.0f});
-  CHECK(at::equal(net(x, y, t), y));
-  shake(params, 0.1);
-  const at::Tensor out = net(x, y, t);
-  CHECK((out.sizes() == y.sizes()));
-  CHECK((out - y).abs().mean().item<double>() > 1e-3);
-  // Each of the three inputs matters, and pictures of a batch do not see each other.
-  CHECK_FALSE(at::equal(net(x + 0.1, y, t), out));
-  CHECK((net(x, y + 0.1, t) - 0.1 - out).abs().max().item<double>() > 1e-4);
-  CHECK_FALSE(at::equal(net(x, y, at::tensor({0.5f, 1.0f}))[0], out[0]));
-  CHECK((net(x.narrow(0, 1, 1), y.narrow(0, 1, 1), t.narrow(0, 1, 1))[0] - out[1]).abs().max().item<double>() < 1e-5);
-  CHECK_THROWS(net(x.narrow(3, 0, 10), y.narrow(3, 0, 10), t));
-}
-
-TEST_CASE("gradients through the UNet are those of finite differences") {
-  Params params(1);
-  const UNet net(params, {.channels = {8, 8}, .blocks = 1, .unshuffle = 2});
-  shake(params, 0.1);
-  params.to(at::kCPU, at::kDouble);
-  params.require_grad(true);
-  at::Tensor x = normals(1, {1, 3, 8, 8}).to(at::kDouble).requires_grad_(true);
-  const at::Tensor y = normals(2, {1, 3, 8, 8}).to(at::kDouble), t = at::tensor({0.5}, at::kDouble), out_weight = normals(3, {1, 3, 8, 8}).to(at::kDouble);
-  const auto loss = [&] { return (net(x, y, t) * out_weight).sum(); };
-  loss().backward();
-  std::vector<at::Tensor> watched = {x};
-  for (const at::Tensor& tensor : params.all()) watched.push_back(tensor);
-  constexpr double step = 3e-3;  // the net's output is rounded to float32
-  for (std::size_t i = 0; i < watched.size(); ++i) {
-    CAPTURE((i == 0 ? "x" : params.named()[i - 1].first));
-    REQUIRE(watched[i].grad().defined());
-    const at::Tensor direction = normals(10 + i, watched[i].sizes()).to(at::kDouble).div_(std::sqrt(static_cast<double>(watched[i].numel())));
-    const double expected = (watched[i].grad() * direction).sum().item<double>();
-    at::NoGradGuard no_grad;
-    watched[i].add_(direction * step);
-    const double above = loss().item<double>();
-    watched[i].sub_(direction * (2 * step));
-    const double below = loss().item<double>();
-    watched[i].add_(direction * step);
-    CHECK(std::abs((above - below) / (2 * step) - expected) < 5e-3 + 0.01 * std::abs(expected));
-  }
 }
 
 TEST_CASE("AdamW: two steps by the formula, with decoupled decay") {

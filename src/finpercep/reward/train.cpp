@@ -40,6 +40,12 @@ Trainee make_trainee(std::unique_ptr<RewardModel> model, const RewardTrainSettin
   return t;
 }
 
+void leave_out(FgrSet& set, const std::string& source) {
+  const int64_t before = set.size();
+  set.keep([&](const FgrFacts& facts) { return !facts.source.starts_with(source); });
+  if (set.size() == before) throw usage_error(fmt::format("fgr_without: expected the start of a source's name, found '{}', of which the set has no sample", source));
+}
+
 int64_t stage_of(const std::vector<int64_t>& iters, int64_t iter) {
   int64_t stage = 0;
   while (stage + 1 < static_cast<int64_t>(iters.size()) && iter >= iters[stage]) iter -= iters[stage++];
@@ -65,6 +71,7 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("dtype", dtype, "fp32, bf16 (mixed precision) or auto");
   v.field("fgr_dir", fgr_dir, "shards written by `finpercep fgr build`; empty makes the samples of `fgr` in memory");
   v.field("fgr_varied", fgr_varied, "train on the samples whose clean photograph was softened, grained, JPEG-ed or rescaled as well");
+  v.field("fgr_without", fgr_without, "sources left out, by the start of their names, say realesrgan: tests what is learnt of a family from the others");
   v.group("fgr", fgr, "samples made in memory");
   v.group("samples", samples, "how samples are cut and varied for training");
   v.group("opinions", opinions, "RM_0's pictures and teachers");
@@ -140,6 +147,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   if (settings.fgr_dir.empty()) set.emplace(settings.fgr);
   else set.emplace(std::filesystem::path(settings.fgr_dir));
   if (!settings.fgr_varied) set->keep([](const FgrFacts& facts) { return facts.variation.empty(); });
+  for (const std::string& left_out : settings.fgr_without) leave_out(*set, left_out);
   log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set->size(), set->label().scale));
   const RewardFacts facts{set->label().alpha, set->label().scale, set->label().features};
   const std::map<std::string, std::string> notes = {{"training", to_yaml(settings)}};
