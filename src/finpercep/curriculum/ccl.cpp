@@ -46,6 +46,9 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   p.base = load_reward(settings.reward, compute.device);
   if (settings.label_alpha >= 0) p.facts.label_alpha = settings.label_alpha;
   check(settings, p.generator->schedule.steps(), p.reward->settings.stage);
+  check_side(*p.generator, settings.datasets.gt_size, "datasets.gt_size");
+  if (settings.monitor.freq > 0) check_side(*p.generator, settings.monitor.size, "monitor.size");
+  if (!settings.val_photos.photos.empty()) check_side(*p.generator, settings.val_size, "val_size");
   const FixedSchedule schedule{settings.stages, settings.stage_iters};
   StageClock clock(schedule, settings.auto_schedule);
   const auto stage_at = [&](int64_t iter) { return settings.schedule == "auto" ? clock.stage() : schedule.stage_at(iter); };

@@ -123,6 +123,10 @@ std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef sh
   return noise;
 }
 
+void check_side(const Generator& generator, int64_t side, const std::string& setting) {
+  if (side % generator.multiple != 0) throw usage_error(fmt::format("{}: expected a multiple of {}, as this net needs, found {}", setting, generator.multiple, side));
+}
+
 namespace {
 
 std::unique_ptr<Generator> from_checkpoint(const std::string& name_or_file) {

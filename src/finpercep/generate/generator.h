@@ -71,6 +71,9 @@ class Generator {
   std::optional<ScriptedNet> script;
 };
 
+/// usage_error naming the setting where the net cannot take pictures of this side.
+void check_side(const Generator& generator, int64_t side, const std::string& setting);
+
 /// "sr-small", a public net, a checkpoint file or a TorchScript module.
 std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device);
 /// fp16 unless told otherwise; `facts` go to the metadata (iterations, data, command). A TorchScript module is saved as one, in its own type, with

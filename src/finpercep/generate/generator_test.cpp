@@ -233,26 +233,35 @@ TEST_CASE("training: a run that lost its last three iterations and resumed is th
         read_safetensors(folder / "whole" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes));
 }
 
-TEST_CASE("a flow is trained, saved and sampled like the chain, in any number of steps; checkpoints of before have no policy and are ResShift") {
-  const TestFolder folder;
-  write_image(folder / "a.png", test::photo(64, 64));
-  GeneratorTrainSettings settings = short_training({(folder / "a.png").string()});
-  settings.network_g.policy = "flow";
-  settings.network_g.kappa = 0.5;
-  settings.train = {.total_iter = 4, .print_freq = 4, .save_checkpoint_freq = 4};
-  settings.rollout_from = 2;
-  train_generator(settings, folder / "run", false);
-  const std::string file = (folder / "run" / "checkpoints" / "generator.safetensors").string();
-  const auto generator = load_generator(file, at::kCPU);
-  CHECK(generator->settings.policy == "flow");
-  CHECK(generator->schedule.flow);
-  CHECK(generator->schedule.steps() == 4);
+TEST_CASE("a flow of either net is trained, saved and sampled like the chain, in any number of steps; checkpoints of before have no policy and are ResShift") {
   const Image lr = test::photo(16, 12);
-  const Image four = make_super_resolver(file, {})(lr, 1);
-  CHECK(four.width == 64);
-  CHECK(make_super_resolver(file + "@4", {})(lr, 1).data == four.data);
-  for (const char* steps : {"@1", "@7", "@20"}) CHECK(make_super_resolver(file + steps, {})(lr, 1).data != four.data);
-  CHECK(make_super_resolver(file, {})(lr, 2).data != four.data);
+  for (const char* type : {"unet", "dit"}) {
+    CAPTURE(type);
+    const TestFolder folder;
+    write_image(folder / "a.png", test::photo(64, 64));
+    GeneratorTrainSettings settings = short_training({(folder / "a.png").string()});
+    settings.network_g.policy = "flow";
+    settings.network_g.type = type;
+    settings.network_g.dit = {.width = 16, .depth = 2, .heads = 2, .window = 2, .patch = 4};
+    settings.network_g.kappa = 0.5;
+    settings.train = {.total_iter = 4, .print_freq = 4, .save_checkpoint_freq = 4};
+    settings.rollout_from = 2;
+    train_generator(settings, folder / "run", false);
+    const std::string file = (folder / "run" / "checkpoints" / "generator.safetensors").string();
+    const auto generator = load_generator(file, at::kCPU);
+    CHECK(generator->settings.policy == "flow");
+    CHECK(generator->settings.type == type);
+    CHECK(generator->schedule.flow);
+    CHECK(generator->schedule.steps() == 4);
+    const Image four = make_super_resolver(file, {})(lr, 1);
+    CHECK(four.width == 64);
+    CHECK(make_super_resolver(file + "@4", {})(lr, 1).data == four.data);
+    for (const char* steps : {"@1", "@7", "@20"}) CHECK(make_super_resolver(file + steps, {})(lr, 1).data != four.data);
+    CHECK(make_super_resolver(file, {})(lr, 2).data != four.data);
+    settings.datasets.gt_size = 36;
+    CHECK_THROWS_WITH_AS(train_generator(settings, folder / "other", false), doctest::Contains("datasets.gt_size: expected a multiple of "), Error);
+    CHECK_FALSE(std::filesystem::exists(folder / "other"));
+  }
 
   GeneratorSettings before;
   load_settings(before, "net: {channels: [8, 8, 8], blocks: 1}\nsteps: 4\nkappa: 1\n", "old");

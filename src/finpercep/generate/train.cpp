@@ -104,10 +104,11 @@ GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const G
 void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
   const Compute compute = resolve_compute(settings.device, settings.dtype);
   const PhotoSet photos(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size));
-  RunDir run(run_directory, to_yaml(settings), resume);
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
-
   Generator generator(settings.network_g, seed);
+  check_side(generator, settings.datasets.gt_size, "datasets.gt_size");
+  RunDir run(run_directory, to_yaml(settings), resume);
+
   if (!settings.pretrain_network_g.empty()) copy_values(load_generator(settings.pretrain_network_g, at::kCPU)->params.all(), generator.params.all());
   generator.params.to(compute.device, at::kFloat);
   channels_last(generator.params);
