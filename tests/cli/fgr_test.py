@@ -7,6 +7,7 @@ import os
 import random
 import shutil
 import signal
+import struct
 import subprocess
 import tarfile
 import time
@@ -143,16 +144,42 @@ class Fgr(ProgramTest):
         self.fails(3, "fgr", "info", out, says=shard.name)
         self.fails(3, "train", "reward", "-o", self.dir / "run", "--set", f"fgr_dir={out}", says=shard.name)
 
+    @staticmethod
+    def short_training(fgr, out):
+        return ["train", "reward", "-o", out, "--set", f"fgr_dir={fgr}", "network.stage=0", "stage_iters=[1]", "opinions.count=2", "opinions.size=64", "samples.size=64", "batch_size=1"]
+
+    def test_training_goes_on_from_a_reward(self):
+        fgr, first = self.dir / "on", self.dir / "on-first"
+        self.works(*self.build(fgr))
+        self.works(*self.short_training(fgr, first))
+        model = first / "checkpoints" / "reward.safetensors"
+
+        def tensors(path):
+            data = path.read_bytes()
+            return [value for (value,) in struct.iter_unpack("<e", data[8 + int.from_bytes(data[:8], "little"):])]  # as numbers: 0 is -0
+
+        same = self.dir / "on-same"
+        self.works(*self.short_training(fgr, same), "--set", f"pretrain_network_r={model}", "optim.lr=0")
+        self.assertEqual(tensors(same / "checkpoints" / "reward.safetensors"), tensors(model))
+        grown = self.dir / "on-grown"
+        self.works(*self.short_training(fgr, grown), "--set", f"pretrain_network_r={model}", "network.stage=1", "stage_iters=[1,1]")
+        finer = grown / "checkpoints" / "reward.safetensors"
+        again = self.dir / "on-again"
+        self.works(*self.short_training(fgr, again), "--set", f"pretrain_network_r={finer}", "network.stage=1", "stage_iters=[1]", "optim.lr=0")
+        self.assertEqual(tensors(again / "checkpoints" / "reward.safetensors"), tensors(finer))
+        self.fails(2, *self.short_training(fgr, self.dir / "on-bad"), "--set", f"pretrain_network_r={finer}", "network.stage=1", "stage_iters=[1,1]", says="stage_iters: expected 1 numbers for stages 1 to 1, found 2")
+        self.fails(4, *self.short_training(fgr, self.dir / "on-bad"), "--set", "pretrain_network_r=nothing", says="nothing")
+        self.assertFalse((self.dir / "on-bad").exists())
+
     def test_a_source_left_out(self):
         out, run = self.dir / "left", self.dir / "left-run"
         self.works(*self.build(out))
         source = json.loads(self.works("fgr", "info", out, "--json").stdout)["source"]
         others = sum(count for name, count in source.items() if not name.startswith("dist"))
         self.assertTrue(0 < others < 24)
-        small = ["train", "reward", "-o", run, "--set", f"fgr_dir={out}", "network.stage=0", "stage_iters=[1]", "opinions.count=2", "opinions.size=64", "samples.size=64", "batch_size=1"]
-        result = self.works(*small, "--set", "fgr_without=[dist]")
+        result = self.works(*self.short_training(out, run), "--set", "fgr_without=[dist]")
         self.assertIn(f"fgr: {others} samples", result.stderr)
-        self.fails(2, *small, "--set", "fgr_without=[nobody]", says=["fgr_without", "nobody"])
+        self.fails(2, *self.short_training(out, self.dir / "left-nobody"), "--set", "fgr_without=[nobody]", says=["fgr_without", "nobody"])
 
     def test_d10_sources(self):
         empty = self.dir / "empty"

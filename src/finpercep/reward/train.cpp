@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <numeric>
 #include <optional>
 
@@ -38,6 +39,14 @@ Trainee make_trainee(std::unique_ptr<RewardModel> model, const RewardTrainSettin
   t.rest = std::make_unique<AdamW>(rest, settings.optim);
   t.ema = clone_values(t.model->params.all());
   return t;
+}
+
+// What both nets have. One of them is a stage of the other.
+void copy_shared(const Params& from, const Params& to) {
+  at::NoGradGuard no_grad;
+  const std::map<std::string, at::Tensor> source(from.named().begin(), from.named().end());
+  for (const auto& [name, tensor] : to.named())
+    if (const auto found = source.find(name); found != source.end()) tensor.copy_(found->second);
 }
 
 void leave_out(FgrSet& set, const std::string& source) {
@@ -76,8 +85,9 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.group("samples", samples, "how samples are cut and varied for training");
   v.group("opinions", opinions, "RM_0's pictures and teachers");
   v.group("network", network, "FinPercep-RM");
+  v.field("pretrain_network_r", pretrain_network_r, "reward model to go on from, at its newest stage; empty starts from the pretrained encoder at RM_0");
   v.group("losses", losses, "weights and margins");
-  v.field("stage_iters", stage_iters, "iterations of RM_0, RM_1, ..", {.min = 1, .max = 1e9});
+  v.field("stage_iters", stage_iters, "iterations of RM_0 (of the newest stage of pretrain_network_r) and of each stage above", {.min = 1, .max = 1e9});
   v.field("batch_size", batch_size, "samples an iteration; each is three pictures", {.min = 1, .max = 1024});
   v.group("optim", optim, "AdamW");
   v.field("encoder_lr_ratio", encoder_lr_ratio, "share of lr for the pretrained encoder; 0 freezes it", {.min = 0, .max = 1});
@@ -138,9 +148,12 @@ RewardLoss base_loss(const RewardModel& model, const at::Tensor& gt, const at::T
 }
 
 void train_reward(const RewardTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
-  if (static_cast<int64_t>(settings.stage_iters.size()) != settings.network.stage + 1)
-    throw usage_error(fmt::format("stage_iters: expected {} numbers for network.stage {}, found {}", settings.network.stage + 1, settings.network.stage, settings.stage_iters.size()));
   const Compute compute = resolve_compute(settings.device, settings.dtype);
+  std::unique_ptr<RewardModel> start;
+  if (!settings.pretrain_network_r.empty()) start = load_reward(settings.pretrain_network_r, compute.device);
+  const int64_t first_stage = start ? start->settings.stage : 0, stages = settings.network.stage - first_stage + 1;
+  if (static_cast<int64_t>(settings.stage_iters.size()) != stages)
+    throw usage_error(fmt::format("stage_iters: expected {} numbers for stages {} to {}, found {}", stages, first_stage, settings.network.stage, settings.stage_iters.size()));
   RunDir run(run_directory, to_yaml(settings), resume);
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   std::optional<FgrSet> set;
@@ -153,7 +166,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   const std::map<std::string, std::string> notes = {{"training", to_yaml(settings)}};
 
   const auto fresh_model = [&](int64_t stage) {
-    RewardSettings network = settings.network;
+    RewardSettings network = start ? start->settings : settings.network;
     network.stage = stage;
     auto model = std::make_unique<RewardModel>(network, seed);
     if (stage == 0) model->load_pretrained_encoder();
@@ -161,8 +174,16 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     channels_last(model->params);
     return model;
   };
-  Trainee trainee = make_trainee(fresh_model(0), settings);
   std::unique_ptr<RewardModel> base;  // frozen RM_0, once it is trained
+  if (first_stage > 0) {
+    base = fresh_model(0);
+    copy_shared(start->params, base->params);
+  }
+  Trainee trainee = make_trainee(fresh_model(first_stage), settings);
+  if (start) {
+    copy_shared(start->params, trainee.model->params);
+    trainee.ema = clone_values(trainee.model->params.all());
+  }
 
   LoopSettings loop;
   loop.total_iter = std::accumulate(settings.stage_iters.begin(), settings.stage_iters.end(), int64_t{0});
@@ -183,7 +204,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
 
   LoopParts parts;
   parts.step = [&](int64_t iter) -> Metrics {
-    const int64_t stage = stage_of(settings.stage_iters, iter);
+    const int64_t stage = first_stage + stage_of(settings.stage_iters, iter);
     if (stage > trainee.model->settings.stage) {
       save_average(fmt::format("reward-stage-{}", stage - 1));
       copy_values(trainee.ema, trainee.model->params.all());

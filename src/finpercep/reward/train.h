@@ -46,8 +46,9 @@ struct RewardTrainSettings {
   SampleSettings samples;
   OpinionSettings opinions;
   RewardSettings network;
+  std::string pretrain_network_r = "";  ///< start from this model in place of the encoder alone: its net, its RM_0 as the frozen base, its newest stage the first that is trained
   RewardLossSettings losses;
-  std::vector<int64_t> stage_iters = {400, 300, 300, 300, 400};  ///< iterations of RM_0 .. RM_stage
+  std::vector<int64_t> stage_iters = {400, 300, 300, 300, 400};  ///< iterations of RM_0, or of pretrain_network_r's stage, .. RM_stage
   int64_t batch_size = 6;
   OptimSettings optim;
   double encoder_lr_ratio = 0.3;     ///< the pretrained encoder learns at this share of lr; 0: it is frozen
