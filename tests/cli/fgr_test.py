@@ -161,6 +161,9 @@ class Fgr(ProgramTest):
         same = self.dir / "on-same"
         self.works(*self.short_training(fgr, same), "--set", f"pretrain_network_r={model}", "optim.lr=0")
         self.assertEqual(tensors(same / "checkpoints" / "reward.safetensors"), tensors(model))
+        kept = self.dir / "on-kept"  # nothing of a training that destroys the net, all of the start
+        self.works(*self.short_training(fgr, kept), "--set", f"pretrain_network_r={model}", "pretrain_share=1", "optim.lr=1", "ema_decay=0")
+        self.assertEqual(tensors(kept / "checkpoints" / "reward.safetensors"), tensors(model))
         grown = self.dir / "on-grown"
         self.works(*self.short_training(fgr, grown), "--set", f"pretrain_network_r={model}", "network.stage=1", "stage_iters=[1,1]")
         finer = grown / "checkpoints" / "reward.safetensors"
@@ -168,6 +171,7 @@ class Fgr(ProgramTest):
         self.works(*self.short_training(fgr, again), "--set", f"pretrain_network_r={finer}", "network.stage=1", "stage_iters=[1]", "optim.lr=0")
         self.assertEqual(tensors(again / "checkpoints" / "reward.safetensors"), tensors(finer))
         self.fails(2, *self.short_training(fgr, self.dir / "on-bad"), "--set", f"pretrain_network_r={finer}", "network.stage=1", "stage_iters=[1,1]", says="stage_iters: expected 1 numbers for stages 1 to 1, found 2")
+        self.fails(2, *self.short_training(fgr, self.dir / "on-bad"), "--set", "pretrain_share=0.5", says="pretrain_share")
         self.fails(4, *self.short_training(fgr, self.dir / "on-bad"), "--set", "pretrain_network_r=nothing", says="nothing")
         self.assertFalse((self.dir / "on-bad").exists())
 

@@ -41,12 +41,12 @@ Trainee make_trainee(std::unique_ptr<RewardModel> model, const RewardTrainSettin
   return t;
 }
 
-// What both nets have. One of them is a stage of the other.
-void copy_shared(const Params& from, const Params& to) {
+// Into what both nets have; one of them is a stage of the other.
+void blend_shared(const Params& from, const Params& to, double share) {
   at::NoGradGuard no_grad;
   const std::map<std::string, at::Tensor> source(from.named().begin(), from.named().end());
   for (const auto& [name, tensor] : to.named())
-    if (const auto found = source.find(name); found != source.end()) tensor.copy_(found->second);
+    if (const auto found = source.find(name); found != source.end()) tensor.lerp_(found->second, share);
 }
 
 void leave_out(FgrSet& set, const std::string& source) {
@@ -86,6 +86,7 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.group("opinions", opinions, "RM_0's pictures and teachers");
   v.group("network", network, "FinPercep-RM");
   v.field("pretrain_network_r", pretrain_network_r, "reward model to go on from, at its newest stage; empty starts from the pretrained encoder at RM_0");
+  v.field("pretrain_share", pretrain_share, "share of pretrain_network_r's weights in the saved ones, so that what it knew is kept", {.min = 0, .max = 1});
   v.group("losses", losses, "weights and margins");
   v.field("stage_iters", stage_iters, "iterations of RM_0 (of the newest stage of pretrain_network_r) and of each stage above", {.min = 1, .max = 1e9});
   v.field("batch_size", batch_size, "samples an iteration; each is three pictures", {.min = 1, .max = 1024});
@@ -151,6 +152,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   const Compute compute = resolve_compute(settings.device, settings.dtype);
   std::unique_ptr<RewardModel> start;
   if (!settings.pretrain_network_r.empty()) start = load_reward(settings.pretrain_network_r, compute.device);
+  if (!start && settings.pretrain_share > 0) throw usage_error("pretrain_share: expected 0 or a pretrain_network_r, found neither");
   const int64_t first_stage = start ? start->settings.stage : 0, stages = settings.network.stage - first_stage + 1;
   if (static_cast<int64_t>(settings.stage_iters.size()) != stages)
     throw usage_error(fmt::format("stage_iters: expected {} numbers for stages {} to {}, found {}", stages, first_stage, settings.network.stage, settings.stage_iters.size()));
@@ -177,11 +179,11 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   std::unique_ptr<RewardModel> base;  // frozen RM_0, once it is trained
   if (first_stage > 0) {
     base = fresh_model(0);
-    copy_shared(start->params, base->params);
+    blend_shared(start->params, base->params, 1);
   }
   Trainee trainee = make_trainee(fresh_model(first_stage), settings);
   if (start) {
-    copy_shared(start->params, trainee.model->params);
+    blend_shared(start->params, trainee.model->params, 1);
     trainee.ema = clone_values(trainee.model->params.all());
   }
 
@@ -199,6 +201,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     RewardModel average(trainee.model->settings);
     average.params.to(compute.device, at::kFloat);
     copy_values(trainee.ema, average.params.all());
+    if (start) blend_shared(start->params, average.params, settings.pretrain_share);
     save_reward(run.checkpoint(name), average, facts, notes);
   };
 

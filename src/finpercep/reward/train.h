@@ -47,6 +47,7 @@ struct RewardTrainSettings {
   OpinionSettings opinions;
   RewardSettings network;
   std::string pretrain_network_r = "";  ///< start from this model in place of the encoder alone: its net, its RM_0 as the frozen base, its newest stage the first that is trained
+  double pretrain_share = 0;         ///< of pretrain_network_r's weights in what is saved: a mean knows both sets (WiSE-FT, Wortsman et al., CVPR 2022)
   RewardLossSettings losses;
   std::vector<int64_t> stage_iters = {400, 300, 300, 300, 400};  ///< iterations of RM_0, or of pretrain_network_r's stage, .. RM_stage
   int64_t batch_size = 6;
