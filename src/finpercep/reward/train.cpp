@@ -171,21 +171,15 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     RewardSettings network = start ? start->settings : settings.network;
     network.stage = stage;
     auto model = std::make_unique<RewardModel>(network, seed);
-    if (stage == 0) model->load_pretrained_encoder();
+    if (stage == 0 && !start) model->load_pretrained_encoder();
     model->params.to(compute.device, at::kFloat);
     channels_last(model->params);
+    if (start) blend_shared(start->params, model->params, 1);
     return model;
   };
-  std::unique_ptr<RewardModel> base;  // frozen RM_0, once it is trained
-  if (first_stage > 0) {
-    base = fresh_model(0);
-    blend_shared(start->params, base->params, 1);
-  }
   Trainee trainee = make_trainee(fresh_model(first_stage), settings);
-  if (start) {
-    blend_shared(start->params, trainee.model->params, 1);
-    trainee.ema = clone_values(trainee.model->params.all());
-  }
+  std::unique_ptr<RewardModel> base;  // frozen RM_0, once it is trained
+  if (first_stage > 0) base = fresh_model(0);
 
   LoopSettings loop;
   loop.total_iter = std::accumulate(settings.stage_iters.begin(), settings.stage_iters.end(), int64_t{0});
