@@ -24,7 +24,7 @@ flags_of() {
     frozen) echo "--set encoder_lr_ratio=0" ;;
     without-gan) echo "--set fgr_without=[realesrgan]" ;;
     without-cnn) echo "--set fgr_without=[realesr-anime]" ;;
-    without-diffusion) echo "--set fgr_without=[sr-small,runs/]" ;;
+    without-diffusion) echo "--set fgr_without=[sr-small]" ;;
     dinov2) echo "--set network.encoder=dinov2 --set encoder_lr_ratio=0" ;;
     *) echo "ablation: expected a known variant, found $1" >&2; exit 2 ;;
   esac
