@@ -83,7 +83,46 @@ at::Tensor no_grad_prediction(const Generator& generator, const at::Tensor& x_t,
   return generator.predict(x_t, y, t);
 }
 
+at::Tensor flat_gradient(const at::Tensor& loss, const Toy& toy) {
+  loss.backward();
+  std::vector<at::Tensor> all;
+  for (const at::Tensor& p : toy.generator.params.all()) {
+    all.push_back(p.grad().flatten().clone());
+    p.mutable_grad().zero_();
+  }
+  return at::cat(all);
+}
+
 }  // namespace
+
+TEST_CASE("GRPO by picture: its mean gradient is that of the mean reward, found by differentiating the chain itself") {
+  // Over random draws E[A d log p] = d E[R]; the chain's own derivative at the same draws (steps T .. 2; the last one draws nothing) has the same mean.
+  for (const char* policy : {"resshift", "flow"}) {
+    Toy toy(policy);
+    const int64_t steps = toy.generator.schedule.steps(), count = 2048, numbers = 3 * 8 * 8;
+    toy.many = toy.y.narrow(0, 0, 1).repeat({count, 1, 1, 1});
+    const Rollout r = toy.make(toy.generator, 0);
+    at::Tensor x = r.states[steps];
+    for (int64_t t = steps; t >= 2; --t) {
+      const GaussianStep step = policy_step(toy.generator.schedule, x, r.y, toy.generator.predict(x, r.y, t), t, {});
+      x = step.mean + (r.states[t - 1] - r.steps[t].mean);
+    }
+    toy.generator.params.require_grad(false);
+    const at::Tensor picture = toy.generator.predict(x, r.y, 1);
+    toy.generator.params.require_grad(true);
+    CHECK((picture - r.picture()).abs().max().item<double>() < 1e-5);
+    const at::Tensor truth = flat_gradient(picture.mean(), toy);
+
+    const at::Tensor reward = cell_mean(r.picture(), 0);
+    const Advantage advantage = fuse_advantages({{1.0, reward}}, count, 100);
+    at::Tensor loss = at::zeros({});
+    for (int64_t t = steps; t >= 2; --t) loss = loss + grpo_loss(log_ratio(step_again(toy.generator, r, t, {}), r.steps[t], r.states[t - 1], 0), advantage, 0.2).loss;
+    const at::Tensor found = flat_gradient(loss, toy) * (-static_cast<double>(numbers) * reward.std().item<double>());
+    const double along = (found.dot(truth) / truth.dot(truth)).item<double>(), cosine = at::cosine_similarity(found, truth, 0).item<double>();
+    MESSAGE(std::string(policy) << ": " << along << " of the true gradient, cosine " << cosine);
+    CHECK(along == doctest::Approx(1).epsilon(0.1));
+  }
+}
 
 TEST_CASE("GRPO learns by cell: on ResShift with the guard, on a flow without") {
   constexpr int64_t cell = 4;
