@@ -5,6 +5,7 @@ Usage: study_test.py PATH/TO/finpercep"""
 import csv
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -80,6 +81,14 @@ class StudyTest(ProgramTest):
         csv_file.write_text(kept[: len(kept) // 2])
         self.works(*self.study(whole, "--evaluate-only"), env=ENVIRONMENT, timeout=500)
         self.assertEqual(csv_file.read_text(), kept)
+
+        # Another judge of the same name is another judge.
+        judge, scores = self.dir / "judge.safetensors", []
+        for model in ("finpercep-rm", "finpercep-rm-rl"):
+            shutil.copy(ROOT / f"models/{model}.safetensors", judge)
+            self.works(*self.study(whole, "--evaluate-only", "--set", f"judge={judge}"), env=ENVIRONMENT, timeout=500)
+            scores.append([row[3] for row in csv.reader(csv_file.read_text().splitlines()[2:])])
+        self.assertTrue(all(a != b for a, b in zip(*scores)), scores)
 
     def test_what_is_wrong_is_said_before_anything_is_trained(self):
         out = self.dir / "bad"

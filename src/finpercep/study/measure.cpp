@@ -95,7 +95,7 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
   std::string stem = row;
   std::ranges::replace(stem, '/', '_');
   const std::filesystem::path path = folder_ / set.name / (stem + ".csv");
-  const std::string all_facts = fmt::format("{}; {}; {}", facts, set.facts, variants());
+  const std::string all_facts = fmt::format("{}; {}; {}{}", facts, set.facts, variants(), judging_ ? "; judge " + model_facts(judge_name_) : "");
   keep = std::min(keep, set.size());
   if (auto known = read_csv(path, all_facts, metrics_, set.names)) {
     for (int64_t i = 0; i < keep; ++i) pictures.push_back(make(i));

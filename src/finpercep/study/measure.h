@@ -46,7 +46,7 @@ class Meter {
  private:
   std::filesystem::path folder_;
   std::vector<std::string> metrics_;
-  std::string judge_name_, device_;
+  std::string judge_name_;
   EvaluateOptions options_;
   bool judging_ = false;
   Judge judge_;

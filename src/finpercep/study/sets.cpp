@@ -7,18 +7,24 @@
 
 #include <algorithm>
 #include <memory>
+#include <span>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 #include "finpercep/degrade/photos.h"
 #include "finpercep/evaluate/pairs.h"
 #include "finpercep/evaluate/test_set.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/resize.h"
+#include "finpercep/nets/checkpoint.h"
 #include "finpercep/study/methods.h"
 
 namespace finpercep {
 
 namespace {
+
+std::string fingerprint(std::span<const std::byte> bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
+std::string fingerprint(const std::string& text) { return fingerprint(std::as_bytes(std::span(text))); }
 
 StudySet held_out(const HeldOutSettings& settings, DegradeSettings degradation) {
   const PhotoSet photos(settings.photos, 128);
@@ -60,7 +66,16 @@ StudySet from_folders(const std::string& text) {
 
 }  // namespace
 
-std::string fingerprint(const std::string& bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
+std::string model_facts(const std::string& name_or_file) {
+  std::filesystem::path path = name_or_file;
+  if (!std::filesystem::is_regular_file(path)) {
+    const auto shipped = shipped_models();
+    const auto found = std::ranges::find(shipped, name_or_file, [](const std::filesystem::path& model) { return model.stem().string(); });
+    if (found == shipped.end()) return name_or_file;
+    path = *found;
+  }
+  return fmt::format("{} {}", path.filename().string(), fingerprint(read_file(path)));
+}
 
 std::vector<StudySet> study_sets(const StudySettings& study) {
   std::vector<StudySet> sets;

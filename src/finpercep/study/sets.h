@@ -26,7 +26,8 @@ struct StudySet {
 /// The held-out photographs, named held-out, then the test sets. usage_error for none, or two of one name.
 std::vector<StudySet> study_sets(const StudySettings& study);
 
-/// "xxh3:.." of some bytes.
-std::string fingerprint(const std::string& bytes);
+/// A generator or a judge with its weights' hash, "mine.safetensors xxh3:..", where it is a file or shipped: another file of the same name is another model. The name alone where
+/// the weights are pinned (public nets) or there are none (bicubic).
+std::string model_facts(const std::string& name_or_file);
 
 }  // namespace finpercep

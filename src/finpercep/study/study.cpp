@@ -44,15 +44,8 @@ class Rows {
 
  private:
   void measure(const std::string& row, const std::string& generator) {
-    const bool file = std::filesystem::is_regular_file(generator);
-    std::string bytes;
-    if (file) {
-      const auto read = read_file(generator);
-      bytes.assign(reinterpret_cast<const char*>(read.data()), read.size());
-    }
-    const std::string facts = file ? fmt::format("generator {} {}", std::filesystem::path(generator).filename().string(), fingerprint(bytes)) : fmt::format("generator {}", generator);
     std::optional<SuperResolver> net;  // opened when a picture has to be made
-    take(row, facts, [&](int64_t i) {
+    take(row, "generator " + model_facts(generator), [&](int64_t i) {
       if (!net) net = make_super_resolver(generator, {.compute = compute_});
       return (*net)(set_.lq(i), static_cast<uint64_t>(i));
     });
