@@ -15,6 +15,15 @@ add_library(finpercep_pch OBJECT ${CMAKE_SOURCE_DIR}/cmake/pch.cpp)
 target_link_libraries(finpercep_pch PRIVATE finpercep_flags finpercep::torch)
 target_precompile_headers(finpercep_pch PRIVATE <torch/types.h>)
 
+# Tests run two at a time: with two OpenMP threads each they would wait for one another, several times as long as alone. Those that are about threads, or gain most by them, use both
+# cores and run alone.
+function(use_one_core test)
+  set_tests_properties(${test} PROPERTIES ENVIRONMENT OMP_NUM_THREADS=1 PROCESSORS 1)
+endfunction()
+function(use_two_cores test)
+  set_tests_properties(${test} PROPERTIES ENVIRONMENT OMP_NUM_THREADS=2 PROCESSORS 2)
+endfunction()
+
 # finpercep_module(name [TORCH] SOURCES .. [TESTS ..] [LINKS ..])
 # Library finpercep_NAME and one test program NAME_test. LINKS of modules are public.
 function(finpercep_module name)
@@ -34,6 +43,7 @@ function(finpercep_module name)
       target_precompile_headers(${name}_test REUSE_FROM finpercep_pch)
     endif()
     add_test(NAME ${name} COMMAND ${name}_test WORKING_DIRECTORY ${CMAKE_BINARY_DIR})
+    use_one_core(${name})
     set_tests_properties(${name} PROPERTIES LABELS fast TIMEOUT 300)
   endif()
 endfunction()
