@@ -251,6 +251,42 @@ TEST_CASE("AdamW: a gradient that is not finite changes nothing") {
   }
 }
 
+TEST_CASE("AdamW: a tensor that gets its first gradient late is then stepped as a fresh one, also after a restart and from states with one count for all") {
+  at::Tensor early = at::ones({1}), late = at::ones({3}), fresh = at::ones({3});
+  AdamW adam({early, late}, {});
+  const auto step = [](AdamW& optimiser, std::initializer_list<at::Tensor> tensors) {
+    for (const at::Tensor& t : tensors) const_cast<at::Tensor&>(t).mutable_grad() = at::full_like(t, 0.3f);
+    optimiser.step(0.1);
+  };
+  for (int i = 0; i < 50; ++i) step(adam, {early});
+  CHECK(at::equal(late, fresh));
+  AdamW alone({fresh}, {});
+  for (int i = 0; i < 4; ++i) {
+    TensorFile state;
+    adam.save(state, "");
+    AdamW again({early, late}, {});
+    again.restore(state, "", "FILE");
+    step(again, {early, late});
+    again.save(state, "");
+    adam.restore(state, "", "FILE");
+    step(alone, {fresh});
+    CHECK(at::allclose(late, fresh, 1e-6, 0));
+  }
+  TensorFile old;
+  alone.save(old, "");
+  old.tensors["steps"] = to_data(at::full({}, 4, at::kLong));
+  AdamW from_old({fresh}, {});
+  from_old.restore(old, "", "FILE");
+  at::Tensor same = fresh.clone();
+  TensorFile now;
+  alone.save(now, "");
+  AdamW from_new({same}, {});
+  from_new.restore(now, "", "FILE");
+  step(from_old, {fresh});
+  step(from_new, {same});
+  CHECK(at::equal(fresh, same));
+}
+
 TEST_CASE("AdamW: saved and restored, it goes on identically") {
   const auto gradient = [](uint64_t step) { return normals(100 + step, {5}); };
   at::Tensor p = at::ones({5});

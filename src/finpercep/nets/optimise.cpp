@@ -34,6 +34,7 @@ AdamW::AdamW(std::vector<at::Tensor> params, const OptimSettings& settings) : se
     mean_.push_back(at::zeros_like(p));
     square_.push_back(at::zeros_like(p));
   }
+  steps_.assign(params_.size(), 0);
 }
 
 void AdamW::zero_grad() {
@@ -56,7 +57,7 @@ StepReport AdamW::step(double lr) {
     grads.push_back(params_[i].grad());
     means.push_back(mean_[i]);
     squares.push_back(square_[i]);
-    steps.push_back(at::full({}, static_cast<double>(steps_), at::TensorOptions().dtype(at::kFloat).device(params_[i].device())));
+    steps.push_back(at::full({}, static_cast<double>(steps_[i]), at::TensorOptions().dtype(at::kFloat).device(params_[i].device())));
   }
   StepReport report;
   if (params.empty()) return report;
@@ -64,7 +65,7 @@ StepReport AdamW::step(double lr) {
   report.skipped = !std::isfinite(report.grad_norm);
   if (!report.skipped) {
     if (report.grad_norm > settings_.max_grad_norm) at::_foreach_mul_(grads, settings_.max_grad_norm / report.grad_norm);
-    ++steps_;
+    for (std::size_t i = 0; i < params_.size(); ++i) steps_[i] += params_[i].grad().defined();
     at::_foreach_add_(steps, 1);
     at::_fused_adamw_(params, grads, means, squares, {}, steps, lr, settings_.betas[0], settings_.betas[1], settings_.weight_decay, 1e-8, false, false);
   }
@@ -77,7 +78,7 @@ void AdamW::save(TensorFile& file, const std::string& prefix) const {
     file.tensors[fmt::format("{}mean.{}", prefix, i)] = to_data(mean_[i]);
     file.tensors[fmt::format("{}square.{}", prefix, i)] = to_data(square_[i]);
   }
-  file.tensors[prefix + "steps"] = to_data(at::full({}, steps_, at::kLong));
+  file.tensors[prefix + "steps"] = to_data(at::tensor(steps_, at::kLong));
 }
 
 void AdamW::restore(const TensorFile& file, const std::string& prefix, const std::string& where) {
@@ -92,7 +93,8 @@ void AdamW::restore(const TensorFile& file, const std::string& prefix, const std
     mean_[i].copy_(mean);
     square_[i].copy_(get(fmt::format("square.{}", i)));
   }
-  steps_ = get("steps").item<int64_t>();
+  const at::Tensor steps = get("steps").expand({static_cast<int64_t>(params_.size())}).contiguous();  // one number for all in older states
+  steps_.assign(steps.data_ptr<int64_t>(), steps.data_ptr<int64_t>() + steps.numel());
 }
 
 void update_ema(const std::vector<at::Tensor>& average, const std::vector<at::Tensor>& values, double decay) {

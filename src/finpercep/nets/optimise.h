@@ -40,7 +40,7 @@ class AdamW {
  private:
   OptimSettings settings_;
   std::vector<at::Tensor> params_, mean_, square_;
-  int64_t steps_ = 0;
+  std::vector<int64_t> steps_;  ///< of each: a tensor that had no gradient until now starts at 1, as bias correction wants
 };
 
 /// average += (1 - decay) * (value - average)
