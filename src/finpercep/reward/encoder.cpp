@@ -41,7 +41,10 @@ RewardEncoder::RewardEncoder(Params& params, const std::string& name) : net_(mak
 std::array<at::Tensor, 5> RewardEncoder::operator()(const at::Tensor& x) const {
   if (const auto* net = std::get_if<EfficientNetLite0>(&net_)) return (*net)(x);
   if (const auto* net = std::get_if<ClipResNet>(&net_)) return (*net)(x);
-  const auto tokens = std::get<Dino>(net_).tokens(x, dino_layers);
+  // Stretched to whole patches: the grid of tokens then covers the picture and no more, and whoever resamples it finds each token at its place.
+  const Dino& dino = std::get<Dino>(net_);
+  const auto whole = [&](int64_t side) { return (side + dino.patch - 1) / dino.patch * dino.patch; };
+  const auto tokens = dino.tokens(upsample_to(x, whole(x.size(-2)), whole(x.size(-1))), dino_layers);
   const auto on_stride = [&](const at::Tensor& t, int64_t stride) { return at::adaptive_avg_pool2d(t, {x.size(-2) / stride, x.size(-1) / stride}); };
   return {tokens[0], tokens[0], tokens[1], on_stride(tokens[2], 16), on_stride(tokens[3], 32)};
 }

@@ -3,6 +3,8 @@
 
 #include <doctest/doctest.h>
 
+#include <cmath>
+
 #include "finpercep/base/error.h"
 #include "finpercep/reward/model.h"
 
@@ -52,6 +54,27 @@ TEST_CASE("the whole model on each encoder: any size, finite, the ladder grows f
     CHECK(after.map.sizes() == at::IntArrayRef({2, 1, 50, 70}));
     CHECK(after.map.isfinite().all().item<bool>());
     CHECK(at::equal(before.score, after.score));
+  }
+}
+
+TEST_CASE("DINOv2's tokens lie where they look, also where the side is no multiple of a patch") {
+  at::NoGradGuard no_grad;
+  Params params(1);
+  const RewardEncoder encoder(params, "dinov2");
+  try {
+    encoder.load_pretrained();
+  } catch (const Error& error) {
+    MESSAGE(error.what());
+    return;
+  }
+  const at::Tensor x = pictures(128, 128).narrow(0, 0, 1);
+  for (const int64_t left : {0, 60, 117}) {
+    at::Tensor changed = x.clone();
+    changed.narrow(2, 56, 16).narrow(3, left, 8).fill_(1);
+    const at::Tensor moved = (encoder(x)[0] - encoder(changed)[0]).norm(2, 1).sum({0, 1});
+    const double width = 128.0 / static_cast<double>(moved.numel()), centre = (moved.argmax().item<double>() + 0.5) * width;
+    CAPTURE(left);
+    CHECK(std::abs(centre - static_cast<double>(left + 4)) < width);
   }
 }
 
