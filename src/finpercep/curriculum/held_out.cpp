@@ -9,7 +9,7 @@
 namespace finpercep {
 
 HeldOut::HeldOut(const PhotoSettings& photos, const DegradeSettings& degradation, int64_t count, int64_t size, const Compute& compute)
-    : metrics_({"psnry", "ssim", "lpips"}), options_{.tile = 0, .compute = compute} {
+    : metrics_({"psnry", "ssim", "lpips"}, {.device = compute.device.str()}), options_{.tile = 0, .compute = compute} {
   const PhotoSet set(photos, static_cast<int>(size));
   for (int64_t i = 0; i < std::min(count, set.size()); ++i) {
     Image gt = set.centre_crop(i, static_cast<int>(size), static_cast<int>(size));

@@ -136,6 +136,18 @@ TEST_CASE("a fresh generator up-scales as bicubic does, whatever the size, seed 
   }
 }
 
+TEST_CASE("a scale that does not divide what the net needs of its sides") {
+  GeneratorSettings settings = tiny();
+  settings.scale = 3;
+  const Generator generator(settings);
+  REQUIRE(generator.multiple % 3 != 0);
+  for (const int64_t tile : {0, 32}) {
+    const Image sr = upscale(generator, test::photo(37, 22), 1, tiles_of(tile));
+    CHECK(sr.width == 111);
+    CHECK(sr.height == 66);
+  }
+}
+
 TEST_CASE("tiles that are too small for their overlap are made larger") {
   const Generator generator(tiny());
   const Image lr = test::photo(40, 9);

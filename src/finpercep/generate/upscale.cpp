@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole pictures of any size by a generator: padding, overlapping tiles, one noise field for the whole picture.
-#include <algorithm>
+#include <numeric>
 
 #include "finpercep/generate/generator.h"
 #include "finpercep/generate/tiles.h"
@@ -23,7 +23,7 @@ Image upscale(const Generator& generator, const Image& lr, uint64_t seed, const 
   const MixedPrecision precision(device, options.compute.dtype);
   const int64_t scale = generator.settings.scale;
   // Padding comes before the noise, so that a picture's noise does not depend on the tile size.
-  const int64_t unit = std::max<int64_t>(1, generator.multiple / scale);
+  const int64_t unit = generator.multiple / std::gcd(generator.multiple, scale);  // LR pixels
   const at::Tensor padded = pad_to_multiple(to_tensor(lr), unit);
   const at::Tensor y = generator.condition(padded.to(device));
   Random random(seed, "upscale");
