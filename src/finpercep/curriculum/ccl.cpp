@@ -17,6 +17,8 @@ namespace finpercep {
 
 namespace {
 
+constexpr int64_t relabelled_batches = 8;
+
 double value_of(const Metrics& metrics, const std::string& name) {
   for (const auto& [key, value] : metrics)
     if (key == name) return value;
@@ -44,11 +46,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   if (settings.pixel_weight > 0) p.lpips = load_perceptual(settings.losses, compute.device);
   p.reward = load_reward(settings.reward, compute.device, &p.facts);
   p.base = load_reward(settings.reward, compute.device);
-  if (settings.label_alpha >= 0) p.facts.label_alpha = settings.label_alpha;
-  check(settings, p.generator->schedule.steps(), p.reward->settings.stage);
-  check_side(*p.generator, settings.datasets.gt_size, "datasets.gt_size");
-  if (settings.monitor.freq > 0) check_side(*p.generator, settings.monitor.size, "monitor.size");
-  if (!settings.val_photos.photos.empty()) check_side(*p.generator, settings.val_size, "val_size");
+  check(settings, *p.generator, p.reward->settings.stage);
   const FixedSchedule schedule{settings.stages, settings.stage_iters};
   StageClock clock(schedule, settings.auto_schedule);
   const auto stage_at = [&](int64_t iter) { return settings.schedule == "auto" ? clock.stage() : schedule.stage_at(iter); };
@@ -64,6 +62,18 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
   std::optional<LabelFeatures> features;
   if (settings.coevolve_freq > 0) features.emplace(compute.device, p.facts.label_features);
+  if (features && settings.label_alpha >= 0 && settings.label_alpha != p.facts.label_alpha) {
+    std::vector<at::Tensor> gt, sr;
+    for (int64_t i = 0; i < relabelled_batches; ++i) {
+      const PairBatch pair = make_pair_batch(photos, settings.datasets, seed, i);
+      at::NoGradGuard no_grad;
+      Random random(seed, "relabel", static_cast<uint64_t>(i));
+      gt.push_back(pair.gt.to(compute.device));
+      sr.push_back(p.reference->roll_out(p.reference->condition(pair.lr.to(compute.device)), p.reference->draw_noise(random, gt.back().sizes(), compute.device)).clamp(0, 1));
+    }
+    p.facts = relabelled(p.facts, settings.label_alpha, *features, gt, sr);
+    log_info(fmt::format("labels: {:g} of the pixels, scale {:.4f}", p.facts.label_alpha, p.facts.label_scale));
+  }
   std::optional<HeldOut> held_out;
   if (!settings.val_photos.photos.empty() && settings.val_count > 0)
     held_out.emplace(settings.val_photos, settings.datasets.degradation, settings.val_count, settings.val_size, compute);
@@ -166,10 +176,8 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   };
   parts.save = [&](TensorFile& state) {
     put(state, p.trained.named(), at::kFloat, "net.");
-    for (std::size_t i = 0; i < p.ema.size(); ++i) {
-      state.tensors["ema." + p.trained.named()[i].first] = to_data(p.ema[i]);
-      state.tensors["good." + p.trained.named()[i].first] = to_data(p.good[i]);
-    }
+    put(state, p.trained.named_as(p.ema), at::kFloat, "ema.");
+    put(state, p.trained.named_as(p.good), at::kFloat, "good.");
     state.tensors["clock"] = to_data(at::tensor(clock.state(), at::kDouble));
     state.tensors["lr_scale"] = to_data(at::full({}, p.lr_scale, at::kDouble));
     put(state, p.reward->params.named(), at::kFloat, "reward.");
@@ -181,13 +189,11 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     state.tensors["running"] = to_data(at::tensor({p.running.mean, p.running.square, p.running.weight}, at::kDouble));
   };
   parts.restore = [&](const TensorFile& state, const std::string& where) {
-    load(p.trained, state, where, "good.");
-    copy_values(p.trained.all(), p.good);
+    load(p.trained.named_as(p.ema), state, where, "ema.");
+    load(p.trained.named_as(p.good), state, where, "good.");
     const at::Tensor told = from_data(state.tensors.at("clock"));
     clock.restore({told.data_ptr<double>(), told.data_ptr<double>() + told.numel()});
     p.lr_scale = from_data(state.tensors.at("lr_scale")).item<double>();
-    load(p.trained, state, where, "ema.");
-    copy_values(p.trained.all(), p.ema);
     load(p.trained, state, where, "net.");
     if (p.lora) p.lora->apply();
     load(p.reward->params, state, where, "reward.");

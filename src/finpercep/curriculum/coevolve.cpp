@@ -22,13 +22,27 @@ at::Tensor with_distortions(const at::Tensor& gt, const at::Tensor& sr, const Rl
 
 }  // namespace
 
+RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& features, const std::vector<at::Tensor>& gt, const std::vector<at::Tensor>& sr) {
+  at::NoGradGuard no_grad;
+  const auto mean_difference = [&](double share) {
+    double sum = 0;
+    for (std::size_t i = 0; i < gt.size(); ++i) sum += raw_difference(features, gt[i], sr[i], at::ones_like(gt[i].narrow(1, 0, 1)), share).mean().item<double>();
+    return sum;
+  };
+  const double before = mean_difference(facts.label_alpha), after = mean_difference(alpha);
+  if (before > 0 && after > 0) facts.label_scale *= after / before;
+  facts.label_alpha = alpha;
+  return facts;
+}
+
 Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr, const RlSettings& s, const Compute& compute, uint64_t iter, double lr) {
   Random random(static_cast<uint64_t>(s.manual_seed), "mask", iter);
   std::vector<Image> masks;
   for (int64_t n = 0; n < sr.size(0); ++n) {
     const std::string& kind = s.masks.kinds[random.integer(0, static_cast<int64_t>(s.masks.kinds.size()) - 1)];
-    // One picture in four is swapped whole: the reward must see what the generator is judged by.
-    masks.push_back(n % 4 == 0 ? Image(static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), 1, 1.0f)
+    // One picture in four, whatever the batch, is swapped whole: the reward must see what the generator is judged by.
+    const int64_t nth = static_cast<int64_t>(iter) / s.coevolve_freq * sr.size(0) + n;
+    masks.push_back(nth % 4 == 0 ? Image(static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), 1, 1.0f)
                                : random_mask(kind, static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), s.masks, random));
   }
   FgrBatch fgr{batch.gt, with_distortions(batch.gt, sr, s, iter), {}, to_batch(masks).to(compute.device), {}};

@@ -5,6 +5,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/curriculum/algorithms.h"
+#include "finpercep/nets/optimise.h"
 
 namespace finpercep {
 
@@ -76,7 +77,8 @@ void check_steps(const char* name, const std::vector<int64_t>& steps, int64_t ch
 
 }  // namespace
 
-void check(const RlSettings& s, int64_t chain_steps, int64_t finest) {
+void check(const RlSettings& s, const Generator& generator, int64_t finest) {
+  const int64_t chain_steps = generator.schedule.steps();
   if (s.stages.size() != s.stage_iters.size() || s.stages.empty())
     throw usage_error(fmt::format("stage_iters: expected as many numbers as stages has, {}, found {}", s.stages.size(), s.stage_iters.size()));
   for (int64_t stage : s.stages)
@@ -95,6 +97,12 @@ void check(const RlSettings& s, int64_t chain_steps, int64_t finest) {
   if (s.algorithm == "dpo" && 2 * s.dpo.pairs > s.group_size) throw usage_error(fmt::format("dpo.pairs: expected at most {} (half of group_size), found {}", s.group_size / 2, s.dpo.pairs));
   if (s.credit.spatial && s.datasets.gt_size % s.credit.cell != 0)
     throw usage_error(fmt::format("credit.cell: expected a divisor of datasets.gt_size, {}, found {}", s.datasets.gt_size, s.credit.cell));
+  check_side(generator, s.datasets.gt_size, "datasets.gt_size");
+  if (s.monitor.freq > 0) check_side(generator, s.monitor.size, "monitor.size");
+  if (!s.val_photos.photos.empty()) check_side(generator, s.val_size, "val_size");
+  if (s.lr_block > s.datasets.gt_size) throw usage_error(fmt::format("lr_block: expected at most datasets.gt_size, {}, found {}", s.datasets.gt_size, s.lr_block));
+  check_mask_settings(s.masks);
+  for (const OptimSettings* optim : {&s.optim_g, &s.optim_r}) AdamW({}, *optim);  // it says what is wrong with them
   if (s.monitor.size % 32 != 0) throw usage_error(fmt::format("monitor.size: expected a multiple of 32, found {}", s.monitor.size));
   if (s.signal.score_weight == 0 && s.signal.map_weight == 0) throw usage_error("signal: expected score_weight or map_weight above 0, found both 0. there is nothing to learn from");
 }

@@ -71,8 +71,8 @@ struct RlSettings {
   void visit(SettingsVisitor& v);
 };
 
-/// What settings alone can tell: usage_error in one line for stages, steps, cells and groups that do not fit each other, the generator's chain
-/// of `chain_steps` steps (1: a direct net) or the reward's `finest` stage.
-void check(const RlSettings& settings, int64_t chain_steps, int64_t finest);
+/// What can be told before a picture is read: usage_error in one line for stages, steps, sides, cells, masks and groups that do not fit each other, the generator
+/// or the reward's `finest` stage.
+void check(const RlSettings& settings, const Generator& generator, int64_t finest);
 
 }  // namespace finpercep

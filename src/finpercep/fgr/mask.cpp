@@ -2,8 +2,10 @@
 #include "finpercep/fgr/mask.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
 
@@ -109,6 +111,15 @@ void MaskSettings::visit(SettingsVisitor& v) {
   v.field("segments", segments, "folders of label maps (STEM.png), SAM masks (STEM.json) or mask pictures (STEM/*.png, STEM_k.png)");
 }
 
+void check_mask_settings(const MaskSettings& settings) {
+  constexpr std::array known = {"brush", "box", "ellipse", "noise", "grid"};
+  if (settings.kinds.empty()) throw usage_error("masks.kinds: expected at least one of brush, box, ellipse, noise, grid, found none");
+  for (const std::string& kind : settings.kinds)
+    if (std::ranges::find(known, kind) == known.end()) throw usage_error(fmt::format("masks.kinds: expected brush, box, ellipse, noise or grid, found '{}'", kind));
+  for (const auto& [name, range] : {std::pair{"area", &settings.area}, std::pair{"feather", &settings.feather}})
+    if (range->size() != 2 || (*range)[0] > (*range)[1]) throw usage_error(fmt::format("masks.{}: expected [low, high] with low <= high, found [{}]", name, fmt::join(*range, ", ")));
+}
+
 double draw_area(const MaskSettings& settings, Random& random) {
   return std::exp(random.uniform(std::log(settings.area.at(0)), std::log(settings.area.at(1)) + 1e-12));
 }
@@ -127,7 +138,7 @@ Image random_mask(const std::string& kind, int width, int height, const MaskSett
   else if (kind == "ellipse") ellipse(mask, area, random);
   else if (kind == "noise") fractal_noise(mask, area, random);
   else if (kind == "grid") grid(mask, area, random);
-  else throw usage_error(fmt::format("masks.kinds: expected brush, box, ellipse, noise or grid, found '{}'", kind));
+  else TORCH_CHECK(false, "random_mask: no kind '", kind, "'");
   feather(mask, settings, random);
   return mask;
 }

@@ -20,6 +20,9 @@ struct MaskSettings {
   void visit(SettingsVisitor& v);
 };
 
+/// usage_error naming the key, for no or unknown kinds and ranges that are no ranges.
+void check_mask_settings(const MaskSettings& settings);
+
 /// 1-channel map in [0,1] whose area is near a random draw from the range; `kind` is one of MaskSettings::kinds.
 Image random_mask(const std::string& kind, int width, int height, const MaskSettings& settings, Random& random);
 

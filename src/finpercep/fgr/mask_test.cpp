@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "finpercep/base/error.h"
 
@@ -102,13 +103,21 @@ TEST_CASE("masks of small and narrow pictures") {
     }
 }
 
-TEST_CASE("an unknown kind is a usage error that names it") {
-  Random random(1, "mask");
-  try {
-    random_mask("blob", 8, 8, MaskSettings(), random);
-    FAIL("expected an error");
-  } catch (const Error& error) {
-    CHECK(error.code() == ExitCode::usage);
-    CHECK(std::string(error.what()).find("'blob'") != std::string::npos);
-  }
+TEST_CASE("unknown kinds and ranges that are none are usage errors that name them") {
+  const auto message = [](const std::function<void(MaskSettings&)>& spoil) -> std::string {
+    MaskSettings settings;
+    spoil(settings);
+    try {
+      check_mask_settings(settings);
+    } catch (const Error& error) {
+      CHECK(error.code() == ExitCode::usage);
+      return error.what();
+    }
+    return "";
+  };
+  CHECK(message([](MaskSettings&) {}).empty());
+  CHECK(message([](MaskSettings& s) { s.kinds = {"box", "blob"}; }).find("'blob'") != std::string::npos);
+  CHECK(message([](MaskSettings& s) { s.kinds = {}; }).find("masks.kinds") != std::string::npos);
+  CHECK(message([](MaskSettings& s) { s.area = {0.5, 0.1}; }).find("masks.area") != std::string::npos);
+  CHECK(message([](MaskSettings& s) { s.feather = {1}; }).find("masks.feather") != std::string::npos);
 }

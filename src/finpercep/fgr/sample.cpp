@@ -91,6 +91,7 @@ void FgrSettings::visit(SettingsVisitor& v) {
 FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
     : settings_(settings), compute_(resolve_compute(settings.device, settings.dtype)), photos_(settings.photos, static_cast<int>(settings.size)),
       features_(compute_.device, settings.label.features, feature_type(settings, compute_)), segments_(photos_, settings.masks, static_cast<uint64_t>(settings.manual_seed), compute_.device) {
+  check_mask_settings(settings.masks);
   if (settings.size % 32 != 0) throw usage_error(fmt::format("size: expected a multiple of 32, found {}", settings.size));
   if (!settings.source_weights.empty() && settings.source_weights.size() != settings.sources.size())
     throw usage_error(fmt::format("source_weights: expected a number for each of {} sources, found {}", settings.sources.size(), settings.source_weights.size()));

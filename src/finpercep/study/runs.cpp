@@ -10,6 +10,8 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/log.h"
 #include "finpercep/curriculum/ccl.h"
+#include "finpercep/fgr/label.h"
+#include "finpercep/image/io.h"
 
 namespace finpercep {
 
@@ -58,7 +60,12 @@ void check_runs(const std::vector<StudyRun>& runs, const std::vector<std::string
     check_config(run);
     if (i > 0 && runs[i - 1].method == run.method) continue;  // its seeds differ in nothing that follows
     try {
-      check(run.settings, load_generator(run.settings.network_g, at::kCPU)->schedule.steps(), load_reward(run.settings.reward, at::kCPU)->settings.stage);
+      RewardFacts facts;
+      const auto reward = load_reward(run.settings.reward, at::kCPU, &facts);
+      check(run.settings, *load_generator(run.settings.network_g, at::kCPU), reward->settings.stage);
+      if (run.settings.coevolve_freq > 0) LabelFeatures(at::kCPU, facts.label_features);  // are the weights there?
+      list_images(run.settings.datasets.photos.photos);
+      if (!run.settings.val_photos.photos.empty()) list_images(run.settings.val_photos.photos);
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("study: method '{}': {}", run.method, error.what()));
     }
