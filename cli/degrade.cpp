@@ -8,6 +8,7 @@
 #include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/degrade/pipeline.h"
@@ -35,12 +36,12 @@ void add_degrade(CLI::App& program) {
     DegradeSettings settings;
     if (!load_config(flags->config, settings)) return;
     const auto inputs = list_images(flags->inputs);
-    keep_inputs(inputs, flags->output, {".png"});
+    check_outputs(inputs, flags->output, {".png"}, flags->overwrite);
     make_directory(flags->output);
     Progress progress("degrade", static_cast<int64_t>(inputs.size()));
     parallel_for(static_cast<int64_t>(inputs.size()), 0, [&](int64_t i) {
       const std::filesystem::path out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
-      refuse_overwrite(out, flags->overwrite);
+      stop_if_interrupted("the pictures done until now are written");
       const Image photo = read_image(inputs[i]);
       const int scale = static_cast<int>(settings.scale), width = photo.width / scale * scale, height = photo.height / scale * scale;
       if (width == 0 || height == 0)

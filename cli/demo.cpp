@@ -27,7 +27,6 @@ void run(const Flags& flags) {
   rl.val_photos = {.photos = flags.photos, .exclude = "", .only = flags.validation};
   if (flags.config.print) return print(to_yaml(rl));
   const std::filesystem::path output = flags.output;
-  refuse_overwrite(output / "report.html", false);
 
   StudySettings settings;
   settings.title = "FinPercep demo";

@@ -3,6 +3,9 @@
 // finpercep eval --map FGR_DIR.. | --response PHOTOS.. [--model ..]: eval_reward.cpp
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <set>
+
 #include "cli/command.h"
 #include "cli/eval_reward.h"
 #include "finpercep/base/error.h"
@@ -25,11 +28,43 @@ struct Flags {
   bool overwrite = false;
 };
 
-void save_per_image(const Flags& flags, const std::string& set, const std::string& method, const Evaluation& evaluation) {
-  if (flags.output.empty()) return;
-  const auto path = std::filesystem::path(flags.output) / fmt::format("{}-{}.csv", set, std::filesystem::path(method).stem().string());
-  refuse_overwrite(path, flags.overwrite);
-  write_file(path, render(per_image_table(evaluation), TableFormat::csv));
+// What is measured on a set: the folder of pictures, if it has one, and every generator.
+std::vector<std::string> rows_of(const TestSet& set, const Flags& flags) {
+  std::vector<std::string> rows = flags.generators;
+  if (!set.sr.empty()) rows.insert(rows.begin(), set.sr);
+  return rows;
+}
+
+// A row is called by the stem of its name, or by the whole of it where two have one stem: every run's checkpoint is generator.safetensors.
+std::filesystem::path csv_of(const TestSet& set, const std::string& row, const Flags& flags) {
+  const auto stem = [](const std::string& name) {
+    const std::filesystem::path path = name;
+    return (path.has_filename() ? path : path.parent_path()).stem().string();
+  };
+  std::string name = stem(row);
+  if (std::ranges::count(rows_of(set, flags), name, stem) > 1) {
+    name = row;
+    std::ranges::replace(name, '/', '_');
+  }
+  return std::filesystem::path(flags.output) / fmt::format("{}-{}.csv", set.name, name);
+}
+
+std::filesystem::path table_of(const TestSet& set, const Flags& flags) { return std::filesystem::path(flags.output) / (set.name + ".md"); }
+
+// Before any work.
+void check_outputs(const std::vector<TestSet>& sets, const Flags& flags) {
+  std::set<std::filesystem::path> files;
+  for (const TestSet& set : sets) {
+    const std::vector<std::string> rows = rows_of(set, flags);
+    if (rows.empty()) throw usage_error(fmt::format("eval: set {}: expected SR pictures (NAME=LQ:GT:SR) or a generator (-g), found neither", set.name));
+    if (flags.output.empty()) continue;
+    std::vector<std::filesystem::path> written = {table_of(set, flags)};
+    for (const std::string& row : rows) written.push_back(csv_of(set, row, flags));
+    for (const auto& file : written) {
+      if (!files.insert(file).second) throw usage_error(fmt::format("eval: expected every set and generator once, found two that would be written to {}", file.string()));
+      refuse_overwrite(file, flags.overwrite);
+    }
+  }
 }
 
 // Each table to stdout and, with -o, to a file.
@@ -52,9 +87,9 @@ void ask_reward(const Flags& flags) {
 
 void run(const Flags& flags) {
   if (flags.sets.empty() && flags.reward.empty()) throw usage_error("eval: expected --set NAME=LQ:GT, --map FGR_DIR or --response PHOTOS, found none of them");
-  if (!flags.output.empty()) make_directory(flags.output);
-  if (!flags.reward.empty()) ask_reward(flags);
-  if (flags.sets.empty()) return;
+  std::vector<TestSet> sets;
+  for (const std::string& text : flags.sets) sets.push_back(parse_test_set(text, "--set"));
+  check_outputs(sets, flags);
   EvaluateOptions options;
   options.metrics = flags.metrics;
   options.bootstrap.resamples = flags.resamples;
@@ -63,36 +98,34 @@ void run(const Flags& flags) {
   options.metric.device = flags.device;
   const TableFormat format = parse_table_format(flags.format);
   const Compute compute = resolve_compute(flags.device, flags.dtype);
-  std::vector<TestSet> sets;
-  for (const std::string& text : flags.sets) sets.push_back(parse_test_set(text, "--set"));
+  if (!flags.output.empty()) make_directory(flags.output);
+  if (!flags.reward.empty()) ask_reward(flags);
 
   for (const TestSet& set : sets) {
     const auto gt = list_images({set.gt});
     std::vector<std::pair<std::string, Evaluation>> rows;
+    const auto measured = [&](const std::string& name, const Evaluation& evaluation) {
+      rows.emplace_back(name, evaluation);
+      if (!flags.output.empty()) write_file(csv_of(set, name, flags), render(per_image_table(evaluation), TableFormat::csv));
+    };
     if (!set.sr.empty()) {
       options.progress = set.name;
-      rows.emplace_back(set.sr, evaluate(match_pairs(list_images({set.sr}), gt), options));
-      save_per_image(flags, set.name, set.sr, rows.back().second);
+      measured(set.sr, evaluate(match_pairs(list_images({set.sr}), gt), options));
     }
     if (!flags.generators.empty()) {
       const auto pairs = match_pairs(list_images({set.lq}), gt, "LR picture");
       for (const std::string& name : flags.generators) {
         const SuperResolver generator = make_super_resolver(name, {.compute = compute});
-        options.progress = fmt::format("{} {}", set.name, name);
-        options.threads = 1;  // the generator uses all cores itself
+        EvaluateOptions one = options;
+        one.progress = fmt::format("{} {}", set.name, name);
+        one.threads = 1;  // the generator uses all cores itself
         const auto load = [&](int64_t i) { return Sample{pairs[i].name, generator(read_image(pairs[i].first), flags.seed + static_cast<uint64_t>(i)), read_image(pairs[i].second)}; };
-        rows.emplace_back(name, evaluate(static_cast<int64_t>(pairs.size()), load, options));
-        save_per_image(flags, set.name, name, rows.back().second);
+        measured(name, evaluate(static_cast<int64_t>(pairs.size()), load, one));
       }
     }
-    if (rows.empty()) throw usage_error(fmt::format("eval: set {}: expected SR pictures (NAME=LQ:GT:SR) or a generator (-g), found neither", set.name));
-    const std::string table = render(comparison_table(rows, options), format);
-    print(fmt::format("{} ({} pictures)\n{}", set.name, rows[0].second.names.size(), table));
-    if (!flags.output.empty()) {
-      const auto path = std::filesystem::path(flags.output) / (set.name + ".md");
-      refuse_overwrite(path, flags.overwrite);
-      write_file(path, render(comparison_table(rows, options), TableFormat::markdown));
-    }
+    const Table table = comparison_table(rows, options);
+    print(fmt::format("{} ({} pictures)\n{}", set.name, rows[0].second.names.size(), render(table, format)));
+    if (!flags.output.empty()) write_file(table_of(set, flags), render(table, TableFormat::markdown));
   }
 }
 

@@ -101,7 +101,7 @@ void add_verify(CLI::App& fgr) {
 
 Strip strip_of(const FgrSample& sample) {
   const FgrFacts& f = sample.facts;
-  const Image syn = to_image(compose(to_tensor(sample.gt), to_tensor(sample.sr), to_tensor(sample.mask)));
+  const Image syn = compose(sample.gt, sample.sr, sample.mask);
   Strip strip{.name = fmt::format("{:08} · {} · {} · mask {}", f.index, f.photo, f.source, f.mask), .group = f.source, .value = f.severity};
   strip.images = {{.label = "clean", .image = sample.gt, .caption = f.variation.empty() ? "" : "varied: " + f.variation},
                   {.label = "SR", .image = sample.sr, .caption = f.source},

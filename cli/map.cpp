@@ -8,6 +8,7 @@
 #include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/overlay.h"
@@ -26,6 +27,8 @@ struct Flags {
   bool overwrite = false;
 };
 
+std::string ending_of(const std::string& format) { return format == "png" || format == "overlay" ? (format == "png" ? ".map.png" : ".overlay.png") : "." + format; }
+
 std::string regions_json(const std::filesystem::path& input, const Verdict& verdict, const Flags& flags) {
   nlohmann::ordered_json out = {{"path", input.string()}, {"score", verdict.score}, {"map_max", verdict.map_max}, {"map_mean", verdict.map_mean},
                                 {"threshold", flags.threshold}, {"regions", nlohmann::ordered_json::array()}};
@@ -39,24 +42,25 @@ void run(const Flags& flags) {
   const std::vector<std::string> known = {"png", "overlay", "npy", "json"};
   for (const std::string& format : flags.formats)
     if (std::find(known.begin(), known.end(), format) == known.end()) throw usage_error(fmt::format("--format: expected png, overlay, npy or json, found '{}'", format));
-  const auto wants = [&](const char* format) { return std::find(flags.formats.begin(), flags.formats.end(), format) != flags.formats.end(); };
   const auto inputs = list_images(flags.inputs);
-  keep_inputs(inputs, flags.output, {".map.png", ".overlay.png", ".npy", ".json"});
+  std::vector<std::string> endings;
+  for (const std::string& format : flags.formats) endings.push_back(ending_of(format));
+  check_outputs(inputs, flags.output, endings, flags.overwrite);
   const Judge judge(flags.judge);
   make_directory(flags.output);
   Progress progress("map", static_cast<int64_t>(inputs.size()));
+  int64_t done = 0;
   for (const auto& input : inputs) {
-    const auto target = [&](const char* ending) {
-      const auto path = std::filesystem::path(flags.output) / (input.stem().string() + ending);
-      refuse_overwrite(path, flags.overwrite);
-      return path;
-    };
+    stop_if_interrupted(fmt::format("after {} of {} pictures; these are written", done++, inputs.size()));
     const Image photo = read_image(input);
     const Verdict verdict = judge(photo);
-    if (wants("png")) write_image(target(".map.png"), verdict.map);
-    if (wants("overlay")) write_image(target(".overlay.png"), overlay(photo, verdict.map));
-    if (wants("npy")) write_npy(target(".npy"), verdict.map);
-    if (wants("json")) write_file(target(".json"), regions_json(input, verdict, flags));
+    for (const std::string& format : flags.formats) {
+      const auto path = std::filesystem::path(flags.output) / (input.stem().string() + ending_of(format));
+      if (format == "png") write_image(path, verdict.map);
+      else if (format == "overlay") write_image(path, overlay(photo, verdict.map));
+      else if (format == "npy") write_npy(path, verdict.map);
+      else write_file(path, regions_json(input, verdict, flags));
+    }
     print(fmt::format("{}\tscore {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", input.string(), verdict.score, verdict.map_max, verdict.map_mean));
     progress.advance();
   }

@@ -3,22 +3,31 @@
 
 #include <fmt/format.h>
 
+#include <map>
 #include <set>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 
 namespace finpercep {
 
-void keep_inputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder, const std::vector<std::string>& endings) {
+void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder, const std::vector<std::string>& endings, bool overwrite) {
   std::error_code ignored;  // a path that cannot be resolved is met again, and named, when it is read or written
   std::set<std::filesystem::path> read;
   for (const auto& input : inputs) read.insert(std::filesystem::weakly_canonical(input, ignored));
-  for (const auto& input : inputs)
+  std::map<std::string, std::filesystem::path> known;
+  for (const auto& input : inputs) {
+    const std::string stem = input.stem().string();
+    if (const auto [first, fresh] = known.emplace(stem, input); !fresh)
+      throw usage_error(fmt::format("output: expected pictures of different names, found {} and {}, which would both become {}. rename one, or choose a folder for each",
+                                    first->second.string(), input.string(), (folder / (stem + endings.front())).string()));
     for (const std::string& ending : endings) {
-      const auto written = folder / (input.stem().string() + ending);
+      const auto written = folder / (stem + ending);
       if (read.contains(std::filesystem::weakly_canonical(written, ignored)))
         throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another folder for -o", written.string()));
+      refuse_overwrite(written, overwrite);
     }
+  }
 }
 
 }  // namespace finpercep

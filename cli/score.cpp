@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "cli/command.h"
@@ -34,8 +35,10 @@ struct Flags {
 void check_outputs(const Flags& flags, const ScoreJob& job) {
   const ScoreOutputs& out = flags.outputs;
   if ((out.json == "-") + (out.csv == "-") + (out.summary == "-") > 1) throw usage_error("stdout: expected one of --json -, --csv -, --summary -, found several. give files");
+  std::set<std::string> files;
   for (const std::string& file : {out.json, out.csv, out.summary}) {
     if (file.empty() || file == "-") continue;
+    if (!files.insert(file).second) throw usage_error(fmt::format("output: {}: expected a file for each of --json, --csv and --summary, found it twice", file));
     for (const auto* list : {&job.pictures, &job.references, &job.set_references})
       for (const auto& path : *list) {
         std::error_code ignored;
@@ -79,7 +82,7 @@ std::vector<ColumnSummary> score_sets(const ScoreJob& job, std::string& failure)
     try {
       Progress progress(name, static_cast<int64_t>(job.pictures.size() + job.set_references.size()));
       summary.push_back(score_set(job, name, [&] {
-        if (interrupted()) throw interrupted_error(fmt::format("{}: interrupted", name));
+        stop_if_interrupted(name + " was not finished");
         progress.advance();
       }));
       const ColumnSummary& made = summary.back();

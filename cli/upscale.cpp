@@ -6,6 +6,7 @@
 #include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/image/io.h"
@@ -64,14 +65,15 @@ void add_upscale(CLI::App& program) {
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
   command->callback([flags] {
     const auto inputs = list_images(flags->inputs);
-    keep_inputs(inputs, flags->output, {".png"});
+    check_outputs(inputs, flags->output, {".png"}, flags->overwrite);
     const SuperResolver generator = make_super_resolver(flags->generator, {.tile = flags->tile, .compute = resolve_compute(flags->device, flags->dtype)});
     const std::unique_ptr<Judge> judge = flags->best_of > 1 ? std::make_unique<Judge>(JudgeOptions{.model = flags->model, .device = flags->device, .dtype = flags->dtype}) : nullptr;
     make_directory(flags->output);
     Progress progress("upscale", static_cast<int64_t>(inputs.size()));
+    int64_t done = 0;
     for (const auto& input : inputs) {
+      stop_if_interrupted(fmt::format("after {} of {} pictures; these are written", done++, inputs.size()));
       const auto out = std::filesystem::path(flags->output) / (input.stem().string() + ".png");
-      refuse_overwrite(out, flags->overwrite);
       const Image lr = read_image(input);
       write_image(out, judge ? best_of(generator, *judge, lr, *flags) : generator(lr, flags->seed));
       progress.advance();

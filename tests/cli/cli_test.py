@@ -281,6 +281,50 @@ class Cli(ProgramTest):
         self.assertIn("bicubic", out)
         self.assertTrue((table / "toy-bicubic.csv").exists())
         self.fails(2, "eval", "--set", "nonsense", says="NAME=LQ:GT")
+        self.assertIn("p1,", (table / "toy-bicubic.csv").read_text())
+
+        # What would be lost is said before anything is measured; runs' checkpoints all have one name.
+        def no_work(*more, says):
+            result = self.fails(3 if "exists" in says else 2, "eval", "--set", f"toy={lr}:{self.photos}", "-m", "psnry", *more, says=says)
+            self.assertEqual(result.stdout, "")
+        no_work("-g", "bicubic", "-o", table, says="exists. pass --overwrite")
+        no_work("-g", "bicubic", "bicubic", "-o", self.dir / "twice", says="toy-bicubic.csv")
+        for name in ("a", "b"):
+            (self.dir / name).mkdir()
+            (self.dir / name / "generator.safetensors").write_bytes((ROOT / "models/sr-small.safetensors").read_bytes())
+        self.works("eval", "--set", f"toy={lr}:{self.photos}", "-m", "psnry", "-g", self.dir / "a/generator.safetensors", self.dir / "b/generator.safetensors", "-o", self.dir / "both")
+        self.assertEqual(sorted(p.name[-23:] for p in (self.dir / "both").glob("*.csv")), ["a_generator.safetensors.csv"[-23:], "b_generator.safetensors.csv"[-23:]])
+
+    def test_two_pictures_of_one_stem(self):
+        both, out = self.dir / "stems", self.dir / "stems-out"
+        both.mkdir()
+        for name in ("x.png", "x.webp"):
+            (both / name).write_bytes(self.photo.read_bytes())
+        for command in (["degrade"], ["upscale", "-g", "bicubic"], ["map"]):
+            self.fails(2, *command, both, "-o", out, "--overwrite", says=["x.png", "x.webp", "rename one"])
+        self.assertFalse(out.exists())
+
+    def test_a_signal_ends_every_command_over_pictures(self):
+        many = self.dir / "many"
+        many.mkdir()
+        for i in range(200):
+            (many / f"m{i:03}.png").symlink_to(self.photo)
+        for command in (["upscale", many, "-g", "sr-small"], ["map", many], ["degrade", many], ["eval", "--set", f"s={many}:{many}:{many}", "-m", "lpips"]):
+            with self.subTest(command[0]):
+                out = self.dir / f"stopped-{command[0]}"
+                process = subprocess.Popen([PROGRAM, *map(str, command), "-o", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+                for _ in range(600):
+                    if command[0] == "eval" or (out.exists() and any(out.iterdir())):
+                        break
+                    time.sleep(0.05)
+                if command[0] == "eval":
+                    time.sleep(1.5)
+                process.terminate()
+                _, errors = process.communicate(timeout=60)
+                self.assertEqual(process.returncode, 130, errors)
+                self.assertIn("finpercep: interrupted: ", errors)
+                self.assertEqual([p for p in out.iterdir() if p.suffix not in (".png", ".json")], [])  # no parts
+                self.assertLess(len(list(out.iterdir())), 200)
 
     def test_torchscript_module(self):
         try:
@@ -342,6 +386,12 @@ class Cli(ProgramTest):
         self.works(*self.tiny_generator(parts, 40, "--resume"), env=environment)
         self.assertEqual((whole / "checkpoints/state-00000040.safetensors").read_bytes(), (parts / "checkpoints/state-00000040.safetensors").read_bytes())
         self.assertEqual((whole / "metrics.jsonl").read_text(), (parts / "metrics.jsonl").read_text())
+
+    def test_a_start_that_does_not_fit_leaves_no_run(self):
+        run_dir = self.dir / "misfit"
+        self.fails(4, *self.tiny_generator(run_dir, 1, "--set", "pretrain_network_g=nothing"), says="nothing")
+        self.fails(4, *self.tiny_generator(run_dir, 1, "--set", "pretrain_network_g=sr-small"), says=["sr-small", "another architecture"])
+        self.assertFalse(run_dir.exists())
 
     def test_rl_runs_and_reports(self):
         out = self.dir / "rl"

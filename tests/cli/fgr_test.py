@@ -184,6 +184,7 @@ class Fgr(ProgramTest):
         result = self.works(*self.short_training(out, run), "--set", "fgr_without=[dist]")
         self.assertIn(f"fgr: {others} samples", result.stderr)
         self.fails(2, *self.short_training(out, self.dir / "left-nobody"), "--set", "fgr_without=[nobody]", says=["fgr_without", "nobody"])
+        self.assertFalse((self.dir / "left-nobody").exists())
 
     def test_d10_sources(self):
         empty = self.dir / "empty"

@@ -6,6 +6,8 @@
 
 #include <atomic>
 
+#include "finpercep/base/error.h"
+
 namespace finpercep {
 namespace {
 
@@ -30,5 +32,9 @@ void catch_interrupts() {
 }
 
 bool interrupted() { return flag.load(); }
+
+void stop_if_interrupted(const std::string& outcome) {
+  if (interrupted()) throw interrupted_error("interrupted: " + outcome);
+}
 
 }  // namespace finpercep

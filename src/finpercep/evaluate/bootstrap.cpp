@@ -23,31 +23,21 @@ double quantile(const std::vector<double>& sorted, double q) {
   return sorted[below] + (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
 }
 
+}  // namespace
+
 double mean_of(const std::vector<double>& values) {
   double sum = 0;
   for (double v : values) sum += v;
   return sum / static_cast<double>(values.size());
 }
 
-}  // namespace
-
 Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options) {
-  if (values.empty()) throw usage_error("bootstrap: expected at least one value, found none");
-  if (options.resamples < 1) throw usage_error(fmt::format("bootstrap: expected at least 1 resample, found {}", options.resamples));
-  Interval out{mean_of(values), 0, 0};
-  Random random(options.seed, "bootstrap");
-  const auto count = static_cast<int64_t>(values.size());
-  std::vector<double> means(options.resamples);
-  for (double& mean : means) {
+  const auto mean = [&](const std::vector<int64_t>& items) {
     double sum = 0;
-    for (int64_t i = 0; i < count; ++i) sum += values[random.integer(0, count - 1)];
-    mean = sum / static_cast<double>(count);
-  }
-  std::sort(means.begin(), means.end());
-  const double tail = (1 - options.confidence) / 2;
-  out.low = quantile(means, tail);
-  out.high = quantile(means, 1 - tail);
-  return out;
+    for (const int64_t i : items) sum += values[i];
+    return sum / static_cast<double>(items.size());
+  };
+  return bootstrap_statistic(static_cast<int64_t>(values.size()), mean, options);
 }
 
 Interval bootstrap_difference(const std::vector<double>& first, const std::vector<double>& second, const BootstrapOptions& options) {
@@ -61,7 +51,7 @@ Interval bootstrap_difference(const std::vector<double>& first, const std::vecto
 }
 
 Interval bootstrap_statistic(int64_t count, const std::function<double(const std::vector<int64_t>&)>& statistic, const BootstrapOptions& options) {
-  if (count < 1) throw usage_error("bootstrap: expected at least one item, found none");
+  if (count < 1) throw usage_error("bootstrap: expected at least one value, found none");
   if (options.resamples < 1) throw usage_error(fmt::format("bootstrap: expected at least 1 resample, found {}", options.resamples));
   std::vector<int64_t> items(count);
   std::iota(items.begin(), items.end(), int64_t{0});

@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/io.h"
@@ -22,8 +23,6 @@ struct Measured {
   Sample sample;
   std::vector<double> values;  // of the metrics without nets
 };
-
-Column metric_column(const std::string& name) { return {name, find_metric(name).higher_is_better, name.starts_with("psnr") ? 2 : 4}; }
 
 Sample read_sample(const Pair& pair) {
   Sample sample{pair.name, read_image(pair.first), read_image(pair.second)};
@@ -70,6 +69,7 @@ Evaluation evaluate(int64_t count, const std::function<Sample(int64_t)>& load, c
     out.names.push_back(item->sample.name);
     out.values.push_back(std::move(row));
     if (bar) bar->advance();
+    stop_if_interrupted(fmt::format("after {} of {} pictures", out.names.size(), count));
   }
   for (const auto& name : out.metrics) out.summary.push_back(bootstrap_mean(out.column(name), options.bootstrap));
   return out;

@@ -119,7 +119,7 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   Image clean;  // samples of one crop stand side by side and share it
   Verdict of_clean;
   for (int64_t k = 0; k < count; ++k) {
-    if (interrupted()) throw interrupted_error("interrupted: nothing was saved");
+    stop_if_interrupted();
     const FgrSample sample = set.sample(k * set.size() / count);
     if (sample.gt.data != clean.data) {
       clean = sample.gt;

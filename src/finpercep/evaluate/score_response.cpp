@@ -24,18 +24,8 @@ namespace {
 
 constexpr int blends = 6;
 
-void stop_if_interrupted() {
-  if (interrupted()) throw interrupted_error("interrupted: nothing was saved");
-}
-
 void require_photos(const std::vector<Image>& photos) {
   if (photos.empty()) throw usage_error("response: expected at least one photograph, found none");
-}
-
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
 }
 
 // Unbiased.

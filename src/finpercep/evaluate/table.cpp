@@ -20,6 +20,15 @@ TableFormat parse_table_format(const std::string& name) {
   throw usage_error(fmt::format("table: expected one of text, md, csv, tex, found '{}'", name));
 }
 
+Column metric_column(const std::string& name) {
+  Column column{name, std::nullopt, name.starts_with("psnr") ? 2 : 4};
+  for (const auto& info : metric_list())
+    if (info.name == name) column.higher_is_better = info.higher_is_better;
+  if (name == "finpercep" || name == "finpercep.score") column.higher_is_better = true;
+  if (name.starts_with("finpercep.map") || name == "finpercep.severity") column.higher_is_better = false;
+  return column;
+}
+
 Cell mean_cell(const std::vector<double>& values, const BootstrapOptions& bootstrap) {
   std::vector<double> defined;
   for (const double v : values)
@@ -48,14 +57,7 @@ Table score_table(const std::vector<ScoreLine>& lines) {
   for (const auto& line : lines)
     for (const auto& [name, value] : line.values)
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  for (const auto& name : names) {
-    Column column{name, std::nullopt, 4};
-    for (const auto& info : metric_list())
-      if (info.name == name) column = {name, info.higher_is_better, name.starts_with("psnr") ? 2 : 4};
-    if (name == "finpercep" || name == "finpercep.score") column.higher_is_better = true;
-    if (name.starts_with("finpercep.map")) column.higher_is_better = false;
-    table.columns.push_back(column);
-  }
+  for (const auto& name : names) table.columns.push_back(metric_column(name));
   const bool failed = std::any_of(lines.begin(), lines.end(), [](const ScoreLine& line) { return !line.error.empty(); });
   if (failed) table.columns.push_back({"error", std::nullopt, 0});
   for (const auto& line : lines) {

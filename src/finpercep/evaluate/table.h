@@ -17,6 +17,9 @@ struct Column {
   int decimals = 4;
 };
 
+/// Direction and decimals of a metric of the list, of finpercep.score and the map's parts; of another name neither.
+Column metric_column(const std::string& name);
+
 /// Nothing, a word, a number, a mean with its interval.
 using Cell = std::variant<std::monostate, std::string, double, Interval>;
 

@@ -75,7 +75,7 @@ FgrSet::FgrSet(const FgrSettings& settings) {
   Progress progress("fgr samples", settings.count);
   std::mutex mutex;
   parallel_for(builder.crops(), 0, [&](int64_t crop) {
-    if (interrupted()) throw interrupted_error("interrupted while making samples: nothing was saved");
+    stop_if_interrupted("while making samples; nothing was saved");
     const OneThread one_thread;
     for (FgrSample& sample : builder.samples_of(crop)) {
       const int64_t index = sample.facts.index;

@@ -100,7 +100,7 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
     std::vector<std::vector<EncodedSample>> encoded(n);
     std::mutex mutex;
     parallel_for(n, 0, [&](int64_t i) {
-      if (interrupted()) throw interrupted_error("interrupted: finished shards are kept. run the same command to go on");
+      stop_if_interrupted("finished shards are kept. run the same command to go on");
       const OneThread one_thread;
       encoded[i] = encode_samples(builder.samples_of(first + i));
       const std::lock_guard lock(mutex);

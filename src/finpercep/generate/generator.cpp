@@ -160,9 +160,7 @@ void save_generator(const std::filesystem::path& path, const Generator& generato
   }
   TensorFile file;
   file.metadata = facts;
-  NamedTensors named = generator.params.named();
-  for (std::size_t i = 0; i < named.size(); ++i) named[i].second = values[i];
-  put(file, named, dtype);
+  put(file, generator.params.named_as(values), dtype);
   write_checkpoint(path, file, "generator", to_yaml(generator.settings));
 }
 

@@ -48,7 +48,7 @@ class Generator {
   Generator(const Generator&) = delete;  // layers hold handles into params
   Generator& operator=(const Generator&) = delete;
 
-  /// f_theta(x_t, y, t): the predicted x0. t is one step for the whole batch, or N x 1 steps (int64, CPU) in `predict_each`.
+  /// f_theta(x_t, y, t): the predicted x0. t is one step for the whole batch, or N steps (int64, CPU) in `predict_each`.
   at::Tensor predict(const at::Tensor& x_t, const at::Tensor& y, int64_t t) const;
   at::Tensor predict_each(const at::Tensor& x_t, const at::Tensor& y, const at::Tensor& t) const;
 

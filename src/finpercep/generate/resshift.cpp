@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/generate/resshift.h"
 
-#include <algorithm>
 #include <cmath>
 
 namespace finpercep {
@@ -9,7 +8,7 @@ namespace finpercep {
 ResShiftSchedule resshift_schedule(int64_t steps, double kappa, double min_noise, double power) {
   TORCH_CHECK(steps >= 2, "resshift_schedule: expected at least 2 steps, found ", steps);
   ResShiftSchedule schedule{.kappa = kappa, .eta = {0}, .time = {0}};
-  const double first = std::min(min_noise / 2, min_noise);
+  const double first = min_noise / 2;
   const double base = std::pow(0.99 / first, 1.0 / static_cast<double>(steps - 1));
   for (int64_t t = 1; t <= steps; ++t) {
     const double position = std::pow(static_cast<double>(t - 1) / static_cast<double>(steps - 1), power) * static_cast<double>(steps - 1);

@@ -3,7 +3,7 @@
 //   forward(lr: Tensor) -> Tensor            or            forward(lr: Tensor, noise: Tensor) -> Tensor
 // lr: N x 3 x H x W, float32, RGB in [0,1], any H and W. Returns SR: N x 3 x 4H x 4W, in [0,1] (what lies outside is clamped). noise:
 // N x 3 x 4H x 4W standard normals drawn from the picture's seed, for modules that sample: with noise of their own a data set could not be
-// rebuilt. The module runs in float32, unless it casts itself. A module is a program: load only those whose origin you trust.
+// rebuilt. The module runs in float32, unless it casts itself; under `rl` in bf16, in mixed precision. A module is a program: load only those whose origin you trust.
 #pragma once
 #include <filesystem>
 #include <map>

@@ -107,9 +107,13 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   Generator generator(settings.network_g, seed);
   check_side(generator, settings.datasets.gt_size, "datasets.gt_size");
+  if (!settings.pretrain_network_g.empty()) {
+    TensorFile start;
+    put(start, load_generator(settings.pretrain_network_g, at::kCPU)->params.named());
+    load(generator.params, start, settings.pretrain_network_g);
+  }
   RunDir run(run_directory, to_yaml(settings), resume);
 
-  if (!settings.pretrain_network_g.empty()) copy_values(load_generator(settings.pretrain_network_g, at::kCPU)->params.all(), generator.params.all());
   generator.params.to(compute.device, at::kFloat);
   channels_last(generator.params);
   generator.params.require_grad(true);
@@ -154,13 +158,12 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   };
   parts.save = [&](TensorFile& state) {
     put(state, generator.params.named(), at::kFloat, "net.");
-    for (std::size_t i = 0; i < ema.size(); ++i) state.tensors["ema." + generator.params.named()[i].first] = to_data(ema[i]);
+    put(state, generator.params.named_as(ema), at::kFloat, "ema.");
     optimiser.save(state, "adam.");
   };
   parts.restore = [&](const TensorFile& state, const std::string& where) {
-    load(generator.params, state, where, "ema.");
-    copy_values(generator.params.all(), ema);
     load(generator.params, state, where, "net.");
+    load(generator.params.named_as(ema), state, where, "ema.");
     optimiser.restore(state, "adam.", where);
   };
   parts.validate = [&](int64_t iter) { save_generator(run.checkpoint("generator"), generator, ema, facts(iter)); };

@@ -59,6 +59,13 @@ std::vector<at::Tensor> Params::with_prefix(const std::string& prefix) const {
   return found;
 }
 
+NamedTensors Params::named_as(const std::vector<at::Tensor>& values) const {
+  TORCH_CHECK(values.size() == tensors_.size(), "Params: ", values.size(), " values for ", tensors_.size(), " tensors");
+  NamedTensors out = tensors_;
+  for (std::size_t i = 0; i < out.size(); ++i) out[i].second = values[i];
+  return out;
+}
+
 int64_t Params::count() const {
   int64_t total = 0;
   for (const auto& [name, tensor] : tensors_) total += tensor.numel();
@@ -113,10 +120,10 @@ void put(TensorFile& file, const NamedTensors& tensors, at::ScalarType dtype, co
   for (const auto& [name, tensor] : tensors) file.tensors[prefix + name] = to_data(tensor.detach().to(at::kCPU, dtype));
 }
 
-void load(const Params& params, const TensorFile& file, const std::string& where, const std::string& prefix, bool exact) {
+void load(const NamedTensors& tensors, const TensorFile& file, const std::string& where, const std::string& prefix, bool exact) {
   std::set<std::string> wanted;
   at::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : params.named()) {
+  for (const auto& [name, tensor] : tensors) {
     const std::string full = prefix + name;
     wanted.insert(full);
     const auto found = file.tensors.find(full);

@@ -30,6 +30,8 @@ class Params {
   /// The tensors whose name starts with `prefix`.
   std::vector<at::Tensor> with_prefix(const std::string& prefix) const;
   std::vector<at::Tensor> all() const { return with_prefix(""); }
+  /// These values, one for each tensor, by the tensors' names: an average, a snapshot.
+  NamedTensors named_as(const std::vector<at::Tensor>& values) const;
   int64_t count() const;  ///< numbers in all tensors
 
   /// In place: layers that hold these tensors see the change.
@@ -55,6 +57,9 @@ at::Tensor from_data(const TensorData& data);
 void put(TensorFile& file, const NamedTensors& tensors, at::ScalarType dtype = at::kFloat, const std::string& prefix = "");
 /// Strict: every parameter must be in the file with its shape and finite values, and with `exact` the file may hold nothing else under
 /// `prefix`. model_error names the first tensor that is missing, extra, of another shape or not finite.
-void load(const Params& params, const TensorFile& file, const std::string& where, const std::string& prefix = "", bool exact = true);
+void load(const NamedTensors& tensors, const TensorFile& file, const std::string& where, const std::string& prefix = "", bool exact = true);
+inline void load(const Params& params, const TensorFile& file, const std::string& where, const std::string& prefix = "", bool exact = true) {
+  load(params.named(), file, where, prefix, exact);
+}
 
 }  // namespace finpercep

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <map>
+
 #include "finpercep/base/error.h"
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/layout.h"
@@ -116,6 +118,13 @@ void RewardModel::pack(at::ScalarType dtype) {
   }
 }
 
+void blend_shared(const RewardModel& from, const RewardModel& to, double share) {
+  at::NoGradGuard no_grad;
+  const std::map<std::string, at::Tensor> source(from.params.named().begin(), from.params.named().end());
+  for (const auto& [name, tensor] : to.params.named())
+    if (const auto found = source.find(name); found != source.end()) tensor.lerp_(found->second, share);
+}
+
 std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed) {
   TORCH_CHECK(model.settings.stage < finest_stage, "grow: stage ", finest_stage, " is the finest");
   RewardSettings next = model.settings;
@@ -123,11 +132,8 @@ std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed) {
   auto grown = std::make_unique<RewardModel>(next, seed);
   grown->params.to(model.params.named()[0].second.device(), at::kFloat);
   channels_last(grown->params);
+  blend_shared(model, *grown, 1);
   at::NoGradGuard no_grad;
-  std::size_t i = 0;
-  for (const auto& [name, tensor] : grown->params.named())
-    if (i < model.params.named().size() && model.params.named()[i].first == name) tensor.copy_(model.params.named()[i++].second);
-  TORCH_CHECK(i == model.params.named().size(), "grow: the grown model lacks a tensor of the old one");
   const auto& last = model.heads_.back();
   const auto& fresh = grown->heads_.back();
   fresh.hidden.weight.copy_(last.hidden.weight);

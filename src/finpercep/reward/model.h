@@ -89,6 +89,8 @@ class RewardModel {
   friend std::string reward_script(const RewardModel& model, int64_t stage);
 };
 
+/// `share` of the weights of `from` in those of `to`, where both have them: one of them is a stage of the other.
+void blend_shared(const RewardModel& from, const RewardModel& to, double share);
 /// RM_{k+1} with the weights of RM_k: the new level's logits start as a zero residual and the new head as a copy of the last, so both judge
 /// every picture alike at birth. (0 -> 1: both see the map 0.5.)
 std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed);

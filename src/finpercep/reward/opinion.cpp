@@ -51,7 +51,7 @@ OpinionSet::OpinionSet(const FgrSet& set, const OpinionSettings& settings, uint6
   Progress progress("opinions", settings.count);
   std::mutex mutex;
   parallel_for(settings.count, 0, [&](int64_t i) {
-    if (interrupted()) throw interrupted_error("interrupted while asking the teachers: nothing was saved");
+    stop_if_interrupted("while asking the teachers; nothing was saved");
     const OneThread one_thread;
     at::NoGradGuard no_grad;
     const Pair p = pair(i);

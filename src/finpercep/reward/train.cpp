@@ -41,18 +41,14 @@ Trainee make_trainee(std::unique_ptr<RewardModel> model, const RewardTrainSettin
   return t;
 }
 
-// Into what both nets have; one of them is a stage of the other.
-void blend_shared(const Params& from, const Params& to, double share) {
-  at::NoGradGuard no_grad;
-  const std::map<std::string, at::Tensor> source(from.named().begin(), from.named().end());
-  for (const auto& [name, tensor] : to.named())
-    if (const auto found = source.find(name); found != source.end()) tensor.lerp_(found->second, share);
-}
-
-void leave_out(FgrSet& set, const std::string& source) {
-  const int64_t before = set.size();
-  set.keep([&](const FgrFacts& facts) { return !facts.source.starts_with(source); });
-  if (set.size() == before) throw usage_error(fmt::format("fgr_without: expected the start of a source's name, found '{}', of which the set has no sample", source));
+// Leaves out what the settings do not want.
+void choose_samples(FgrSet& set, const RewardTrainSettings& settings) {
+  if (!settings.fgr_varied) set.keep([](const FgrFacts& facts) { return facts.variation.empty(); });
+  for (const std::string& source : settings.fgr_without) {
+    const int64_t before = set.size();
+    set.keep([&](const FgrFacts& facts) { return !facts.source.starts_with(source); });
+    if (set.size() == before) throw usage_error(fmt::format("fgr_without: expected the start of a source's name, found '{}', of which the set has no sample", source));
+  }
 }
 
 int64_t stage_of(const std::vector<int64_t>& iters, int64_t iter) {
@@ -156,13 +152,11 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   const int64_t first_stage = start ? start->settings.stage : 0, stages = settings.network.stage - first_stage + 1;
   if (static_cast<int64_t>(settings.stage_iters.size()) != stages)
     throw usage_error(fmt::format("stage_iters: expected {} numbers for stages {} to {}, found {}", stages, first_stage, settings.network.stage, settings.stage_iters.size()));
-  RunDir run(run_directory, to_yaml(settings), resume);
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   std::optional<FgrSet> set;
-  if (settings.fgr_dir.empty()) set.emplace(settings.fgr);
-  else set.emplace(std::filesystem::path(settings.fgr_dir));
-  if (!settings.fgr_varied) set->keep([](const FgrFacts& facts) { return facts.variation.empty(); });
-  for (const std::string& left_out : settings.fgr_without) leave_out(*set, left_out);
+  if (!settings.fgr_dir.empty()) choose_samples(set.emplace(std::filesystem::path(settings.fgr_dir)), settings);
+  RunDir run(run_directory, to_yaml(settings), resume);
+  if (!set) choose_samples(set.emplace(settings.fgr), settings);  // takes minutes: not before the folder is known to be free
   log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set->size(), set->label().scale));
   const RewardFacts facts{set->label().alpha, set->label().scale, set->label().features};
   const std::map<std::string, std::string> notes = {{"training", to_yaml(settings)}};
@@ -174,7 +168,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     if (stage == 0 && !start) model->load_pretrained_encoder();
     model->params.to(compute.device, at::kFloat);
     channels_last(model->params);
-    if (start) blend_shared(start->params, model->params, 1);
+    if (start) blend_shared(*start, *model, 1);
     return model;
   };
   Trainee trainee = make_trainee(fresh_model(first_stage), settings);
@@ -195,7 +189,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     RewardModel average(trainee.model->settings);
     average.params.to(compute.device, at::kFloat);
     copy_values(trainee.ema, average.params.all());
-    if (start) blend_shared(start->params, average.params, settings.pretrain_share);
+    if (start) blend_shared(*start, average, settings.pretrain_share);
     save_reward(run.checkpoint(name), average, facts, notes);
   };
 
@@ -247,7 +241,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   parts.save = [&](TensorFile& state) {
     state.metadata["stage"] = fmt::format("{}", trainee.model->settings.stage);
     put(state, trainee.model->params.named(), at::kFloat, "net.");
-    for (std::size_t i = 0; i < trainee.ema.size(); ++i) state.tensors["ema." + trainee.model->params.named()[i].first] = to_data(trainee.ema[i]);
+    put(state, trainee.model->params.named_as(trainee.ema), at::kFloat, "ema.");
     if (base) put(state, base->params.named(), at::kFloat, "base.");
     trainee.encoder->save(state, "adam.encoder.");
     trainee.rest->save(state, "adam.rest.");
@@ -255,9 +249,8 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   parts.restore = [&](const TensorFile& state, const std::string& where) {
     const int64_t stage = std::stoll(state.metadata.at("stage"));
     trainee = make_trainee(fresh_model(stage), settings);
-    load(trainee.model->params, state, where, "ema.");
-    copy_values(trainee.model->params.all(), trainee.ema);
     load(trainee.model->params, state, where, "net.");
+    load(trainee.model->params.named_as(trainee.ema), state, where, "ema.");
     trainee.encoder->restore(state, "adam.encoder.", where);
     trainee.rest->restore(state, "adam.rest.", where);
     if (stage > 0) {

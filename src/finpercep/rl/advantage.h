@@ -11,7 +11,7 @@ namespace finpercep {
 at::Tensor group_zscore(const at::Tensor& reward, int64_t group);
 
 struct Advantage {
-  at::Tensor value;      ///< N x 1 x h x w, mean 0 in each group, deviation 1 over the live part of the batch, within +- clip
+  at::Tensor value;      ///< N x 1 x h x w, mean 0 in each group and deviation 1 over the live part of the batch, then cut to +- clip
   at::Tensor live;       ///< the same shape, 1 where the group's pictures differ in any reward, else 0: there is nothing to learn there
   double group_std = 0;  ///< of the weighted sum of rewards within a group, mean over groups and cells
   double zero_share = 0; ///< of groups (by cell) without difference

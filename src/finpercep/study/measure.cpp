@@ -66,9 +66,10 @@ std::vector<double> StudyRow::by_picture(std::size_t metric) const {
 }
 
 Column study_column(const std::string& metric) {
-  if (metric == score_name) return {"S", true, 4};
-  if (metric == severity_name) return {"severity", false, 4};
-  return {metric, find_metric(metric).higher_is_better, metric.starts_with("psnr") ? 2 : 4};
+  Column column = metric_column(metric);
+  if (metric == score_name) column.title = "S";
+  if (metric == severity_name) column.title = "severity";
+  return column;
 }
 
 Meter::Meter(const StudySettings& study, const std::vector<std::string>& metrics, std::filesystem::path folder)

@@ -51,7 +51,7 @@ class Rows {
     });
   }
   void take(const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make) {
-    if (interrupted()) throw interrupted_error("interrupted: what was measured is kept. give the same command again");
+    stop_if_interrupted("what was measured is kept. give the same command again");
     StudyRow& at = rows.back();
     at.values.push_back(meter_.measure(set_, row, facts, make, at.values.empty() ? keep_ : 0, at.pictures));
   }
@@ -61,6 +61,14 @@ class Rows {
   const Compute& compute_;
   int64_t keep_;
 };
+
+// Pictures of a test set are a row of their own.
+void check_row(const std::string& name, const std::vector<Method>& methods, const std::vector<std::string>& others) {
+  if (name.empty()) return;
+  check_name(name, "pictures of a test set");
+  if (std::ranges::find(methods, name, &Method::name) != methods.end() || std::ranges::find(others, name) != others.end())
+    throw usage_error(fmt::format("study: expected every row once, found a folder of pictures '{}' and a method or generator of that name. rename one", name));
+}
 
 // The runs of each method that are finished; methods without any are left out.
 std::vector<std::vector<StudyRun>> finished_runs(const std::vector<Method>& methods, const std::vector<StudyRun>& runs) {
@@ -88,6 +96,7 @@ std::vector<TitledTable> run_study(const StudySettings& settings, const std::vec
   if (options.evaluate) {
     for (const std::string& other : others) make_super_resolver(other, {.compute = compute});
     sets = study_sets(settings);
+    for (const StudySet& set : sets) check_row(set.sr_name, methods, others);
     for (const StudySet& set : sets) meters.emplace_back(settings, set.metrics, output / "values");
   }
   make_directory(output);

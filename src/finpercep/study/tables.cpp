@@ -13,12 +13,6 @@ namespace finpercep {
 
 namespace {
 
-double mean_of(const std::vector<double>& values) {
-  double sum = 0;
-  for (const double v : values) sum += v;
-  return sum / static_cast<double>(values.size());
-}
-
 bool in_percent(const std::string& metric) { return !metric.starts_with("psnr") && !metric.starts_with("finpercep."); }
 
 std::string difference_text(std::vector<double> values, std::vector<double> base, bool percent, const BootstrapOptions& bootstrap) {
