@@ -18,6 +18,7 @@
 #include "finpercep/fgr/tar.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/test_pictures.h"
+#include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;
 
@@ -42,16 +43,6 @@ std::vector<TarEntry> some_entries() {
 
 bool same(const std::vector<TarEntry>& a, const std::vector<TarEntry>& b) {
   return std::ranges::equal(a, b, [](const TarEntry& x, const TarEntry& y) { return x.name == y.name && x.bytes == y.bytes; });
-}
-
-bool have_weights() {
-  try {
-    weight_file("efficientnet_lite0");
-    return true;
-  } catch (const Error& error) {
-    MESSAGE("skipped: " << error.what());
-    return false;
-  }
 }
 
 FgrSettings small_set(const TestFolder& folder) {
@@ -151,7 +142,7 @@ TEST_CASE("tar reader: places and entries as parse_tar has them, under the same 
 }
 
 TEST_CASE("shards: two parts, a rebuilt shard and one whole build are the same bytes; reading gives the builder's samples") {
-  if (!have_weights()) return;
+  if (!test::have_weights({"efficientnet_lite0"})) return;
   const TestFolder folder;
   const FgrSettings settings = small_set(folder);
   const FgrBuilder builder(settings);
@@ -220,7 +211,7 @@ TEST_CASE("shards: two parts, a rebuilt shard and one whole build are the same b
 }
 
 TEST_CASE("samples: every kind turns up, labels use their range, and what shares a crop shares its pictures") {
-  if (!have_weights()) return;
+  if (!test::have_weights({"efficientnet_lite0"})) return;
   const TestFolder folder;
   FgrSettings settings = small_set(folder);
   settings.count = 80;
@@ -256,7 +247,7 @@ TEST_CASE("samples: every kind turns up, labels use their range, and what shares
 }
 
 TEST_CASE("samples: photographs in turn, a whole swap first; a config from before these keys means what it meant") {
-  if (!have_weights()) return;
+  if (!test::have_weights({"efficientnet_lite0"})) return;
   const TestFolder folder;
   FgrSettings settings = small_set(folder);
   settings.count = 12;
@@ -294,7 +285,7 @@ TEST_CASE("sources: distort stays what old sets were made with, distort-all draw
 }
 
 TEST_CASE("sources: a folder of pictures made elsewhere gives the crop's own place; partners must fit") {
-  if (!have_weights()) return;
+  if (!test::have_weights({"efficientnet_lite0"})) return;
   const TestFolder folder;
   FgrSettings settings = small_set(folder);
   make_directory(folder / "sr");
@@ -325,7 +316,7 @@ TEST_CASE("sources: a folder of pictures made elsewhere gives the crop's own pla
 }
 
 TEST_CASE("set: samples of an unwanted kind are left out") {
-  if (!have_weights()) return;
+  if (!test::have_weights({"efficientnet_lite0"})) return;
   const TestFolder folder;
   FgrSettings settings = small_set(folder);
   settings.count = 24;

@@ -7,6 +7,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/test_errors.h"
 #include "finpercep/base/test_folder.h"
 #include "finpercep/generate/train.h"
 #include "finpercep/image/io.h"
@@ -70,16 +71,6 @@ double correlation(const Image& a, const Image& b, const Image& base) {
     bb += v * v;
   }
   return ab / std::sqrt(aa * bb);
-}
-
-template <class Action>
-std::string model_message(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code() == ExitCode::model ? error.what() : "";
-  }
-  return "";
 }
 
 }  // namespace
@@ -197,14 +188,14 @@ TEST_CASE("what is not a generator is a model error") {
   const TestFolder folder;
   const auto path = (folder / "r.safetensors").string();
   write_checkpoint(path, {}, "reward", "stage: 0\n");
-  CHECK(model_message([&] { load_generator(path, at::kCPU); }).find("expected a generator, found a reward") != std::string::npos);
-  CHECK(model_message([&] { load_generator("no-such-generator", at::kCPU); }).find("'no-such-generator'") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load_generator(path, at::kCPU); }).find("expected a generator, found a reward") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load_generator("no-such-generator", at::kCPU); }).find("'no-such-generator'") != std::string::npos);
   const Generator generator(tiny());
   save_generator(path, generator, generator.params.all(), {});
   auto bytes = read_file(path);
   bytes[bytes.size() / 2] ^= std::byte{4};
   write_file(path, bytes);
-  CHECK(model_message([&] { load_generator(path, at::kCPU); }) != "");
+  CHECK(test::message_of(ExitCode::model, [&] { load_generator(path, at::kCPU); }) != "");
 }
 
 TEST_CASE("training: a run that lost its last three iterations and resumed is the run that did not") {

@@ -10,6 +10,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/test_errors.h"
 #include "finpercep/base/test_folder.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/generate/pictures.h"
@@ -37,17 +38,6 @@ std::string script(const TestFolder& folder, const std::string& code, const std:
 const std::string nearest_code =
     "def forward(self, lr):\n"
     "  return lr.repeat_interleave(4, 2).repeat_interleave(4, 3)\n";
-
-template <class Action>
-std::string message(ExitCode code, Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    const std::string what = error.what();
-    return error.code() == code && what.find('\n') == std::string::npos ? what : "";
-  }
-  return "";
-}
 
 bool has(const std::string& text, const std::string& part) {
   CAPTURE(text);
@@ -115,7 +105,7 @@ TEST_CASE("a module that takes noise gets the picture's own, from its seed, what
 TEST_CASE("modules that are none, fail or return something else give one line and exit code 4") {
   const TestFolder folder;
   const Image lr = test::photo(7, 5);
-  const auto said = [&](const std::string& path) { return message(ExitCode::model, [&] { make_super_resolver(path, {})(lr, 1); }); };
+  const auto said = [&](const std::string& path) { return test::message_of(ExitCode::model, [&] { make_super_resolver(path, {})(lr, 1); }); };
   const auto with = [&](const std::string& code) { return said(script(folder, code)); };
   has(with("def forward(self, lr):\n  return lr\n"),
       "expected an output of shape [1, 3, 20, 28] for an LR of [1, 3, 5, 7], found [1, 3, 5, 7]");
@@ -140,11 +130,11 @@ TEST_CASE("names: all that exist are listed, a folder is refused, steps are chec
     CHECK(std::ranges::find(names, name) != names.end());
   CHECK(std::ranges::find(names, "finpercep-rm") == names.end());
   const TestFolder folder;
-  has(message(ExitCode::usage, [&] { make_super_resolver(folder.path().string(), {}); }), "found a folder");
-  has(message(ExitCode::model, [&] { make_super_resolver("realesrgan-x4pluss", {}); }), "did you mean 'realesrgan-x4plus'?");
+  has(test::message_of(ExitCode::usage, [&] { make_super_resolver(folder.path().string(), {}); }), "found a folder");
+  has(test::message_of(ExitCode::model, [&] { make_super_resolver("realesrgan-x4pluss", {}); }), "did you mean 'realesrgan-x4plus'?");
   for (const char* name : {"sr-small@0", "sr-small@x", "sr-small@2x", "sr-small@-1", "sr-small@99999"})
-    has(message(ExitCode::usage, [&] { make_super_resolver(name, {}); }), "after the @");
-  has(message(ExitCode::model, [&] { make_super_resolver("sr-smell@2", {}); }), "'sr-smell'");
+    has(test::message_of(ExitCode::usage, [&] { make_super_resolver(name, {}); }), "after the @");
+  has(test::message_of(ExitCode::model, [&] { make_super_resolver("sr-smell@2", {}); }), "'sr-smell'");
 }
 
 TEST_CASE("the shipped generator in fewer or more steps: another picture, still near the first") {

@@ -14,6 +14,7 @@
 #include "finpercep/metrics/ssim.h"
 #include "finpercep/nets/alexnet.h"
 #include "finpercep/nets/efficientnet.h"
+#include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;
 
@@ -69,16 +70,6 @@ Lpips double_lpips(const std::string& name) {
   return lpips;
 }
 
-bool have_weights() {
-  try {
-    for (const char* name : {"dists", "lpips_vgg", "lpips_alex"}) weight_file(name);
-    return true;
-  } catch (const Error& error) {
-    MESSAGE("skipped: " << error.what());
-    return false;
-  }
-}
-
 }  // namespace
 
 TEST_CASE("tensors and pictures score alike") {
@@ -112,7 +103,7 @@ TEST_CASE("gradients of psnr and ssim by finite differences") {
 }
 
 TEST_CASE("gradients of lpips and dists by finite differences") {
-  if (!have_weights()) return;
+  if (!test::have_weights({"dists", "lpips_vgg", "lpips_alex"})) return;
   const at::Tensor x = random_batch(5, {1, 3, 48, 40}), y = random_batch(6, {1, 3, 48, 40});
   // Half a million ReLUs: only with a step as small as this does the straight line not cross a kink.
   const Dists dists = double_dists();

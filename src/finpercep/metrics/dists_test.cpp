@@ -5,6 +5,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/metrics/dists.h"
 #include "finpercep/nets/efficientnet.h"
+#include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;
 
@@ -15,21 +16,10 @@ at::Tensor random_batch(uint64_t item, at::IntArrayRef shape) {
   return normal_tensor(random, shape).mul_(0.15).add_(0.5).clamp_(0, 1);
 }
 
-bool have_weights() {
-  try {
-    weight_file("dists");
-    weight_file("lpips_vgg");
-    return true;
-  } catch (const Error& error) {
-    MESSAGE("skipped: " << error.what());
-    return false;
-  }
-}
-
 }  // namespace
 
 TEST_CASE("dists with the published weights") {
-  if (!have_weights()) return;
+  if (!test::have_weights({"dists", "lpips_vgg"})) return;
   const Dists dists = Dists::load();
   CHECK(dists.alpha.sum().item<double>() == doctest::Approx(.87605).epsilon(1e-5));
   CHECK(dists.beta.sum().item<double>() == doctest::Approx(.12395).epsilon(1e-4));

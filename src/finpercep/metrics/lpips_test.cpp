@@ -10,6 +10,7 @@
 #include "finpercep/metrics/lpips.h"
 #include "finpercep/nets/alexnet.h"
 #include "finpercep/nets/efficientnet.h"
+#include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;
 
@@ -35,17 +36,6 @@ Lpips hand_made() {
 }
 
 at::Tensor flat(float r, float g) { return at::tensor({r, g, .5f}).view({1, 3, 1, 1}).expand({1, 3, 4, 6}).contiguous(); }
-
-bool have_weights() {
-  try {
-    weight_file("lpips_alex");
-    weight_file("lpips_vgg");
-    return true;
-  } catch (const Error& error) {
-    MESSAGE("skipped: " << error.what());
-    return false;
-  }
-}
 
 }  // namespace
 
@@ -100,7 +90,7 @@ TEST_CASE("the trunks give five slices of the right sizes, down to the least pic
 }
 
 TEST_CASE("with the published weights") {
-  if (!have_weights()) return;
+  if (!test::have_weights({"lpips_alex", "lpips_vgg"})) return;
   for (const char* name : {"alex", "vgg"}) {
     const Lpips lpips = Lpips::load(name);
     const at::Tensor x = random_batch(1, {2, 3, 64, 80}), y = random_batch(2, {2, 3, 64, 80});
@@ -125,7 +115,7 @@ TEST_CASE("with the published weights") {
 }
 
 TEST_CASE("distances and maps are those of the authors' package, at even and odd sizes") {
-  if (!have_weights()) return;
+  if (!test::have_weights({"lpips_alex", "lpips_vgg"})) return;
   const auto fixture = nlohmann::json::parse(read_text_file(FINPERCEP_SOURCE_DIR "/tests/parity/lpips.json"));
   for (const auto& c : fixture.at("cases")) {
     const int64_t height = c.at("height"), width = c.at("width");

@@ -7,6 +7,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/test_errors.h"
 #include "finpercep/base/test_folder.h"
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/efficientnet.h"
@@ -17,16 +18,6 @@ using namespace finpercep;
 namespace {
 
 // The message of the model error that `action` gives; "" when it gives none.
-template <class Action>
-std::string model_message(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code() == ExitCode::model ? error.what() : "";
-  }
-  return "";
-}
-
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 at::Tensor normals(uint64_t item, at::IntArrayRef shape) {
@@ -89,13 +80,13 @@ TEST_CASE("loading names the tensor that does not fit") {
 
   TensorFile file = good;
   file.tensors.erase("net.b.bias");
-  std::string message = model_message([&] { load(params, file, "FILE", "net."); });
+  std::string message = test::message_of(ExitCode::model, [&] { load(params, file, "FILE", "net."); });
   CHECK(contains(message, "FILE"));
   CHECK(contains(message, "expected tensor 'net.b.bias', not in the file"));
 
   file = good;
   file.tensors["net.c"] = to_data(at::zeros({1}));
-  CHECK(contains(model_message([&] { load(params, file, "FILE", "net."); }), "'net.c' is not part of this net"));
+  CHECK(contains(test::message_of(ExitCode::model, [&] { load(params, file, "FILE", "net."); }), "'net.c' is not part of this net"));
   load(params, file, "FILE", "net.", false);
   file.tensors.erase("net.c");
   file.tensors["other.c"] = to_data(at::zeros({1}));
@@ -103,14 +94,14 @@ TEST_CASE("loading names the tensor that does not fit") {
 
   file = good;
   file.tensors["net.b.weight"] = to_data(at::zeros({6, 2}));
-  CHECK(contains(model_message([&] { load(params, file, "FILE", "net."); }), "'net.b.weight': expected shape [2, 6], found [6, 2]"));
+  CHECK(contains(test::message_of(ExitCode::model, [&] { load(params, file, "FILE", "net."); }), "'net.b.weight': expected shape [2, 6], found [6, 2]"));
 
   for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     file = good;
     at::Tensor bias = at::zeros({2});
     bias[1].fill_(bad);
     file.tensors["net.b.bias"] = to_data(bias);
-    CHECK(contains(model_message([&] { load(params, file, "FILE", "net."); }), "'net.b.bias' holds NaN or infinity"));
+    CHECK(contains(test::message_of(ExitCode::model, [&] { load(params, file, "FILE", "net."); }), "'net.b.bias' holds NaN or infinity"));
   }
 }
 
@@ -121,9 +112,9 @@ TEST_CASE("a checkpoint of a later format or another kind is refused by name") {
   file.metadata["format"] = "finpercep-2";
   file.metadata["kind"] = "reward";
   write_safetensors(path, file);
-  CHECK(contains(model_message([&] { read_checkpoint(path, "reward"); }), "later.safetensors: expected format 'finpercep-1', found 'finpercep-2'"));
+  CHECK(contains(test::message_of(ExitCode::model, [&] { read_checkpoint(path, "reward"); }), "later.safetensors: expected format 'finpercep-1', found 'finpercep-2'"));
   write_checkpoint(path, {}, "generator", "");
-  CHECK(contains(model_message([&] { read_checkpoint(path, "reward"); }), "expected a reward, found a generator"));
+  CHECK(contains(test::message_of(ExitCode::model, [&] { read_checkpoint(path, "reward"); }), "expected a reward, found a generator"));
 }
 
 TEST_CASE("half precision round trip: what is read is the nearest half of what was written") {
@@ -308,8 +299,8 @@ TEST_CASE("AdamW: saved and restored, it goes on identically") {
   }
   CHECK(at::equal(p, q));
   AdamW narrow({at::ones({4})}, {});
-  CHECK(contains(model_message([&] { narrow.restore(state, "adam.", "FILE"); }), "another shape"));
-  CHECK(contains(model_message([&] { narrow.restore(state, "none.", "FILE"); }), "'none.mean.0'"));
+  CHECK(contains(test::message_of(ExitCode::model, [&] { narrow.restore(state, "adam.", "FILE"); }), "another shape"));
+  CHECK(contains(test::message_of(ExitCode::model, [&] { narrow.restore(state, "none.", "FILE"); }), "'none.mean.0'"));
 }
 
 TEST_CASE("the average follows by 1 - decay") {

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/test_errors.h"
 #include "finpercep/nets/formula_weights.h"
 #include "finpercep/nets/ncnn_walk.h"
 #include "finpercep/nets/pretrained.h"
@@ -68,16 +69,6 @@ NcnnGraph graph_of(const SRVGG& net) {
   x = w.put("PixelShuffle", {w.conv(x, net.convs.back(), false)}, {{0, {4}}});
   w.put("BinaryOp", {x, w.put("Interp", {input}, {{0, {1}}, {1, {4}}, {2, {4}}})}, {});
   return w.graph;
-}
-
-template <class Action>
-std::string model_message(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code() == ExitCode::model ? error.what() : "";
-  }
-  return "";
 }
 
 at::Tensor formula_picture(int64_t height, int64_t width) {
@@ -157,7 +148,7 @@ TEST_CASE("a graph that computes something else is refused by the layer that dif
   const auto said = [&](auto change) {
     NcnnGraph graph = good;
     change(graph.layers);
-    return model_message([&] { load_ncnn(net, graph, "FILE"); });
+    return test::message_of(ExitCode::model, [&] { load_ncnn(net, graph, "FILE"); });
   };
   using Layers = std::vector<NcnnLayer>;
   const auto first_of = [](Layers& layers, const std::string& type) -> NcnnLayer& {
@@ -180,8 +171,8 @@ TEST_CASE("a graph that computes something else is refused by the layer that dif
           l.push_back({"PReLU", "extra", l.back().outputs, {"x"}, {}, {{0.f}}});
         }).find("found layer 'extra' besides") != std::string::npos);
   CHECK(said([&](Layers& l) { l.push_back(l.back()); }).find("found a second") != std::string::npos);
-  CHECK(model_message([&] { rrdb_settings({}, "FILE"); }).find("expected an RRDBNet") != std::string::npos);
-  CHECK(model_message([&] { srvgg_settings(good, "FILE"); }).find("expected an SRVGGNet") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { rrdb_settings({}, "FILE"); }).find("expected an RRDBNet") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { srvgg_settings(good, "FILE"); }).find("expected an SRVGGNet") != std::string::npos);
 }
 
 TEST_CASE("parity with ncnn: the published nets on the fixture's picture") {

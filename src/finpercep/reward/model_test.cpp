@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/test_errors.h"
 #include "finpercep/base/test_folder.h"
 #include "finpercep/image/test_pictures.h"
 #include "finpercep/image/tensor.h"
@@ -46,16 +47,6 @@ at::Tensor pictures(int64_t n, int64_t height, int64_t width, uint64_t item = 0)
 }
 
 double largest(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
-
-template <class Action>
-std::string model_message(Action action) {
-  try {
-    action();
-  } catch (const Error& error) {
-    return error.code() == ExitCode::model ? error.what() : "";
-  }
-  return "";
-}
 
 }  // namespace
 
@@ -176,7 +167,7 @@ TEST_CASE("checkpoint: weights as halves, settings and label facts come back") {
 
   save_reward(path, *model, {}, {}, at::kFloat);
   CHECK(at::equal(load_reward(path, at::kCPU)->judge(x, 2).score, model->judge(x, 2).score));
-  CHECK(model_message([&] { Judge({.model = path, .stage = 3, .device = "cpu"}); }).find("stage 0..2") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { Judge({.model = path, .stage = 3, .device = "cpu"}); }).find("stage 0..2") != std::string::npos);
 }
 
 TEST_CASE("checkpoint: another stage's weights are a model error") {
@@ -185,16 +176,16 @@ TEST_CASE("checkpoint: another stage's weights are a model error") {
   TensorFile of_two, of_three;
   put(of_two, two->params.named());
   put(of_three, three->params.named());
-  CHECK(model_message([&] { load(three->params, of_two, "FILE"); }).find("expected tensor 'level.3.tap.weight'") != std::string::npos);
-  CHECK(model_message([&] { load(two->params, of_three, "FILE"); }).find("'head.3.hidden.bias' is not part of this net") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load(three->params, of_two, "FILE"); }).find("expected tensor 'level.3.tap.weight'") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load(two->params, of_three, "FILE"); }).find("'head.3.hidden.bias' is not part of this net") != std::string::npos);
   const auto path = (folder / "r.safetensors").string();
   write_checkpoint(path, of_two, "reward", to_yaml(three->settings));
-  CHECK(model_message([&] { load_reward(path, at::kCPU); }).find("expected tensor 'level.3.") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU); }).find("expected tensor 'level.3.") != std::string::npos);
   write_checkpoint(path, of_two, "reward", to_yaml(two->settings));
   RewardFacts facts;
-  CHECK(model_message([&] { load_reward(path, at::kCPU, &facts); }).find("'label_alpha'") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU, &facts); }).find("'label_alpha'") != std::string::npos);
   write_checkpoint(path, of_two, "generator", to_yaml(two->settings));
-  CHECK(model_message([&] { load_reward(path, at::kCPU); }).find("expected a reward, found a generator") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU); }).find("expected a reward, found a generator") != std::string::npos);
 }
 
 TEST_CASE("packed for inference a model judges as before, fp32 to rounding and bf16 nearly; gradients are untouched") {
