@@ -49,21 +49,24 @@ std::filesystem::path csv_of(const TestSet& set, const std::string& row, const F
   return std::filesystem::path(flags.output) / fmt::format("{}-{}.csv", set.name, name);
 }
 
-std::filesystem::path table_of(const TestSet& set, const Flags& flags) { return std::filesystem::path(flags.output) / (set.name + ".md"); }
+// Of a set or of a question about a reward.
+std::filesystem::path table_of(const std::string& stem, const Flags& flags) { return std::filesystem::path(flags.output) / (stem + ".md"); }
 
 // Before any work.
 void check_outputs(const std::vector<TestSet>& sets, const Flags& flags) {
-  std::set<std::filesystem::path> files;
+  std::vector<std::filesystem::path> written;
+  for (const std::string& stem : reward_tables(flags.reward)) written.push_back(table_of(stem, flags));
   for (const TestSet& set : sets) {
     const std::vector<std::string> rows = rows_of(set, flags);
     if (rows.empty()) throw usage_error(fmt::format("eval: set {}: expected SR pictures (NAME=LQ:GT:SR) or a generator (-g), found neither", set.name));
-    if (flags.output.empty()) continue;
-    std::vector<std::filesystem::path> written = {table_of(set, flags)};
+    written.push_back(table_of(set.name, flags));
     for (const std::string& row : rows) written.push_back(csv_of(set, row, flags));
-    for (const auto& file : written) {
-      if (!files.insert(file).second) throw usage_error(fmt::format("eval: expected every set and generator once, found two that would be written to {}", file.string()));
-      refuse_overwrite(file, flags.overwrite);
-    }
+  }
+  if (flags.output.empty()) return;
+  std::set<std::filesystem::path> files;
+  for (const auto& file : written) {
+    if (!files.insert(file).second) throw usage_error(fmt::format("eval: expected every set and generator once, found two that would be written to {}", file.string()));
+    refuse_overwrite(file, flags.overwrite);
   }
 }
 
@@ -78,10 +81,7 @@ void ask_reward(const Flags& flags) {
   const TableFormat format = parse_table_format(flags.format);
   answer_reward_questions(questions, [&](const std::string& stem, const Table& table) {
     print(fmt::format("{}\n{}\n", stem, render(table, format)));
-    if (flags.output.empty()) return;
-    const auto path = std::filesystem::path(flags.output) / (stem + ".md");
-    refuse_overwrite(path, flags.overwrite);
-    write_file(path, render(table, TableFormat::markdown));
+    if (!flags.output.empty()) write_file(table_of(stem, flags), render(table, TableFormat::markdown));
   });
 }
 
@@ -125,7 +125,7 @@ void run(const Flags& flags) {
     }
     const Table table = comparison_table(rows, options);
     print(fmt::format("{} ({} pictures)\n{}", set.name, rows[0].second.names.size(), render(table, format)));
-    if (!flags.output.empty()) write_file(table_of(set, flags), render(table, TableFormat::markdown));
+    if (!flags.output.empty()) write_file(table_of(set.name, flags), render(table, TableFormat::markdown));
   }
 }
 

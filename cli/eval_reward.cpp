@@ -25,7 +25,17 @@ std::vector<Image> read_photos(const RewardQuestions& questions) {
   return out;
 }
 
+std::string stem_of(const std::string& folder, const char* part) { return fmt::format("{}-{}", std::filesystem::path(folder).lexically_normal().filename().string(), part); }
+
 }  // namespace
+
+std::vector<std::string> reward_tables(const RewardQuestions& questions) {
+  std::vector<std::string> stems;
+  for (const std::string& folder : questions.fgr_sets)
+    for (const char* part : {"map", "score", "summary"}) stems.push_back(stem_of(folder, part));
+  if (!questions.photos.empty()) stems.insert(stems.end(), {"response-distortions", "response-restorations", "response-draws"});
+  return stems;
+}
 
 void add_reward_flags(CLI::App& command, RewardQuestions& q) {
   command.add_option("--map", q.fgr_sets, "folder of FGR samples: how well the reward's maps and scores agree with their labels")->take_all();
@@ -42,17 +52,16 @@ void add_reward_flags(CLI::App& command, RewardQuestions& q) {
 }
 
 void answer_reward_questions(const RewardQuestions& q, const std::function<void(const std::string&, const Table&)>& on_table) {
+  if (q.size % 4 != 0) throw usage_error(fmt::format("--size: expected a multiple of 4, found {}", q.size));
   const Judge judge({.model = q.model, .stage = q.stage, .device = q.device, .dtype = q.dtype});
   const BootstrapOptions bootstrap{.resamples = q.resamples};
   for (const std::string& folder : q.fgr_sets) {
     const Localisation found = localise(FgrSet(std::filesystem::path(folder)), judge, {.count = q.samples, .baselines = q.baselines, .bootstrap = bootstrap, .device = q.device, .progress = folder});
-    const std::string stem = std::filesystem::path(folder).lexically_normal().filename().string();
-    on_table(stem + "-map", found.maps);
-    on_table(stem + "-score", found.scores);
-    on_table(stem + "-summary", found.summary);
+    on_table(stem_of(folder, "map"), found.maps);
+    on_table(stem_of(folder, "score"), found.scores);
+    on_table(stem_of(folder, "summary"), found.summary);
   }
   if (q.photos.empty()) return;
-  if (q.size % 4 != 0) throw usage_error(fmt::format("--size: expected a multiple of 4, found {}", q.size));
   const std::vector<Image> photos = read_photos(q);
   const Score score = [&](const Image& picture) { return double{judge(picture).score}; };
   const ResponseOptions options{.seed = q.seed, .bootstrap = bootstrap, .device = q.device};

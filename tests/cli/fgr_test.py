@@ -175,6 +175,21 @@ class Fgr(ProgramTest):
         self.fails(4, *self.short_training(fgr, self.dir / "on-bad"), "--set", "pretrain_network_r=nothing", says="nothing")
         self.assertFalse((self.dir / "on-bad").exists())
 
+    def test_a_reward_is_asked(self):
+        out, tables = self.dir / "asked", self.dir / "asked-tables"
+        self.works(*self.build(out))
+        small = ["--bootstrap", 50, "--device", "cpu", "-o", tables]
+        answer = self.works("eval", "--map", out, "--samples", 6, *small, timeout=300).stdout
+        for part, words in [("map", ["AUROC", "| all "]), ("score", ["order", "map_clean"]), ("summary", ["seam ratio"])]:
+            self.assertIn(f"asked-{part}\n", answer)
+            for word in words:
+                self.assertIn(word, (tables / f"asked-{part}.md").read_text())
+        self.assertEqual(self.fails(3, "eval", "--map", out, *small, says=["asked-map.md", "exists"]).stdout, "")
+        self.assertEqual(self.fails(2, "eval", "--map", out, "--response", self.photos, "--size", 97, *small, "--overwrite", says="--size").stdout, "")
+        self.works("eval", "--response", self.photos, "--samples", 1, "--size", 96, "--draws", 2, "--drawn", "sr-small", "-g", "bicubic", "--degradation", ROOT / "configs/degrade/bicubic.yaml", *small, timeout=300)
+        for part, word in [("distortions", "gaussian"), ("restorations", "bicubic"), ("draws", "region term")]:
+            self.assertIn(word, (tables / f"response-{part}.md").read_text(), part)
+
     def test_a_source_left_out(self):
         out, run = self.dir / "left", self.dir / "left-run"
         self.works(*self.build(out))
