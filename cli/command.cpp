@@ -22,6 +22,15 @@ void add_config_flags(CLI::App& command, ConfigFlags& flags) {
   command.add_flag("--print-config", flags.print, "print the resolved config and stop");
 }
 
+void use_config_of_run(ConfigFlags& flags, const std::string& output, bool resume) {
+  const std::filesystem::path own = std::filesystem::path(output) / "config.yaml";
+  if (resume && flags.config.empty() && !output.empty() && std::filesystem::exists(own)) flags.config = own.string();
+}
+
+void require_output(const std::string& output) {
+  if (output.empty()) throw usage_error("-o: expected a folder to write to, found none");
+}
+
 std::string run_directory(const std::string& output, const ConfigFlags& flags) {
   if (!output.empty()) return output;
   if (flags.config.empty()) throw usage_error("-o: expected the run directory, or -c CONFIG to name it after");
@@ -33,7 +42,7 @@ void check_command_word(const CLI::App& program, const std::string& word) {
   for (const CLI::App* sub : program.get_subcommands({})) names.push_back(sub->get_name());
   if (word.starts_with("-") || std::find(names.begin(), names.end(), word) != names.end()) return;
   const std::string near = nearest(word, names);
-  throw usage_error(fmt::format("unknown command '{}'{}. see `finpercep --help`", word, near.empty() ? "" : fmt::format(", did you mean '{}'?", near)));
+  throw usage_error(fmt::format("unknown command '{}'.{} see `finpercep --help`", word, near.empty() ? "" : fmt::format(" did you mean '{}'?", near)));
 }
 
 std::string describe_usage_error(const CLI::App& program, const CLI::ParseError& error) {
@@ -55,7 +64,7 @@ std::string describe_usage_error(const CLI::App& program, const CLI::ParseError&
   const std::vector<std::string> unknown = command->remaining().empty() ? program.remaining(true) : command->remaining();
   const std::string word = unknown.empty() ? line : unknown.front();
   const std::string near = nearest(word.substr(0, word.find('=')), known);
-  return fmt::format("unknown argument '{}'{}. see `finpercep {}--help`", word, near.empty() ? "" : fmt::format(", did you mean '{}'?", near),
+  return fmt::format("unknown argument '{}'.{} see `finpercep {}--help`", word, near.empty() ? "" : fmt::format(" did you mean '{}'?", near),
                      command == &program ? "" : command->get_name() + " ");
 }
 

@@ -49,6 +49,12 @@ bool load_config(const ConfigFlags& flags, Settings& settings) {
 /// --model, --stage, --device, --dtype, --tile.
 void add_judge_flags(CLI::App& command, JudgeOptions& options);
 
+/// A run that is resumed without -c goes on with its own config.
+void use_config_of_run(ConfigFlags& flags, const std::string& output, bool resume);
+
+/// usage_error naming the flag where --output is empty: for commands that do without it when they only print their config.
+void require_output(const std::string& output);
+
 /// --output if given, else runs/<stem of the config>.
 std::string run_directory(const std::string& output, const ConfigFlags& flags);
 

@@ -27,14 +27,16 @@ void add_degrade(CLI::App& program) {
     bool overwrite = false;
   };
   auto flags = std::make_shared<Flags>();
-  command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST")->required();
-  command->add_option("-o,--output", flags->output, "folder for STEM.png")->required();
+  command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST");
+  command->add_option("-o,--output", flags->output, "folder for STEM.png");
   add_config_flags(*command, flags->config);
   command->add_option("--seed", flags->seed, "random draws; a picture's draw depends on the seed and its place in the sorted list");
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
   command->callback([flags] {
     DegradeSettings settings;
     if (!load_config(flags->config, settings)) return;
+    require_output(flags->output);
+    if (flags->inputs.empty()) throw usage_error("input: expected pictures, found none");
     const auto inputs = list_images(flags->inputs);
     check_outputs(inputs, flags->output, {".png"}, flags->overwrite);
     make_directory(flags->output);

@@ -87,6 +87,8 @@ void ask_reward(const Flags& flags) {
 
 void run(const Flags& flags) {
   if (flags.sets.empty() && flags.reward.empty()) throw usage_error("eval: expected --set NAME=LQ:GT, --map FGR_DIR or --response PHOTOS, found none of them");
+  for (const std::string& metric : flags.metrics)
+    if (metric.starts_with("finpercep")) throw usage_error(fmt::format("--metrics: expected a metric that measures against a reference or without our reward, found {}. use `finpercep score`, or finpercep.score in a `study`", metric));
   std::vector<TestSet> sets;
   for (const std::string& text : flags.sets) sets.push_back(parse_test_set(text, "--set"));
   check_outputs(sets, flags);
@@ -124,7 +126,8 @@ void run(const Flags& flags) {
       }
     }
     const Table table = comparison_table(rows, options);
-    print(fmt::format("{} ({} pictures)\n{}", set.name, rows[0].second.names.size(), render(table, format)));
+    const char* remark = format == TableFormat::csv ? "# " : format == TableFormat::latex ? "% " : "";
+    print(fmt::format("{}{} ({} pictures)\n{}", remark, set.name, rows[0].second.names.size(), render(table, format)));
     if (!flags.output.empty()) write_file(table_of(set.name, flags), render(table, TableFormat::markdown));
   }
 }

@@ -22,6 +22,8 @@ struct Flags {
 };
 
 void run(const Flags& flags) {
+  std::error_code absent;
+  if (std::filesystem::equivalent(find_model(flags.model), flags.output, absent)) throw usage_error(fmt::format("output: {}: expected another file than the model. choose another name", flags.output));
   refuse_overwrite(flags.output, flags.overwrite);
   const auto model = load_reward(flags.model, at::kCPU);
   const int64_t stage = flags.stage < 0 ? model->settings.stage : flags.stage;

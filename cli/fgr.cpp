@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
+#include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
@@ -28,12 +29,13 @@ void add_build(CLI::App& fgr) {
   };
   auto flags = std::make_shared<Flags>();
   add_config_flags(*command, flags->config);
-  command->add_option("-o,--output", flags->output, "folder of the tar shards and manifest.json")->required();
+  command->add_option("-o,--output", flags->output, "folder of the tar shards and manifest.json");
   command->add_option("--shard", flags->shard, "i/n: build only the tars whose number is i modulo n")->capture_default_str();
   command->add_flag("--strict", flags->strict, "stop at a photograph that cannot be used instead of skipping it");
   command->callback([flags] {
     FgrSettings settings;
     if (!load_config(flags->config, settings)) return;
+    require_output(flags->output);
     settings.photos.strict |= flags->strict;
     int part = 0, parts = 0, read = 0;
     if (std::sscanf(flags->shard.c_str(), "%d/%d%n", &part, &parts, &read) != 2 || read != static_cast<int>(flags->shard.size()) || parts < 1 || part < 0 || part >= parts)
@@ -124,7 +126,7 @@ void add_view(CLI::App& fgr) {
   command->add_option("--count", flags->count, "samples on the page, evenly spread")->capture_default_str()->check(CLI::Range(1, 2000));
   command->add_flag("--overwrite", flags->overwrite, "replace an existing page");
   command->callback([flags] {
-    refuse_overwrite(flags->output, flags->overwrite);
+    check_page(flags->output, flags->overwrite);
     const FgrSet set{std::filesystem::path(flags->directory)};
     const int64_t count = std::min(flags->count, set.size());
     ReportPage page{.title = "FGR samples", .subtitle = fmt::format("{} of {} samples in {}", count, set.size(), flags->directory)};

@@ -57,7 +57,7 @@ void add_models(CLI::App& program) {
 
 void add_weights(CLI::App& program) {
   program.add_subcommand("weights", "list the pretrained weights in the cache")->callback([] {
-    std::set<std::string> names = {"efficientnet_lite0"};
+    std::set<std::string> names = {"efficientnet_lite0", "dinov2_vits14"};
     for (const MetricInfo& metric : metric_list()) names.insert(metric.weights.begin(), metric.weights.end());
     for (const std::string& name : names) print_weights(name, weight_file, [](const std::filesystem::path& path) { read_safetensors(path, Checksum::if_present); });
     for (const PublicNet& net : public_nets()) print_weights(net.name, ncnn_weight_file, [](const std::filesystem::path& path) { read_ncnn(path); });

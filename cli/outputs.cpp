@@ -30,4 +30,9 @@ void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::
   }
 }
 
+void check_page(const std::filesystem::path& page, bool overwrite) {
+  if (page.extension() != ".html" && page.extension() != ".htm") throw usage_error(fmt::format("output: {}: expected a name that ends in .html", page.string()));
+  refuse_overwrite(page, overwrite);
+}
+
 }  // namespace finpercep

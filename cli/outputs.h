@@ -10,4 +10,7 @@ namespace finpercep {
 /// twice (two inputs of one stem); the error of refuse_overwrite where it exists.
 void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder, const std::vector<std::string>& endings, bool overwrite);
 
+/// Of one HTML page: usage_error for another ending, so that no --overwrite can make a page of what it is about (a manifest, a run's metrics); the error of refuse_overwrite.
+void check_page(const std::filesystem::path& page, bool overwrite);
+
 }  // namespace finpercep

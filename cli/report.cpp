@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "cli/command.h"
+#include "cli/outputs.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
 #include "finpercep/report/runs.h"
@@ -22,7 +23,7 @@ void add_report(CLI::App& program) {
   command->add_option("-o,--output", flags->output, "the HTML file")->required();
   command->add_flag("--overwrite", flags->overwrite, "replace an existing file");
   command->callback([flags] {
-    refuse_overwrite(flags->output, flags->overwrite);
+    check_page(flags->output, flags->overwrite);
     std::vector<Run> runs;
     for (const std::string& path : flags->runs) runs.push_back({std::filesystem::path(path).lexically_normal().filename().string(), path});
     ReportPage page{.title = "FinPercep runs", .subtitle = fmt::format("{} runs", runs.size()), .facts = {fmt::format("version: finpercep {}", version)}, .charts = run_charts(runs)};

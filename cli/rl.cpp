@@ -15,9 +15,10 @@ void add_rl(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   add_config_flags(*command, flags->config);
   command->add_option("-o,--output", flags->output, "run directory (default: runs/<name of the config>)");
-  command->add_flag("--resume", flags->resume, "continue the run from its last saved state");
+  command->add_flag("--resume", flags->resume, "continue the run from its last saved state, by its own config where -c names no other");
   command->callback([flags] {
     RlSettings settings;
+    use_config_of_run(flags->config, flags->output, flags->resume);
     if (load_config(flags->config, settings)) run_rl(settings, run_directory(flags->output, flags->config), flags->resume);
   });
 }

@@ -20,9 +20,10 @@ void add_kind(CLI::App& train, const char* name, const char* help, void (*work)(
   auto flags = std::make_shared<TrainFlags>();
   add_config_flags(*command, flags->config);
   command->add_option("-o,--output", flags->output, "run directory (default: runs/<name of the config>)");
-  command->add_flag("--resume", flags->resume, "continue the run from its last saved state");
+  command->add_flag("--resume", flags->resume, "continue the run from its last saved state, by its own config where -c names no other");
   command->callback([flags, work] {
     Settings settings;
+    use_config_of_run(flags->config, flags->output, flags->resume);
     if (load_config(flags->config, settings)) work(settings, run_directory(flags->output, flags->config), flags->resume);
   });
 }

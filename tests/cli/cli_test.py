@@ -295,6 +295,34 @@ class Cli(ProgramTest):
         self.works("eval", "--set", f"toy={lr}:{self.photos}", "-m", "psnry", "-g", self.dir / "a/generator.safetensors", self.dir / "b/generator.safetensors", "-o", self.dir / "both")
         self.assertEqual(sorted(p.name[-23:] for p in (self.dir / "both").glob("*.csv")), ["a_generator.safetensors.csv"[-23:], "b_generator.safetensors.csv"[-23:]])
 
+    def test_outputs_never_replace_what_they_are_about(self):
+        model, run_dir = self.dir / "m.safetensors", self.dir / "reported"
+        model.write_bytes((ROOT / "models/finpercep-rm-rl.safetensors").read_bytes())
+        self.fails(2, "export", model, "-o", model, "--overwrite", says="another file than the model")
+        self.works(*self.tiny_generator(run_dir, 1))
+        for page in (run_dir / "metrics.jsonl", run_dir / "config.yaml"):
+            self.fails(2, "report", run_dir, "-o", page, "--overwrite", says=".html")
+        self.assertEqual(model.read_bytes(), (ROOT / "models/finpercep-rm-rl.safetensors").read_bytes())
+
+    def test_configs_are_printed_without_inputs(self):
+        for command in (["degrade"], ["fgr", "build"], ["train", "generator"], ["train", "reward"], ["rl"]):
+            self.assertIn(":", self.works(*command, "--print-config").stdout)
+        self.fails(2, "degrade", self.photos, says="-o")
+        self.fails(2, "degrade", "-o", self.dir / "none", says="input")
+        self.fails(2, "fgr", "build", says="-o")
+
+    def test_tables_for_programs(self):
+        for form, mark in (("csv", "#"), ("tex", "%")):
+            first = self.works("eval", "--set", f"s={self.photos}:{self.photos}:{self.photos}", "-m", "psnry", "--table", form).stdout.splitlines()[0]
+            self.assertTrue(first.startswith(mark + " s (3 pictures)"), first)
+        self.fails(2, "eval", "--set", f"s={self.photos}:{self.photos}:{self.photos}", "-m", "psnry,finpercep", says="finpercep score")
+        odd = self.dir / "odd-sizes"
+        odd.mkdir()
+        (odd / "p0.png").write_bytes(png(142, 126, texture))
+        lr = self.dir / "odd-lr"
+        self.works("degrade", odd, "-o", lr, "-c", "configs/degrade/bicubic.yaml", cwd=ROOT)
+        self.fails(3, "eval", "--set", f"s={lr}:{odd}", "-g", "bicubic", "-m", "psnry", says=["p0", "142x126", "140x124"])
+
     def test_two_pictures_of_one_stem(self):
         both, out = self.dir / "stems", self.dir / "stems-out"
         both.mkdir()
@@ -386,6 +414,18 @@ class Cli(ProgramTest):
         self.works(*self.tiny_generator(parts, 40, "--resume"), env=environment)
         self.assertEqual((whole / "checkpoints/state-00000040.safetensors").read_bytes(), (parts / "checkpoints/state-00000040.safetensors").read_bytes())
         self.assertEqual((whole / "metrics.jsonl").read_text(), (parts / "metrics.jsonl").read_text())
+
+    def test_resume_without_a_config_and_with_a_wrong_one(self):
+        run_dir = self.dir / "resumed"
+        self.works(*self.tiny_generator(run_dir, 2))
+        config = (run_dir / "config.yaml").read_text()
+        self.fails(4, *self.tiny_generator(run_dir, 4, "--set", "network_g.net.channels=[16,32]", "--resume"), says="another architecture")
+        self.assertEqual((run_dir / "config.yaml").read_text(), config)
+        self.assertFalse((run_dir / "config.previous.yaml").exists())
+        self.assertIn("resumed from iteration 2", self.works("train", "generator", "-o", run_dir, "--resume").stderr)
+        self.assertEqual((run_dir / "config.yaml").read_text(), config)
+        self.works("train", "generator", "-o", run_dir, "--resume", "--set", "train.total_iter=3")
+        self.assertEqual((run_dir / "config.previous.yaml").read_text(), config)
 
     def test_a_start_that_does_not_fit_leaves_no_run(self):
         run_dir = self.dir / "misfit"

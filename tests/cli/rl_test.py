@@ -130,10 +130,10 @@ class RlTest(ProgramTest):
                 self.assertLess((before.last.weight - after.last.weight).abs().max().item(), 0.01)
                 self.works("upscale", lr, "-o", self.dir / f"{kind}-sr", "-g", made)
                 self.assertTrue((whole / "samples/00000003.png").exists())
-        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "finite")):
+        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN")):
             with self.subTest(kind):
                 out = self.dir / kind
-                self.fails(code, *self.rl(out, "refl", f"network_g={self.dir / kind}.pt", "stages=[1]", "stage_iters=[40]", "monitor.freq=0"), says=word, timeout=900)
+                self.fails(code, *self.rl(out, "refl", f"network_g={self.dir / kind}.pt", "stages=[1]", "stage_iters=[2]", "monitor.freq=0"), says=word, timeout=900)
                 self.assertFalse((out / "checkpoints/generator.pt").exists())
 
 

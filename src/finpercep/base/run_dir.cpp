@@ -81,7 +81,7 @@ void remove_half_written(const fs::path& folder) {
 
 bool holds_run(const fs::path& path) {
   std::error_code error;
-  if (fs::exists(path / "config.yaml", error) || fs::exists(path / "metrics.jsonl", error)) return true;
+  if (fs::exists(path / "metrics.jsonl", error)) return true;
   const fs::path checkpoints = path / "checkpoints";
   return fs::is_directory(checkpoints, error) && !fs::is_empty(checkpoints, error);
 }
@@ -117,7 +117,7 @@ std::vector<Line> lines_of(std::string_view text) {
 
 }  // namespace
 
-RunDir::RunDir(fs::path path, const std::string& config_yaml, bool resume) : path_(std::move(path)) {
+RunDir::RunDir(fs::path path, const std::string& config_yaml, bool resume) : path_(std::move(path)), config_(config_yaml) {
   make_directory(path_);
   lock_ = take_lock(path_);
   try {
@@ -129,16 +129,8 @@ RunDir::RunDir(fs::path path, const std::string& config_yaml, bool resume) : pat
     make_directory(path_ / "samples");
     for (const char* folder : {"checkpoints", "samples"}) remove_half_written(path_ / folder);
     set_log_file((path_ / "log.txt").string());
-    const fs::path config = path_ / "config.yaml";
+    if (!holds_run(path_)) use_config();
     std::error_code ignored;
-    if (fs::exists(config, ignored)) {
-      const std::string before = read_text_file(config);
-      if (before != config_yaml) {
-        write_file(path_ / "config.previous.yaml", before);
-        log_warning(fmt::format("run: {}: resumed with another config; the one before is kept as config.previous.yaml", path_.string()));
-      }
-    }
-    write_file(config, config_yaml);
     // A line that a crash cut would swallow the next one.
     if (fs::exists(path_ / "metrics.jsonl", ignored)) truncate_metrics(std::numeric_limits<int64_t>::max());
   } catch (...) {
@@ -148,6 +140,20 @@ RunDir::RunDir(fs::path path, const std::string& config_yaml, bool resume) : pat
     ::close(lock_);
     throw;
   }
+}
+
+void RunDir::use_config() {
+  const fs::path config = path_ / "config.yaml";
+  std::error_code ignored;
+  if (fs::exists(config, ignored)) {
+    const std::string before = read_text_file(config);
+    if (before == config_) return;
+    std::string name = "config.previous.yaml";
+    for (int k = 2; fs::exists(path_ / name, ignored); ++k) name = fmt::format("config.previous-{}.yaml", k);
+    write_file(path_ / name, before);
+    log_warning(fmt::format("run: {}: goes on with another config; the one before is kept as {}", path_.string(), name));
+  }
+  write_file(config, config_);
 }
 
 RunDir::~RunDir() {

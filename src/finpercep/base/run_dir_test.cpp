@@ -58,15 +58,24 @@ TEST_CASE("a run directory has its parts") {
 
 TEST_CASE("a directory that holds a run is reopened only on request") {
   const TestFolder folder;
-  { RunDir run(folder / "a", "seed: 1\n", false); }
+  { RunDir run(folder / "a", "seed: 0\n", false); }
+  {
+    RunDir run(folder / "a", "seed: 1\n", false);  // nothing had begun
+    CHECK(read_text_file(folder / "a" / "config.yaml") == "seed: 1\n");
+    fs::remove(folder / "a" / "config.previous.yaml");
+    run.log_metrics(1, {{"loss", 1.0}});
+  }
   CHECK(has(message_of([&] { RunDir run(folder / "a", "seed: 2\n", false); }), "already holds a run. pass --resume"));
   CHECK(read_text_file(folder / "a" / "config.yaml") == "seed: 1\n");
   { RunDir run(folder / "a", "seed: 1\n", true); }
   CHECK_FALSE(fs::exists(folder / "a" / "config.previous.yaml"));
-  { RunDir run(folder / "a", "seed: 2\n", true); }
-  CHECK(read_text_file(folder / "a" / "config.yaml") == "seed: 2\n");
+  { RunDir run(folder / "a", "seed: 3\n", true); }  // its state was never restored
+  CHECK(read_text_file(folder / "a" / "config.yaml") == "seed: 1\n");
+  for (const char* seed : {"seed: 2\n", "seed: 3\n"}) RunDir(folder / "a", seed, true).use_config();
+  CHECK(read_text_file(folder / "a" / "config.yaml") == "seed: 3\n");
   CHECK(read_text_file(folder / "a" / "config.previous.yaml") == "seed: 1\n");
-  CHECK(has(read_text_file(folder / "a" / "log.txt"), "resumed with another config"));
+  CHECK(read_text_file(folder / "a" / "config.previous-2.yaml") == "seed: 2\n");
+  CHECK(has(read_text_file(folder / "a" / "log.txt"), "goes on with another config"));
   { RunDir run(folder / "new", "", true); }  // nothing to resume: a new run
   write_file(folder / "file", std::string("x"));
   CHECK(has(message_of([&] { RunDir run(folder / "file", "", false); }), "in the way"));

@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "finpercep/base/error.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/curriculum/coevolve.h"
@@ -100,7 +101,11 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     if (!held_out) return;
     with_average([&] {
       const std::vector<Image> now = held_out->pictures(*p.generator);
-      run.log_metrics(iter, held_out->measure(now));
+      const Metrics measured = held_out->measure(now);
+      run.log_metrics(iter, measured);
+      std::string line = fmt::format("held out, after {}:", iter);
+      for (const auto& [name, value] : measured) line += fmt::format("  {} {:.4f}", name.substr(4), value);  // without val_
+      log_info(line);
       if (before.empty()) return;
       write_image(run.sample(fmt::format("{:08}.png", iter)), held_out->sheet(before, now, *p.reward, stage_at(std::max<int64_t>(iter - 1, 0))));
     });
@@ -153,6 +158,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     std::vector<RlBatch> batches;
     for (int64_t a = 0; a < settings.accumulate; ++a) batches.push_back(next_batch(iter * settings.accumulate + a, stage));
     UpdateReport report = improve_generator(p, batches, settings, compute, p.lr_scale * scheduled_lr(settings.optim_g, iter, loop.total_iter));
+    if (iter == 0 && !report.sr.isfinite().all().item<bool>()) throw model_error(fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN or infinity", settings.network_g));
     Metrics metrics = std::move(report.metrics);
     if (features && iter % settings.coevolve_freq == 0) {
       const Metrics reward = improve_reward(p, *features, batches.back(), report.sr, settings, compute, static_cast<uint64_t>(iter), scheduled_lr(settings.optim_r, iter, loop.total_iter));
@@ -211,6 +217,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     const std::map<std::string, std::string> facts = {{"iterations", fmt::format("{}", iter)}, {"training", to_yaml(settings)}};
     with_average([&] { save_generator(run.checkpoint("generator"), *p.generator, p.generator->params.all(), facts); });
     save_reward(run.checkpoint("reward"), *p.reward, p.facts, facts);
+    log_info(fmt::format("generator and reward: {}", run.checkpoint("generator").parent_path().string()));
   };
   run_loop(run, loop, resume, parts);
 }

@@ -43,7 +43,7 @@ void PhotoSettings::visit(SettingsVisitor& v) {
 }
 
 PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
-  if (settings.photos.empty()) throw usage_error("photos: expected at least one file or folder, found none. set data.photos in the config or --set data.photos=[DIR]");
+  if (settings.photos.empty()) throw usage_error("photos: expected at least one file or folder, found none. name them in the config, or for training by --set datasets.photos.photos=[DIR] (train reward, fgr build: see --print-config)");
   std::vector<std::filesystem::path> paths = list_images(settings.photos);
   const auto excluded = settings.exclude.empty() ? std::set<std::string>() : read_stems(settings.exclude);
   std::erase_if(paths, [&](const auto& path) { return excluded.contains(path.stem().string()); });

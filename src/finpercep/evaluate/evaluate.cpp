@@ -56,6 +56,10 @@ Evaluation evaluate(int64_t count, const std::function<Sample(int64_t)>& load, c
   if (!options.progress.empty()) bar.emplace(options.progress, count);
   Prefetcher<Measured> measured(0, count, options.threads, pictures_ahead, [&](int64_t i) {
     Measured item{load(i), {}};
+    const Image &sr = item.sample.sr, &ref = item.sample.ref;
+    if (sr.width != ref.width || sr.height != ref.height)
+      throw input_error(fmt::format("{}: expected a picture of its reference's size, {}x{}, found {}x{}. crop the reference, or the LR picture's source, to a multiple of the scale", item.sample.name, ref.width,
+                                    ref.height, sr.width, sr.height));
     item.values = plain_set.compute(item.sample.sr, item.sample.ref);
     if (learned.empty()) item.sample.sr = item.sample.ref = Image();
     return item;

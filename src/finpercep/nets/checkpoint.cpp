@@ -41,6 +41,7 @@ std::filesystem::path find_model(const std::string& name_or_file) {
     if (path.stem() == name_or_file) return path;
     names.push_back(path.stem().string());
   }
+  if (names.empty()) throw model_error(fmt::format("model: '{}': expected a file or a name, found neither, and no models in {}. FINPERCEP_MODELS names their folder", name_or_file, models_folder().string()));
   const std::string near = nearest(name_or_file, names);
   throw model_error(fmt::format("model: '{}': expected a file or one of: {}; found neither{}", name_or_file, fmt::join(names, ", "),
                                 near.empty() ? "" : fmt::format(". did you mean '{}'?", near)));
@@ -52,7 +53,7 @@ TensorFile read_checkpoint(const std::string& name_or_file, const std::string& k
   const std::string format = file.metadata["format"], found = file.metadata["kind"];
   if (format != format_name)
     throw model_error(fmt::format("model: {}: expected format '{}', found '{}'. it is not a FinPercep checkpoint or of a newer version", path.string(), format_name, format));
-  if (found != kind) throw model_error(fmt::format("model: {}: expected a {}, found a {}. give another --model or -g", path.string(), kind, found));
+  if (found != kind) throw model_error(fmt::format("model: {}: expected a {}, found a {}. give another model", path.string(), kind, found));
   return file;
 }
 

@@ -109,6 +109,7 @@ void LoopSettings::visit(SettingsVisitor& v) {
 
 void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts) {
   const int64_t first = resume ? restore_state(run, parts) : 0;
+  run.use_config();
   Progress progress(run.path().filename().string(), settings.total_iter - first);
   Means means;
   int64_t summed = 0, bad_in_a_row = 0;

@@ -20,7 +20,7 @@ std::vector<std::string> facts_of(const StudySettings& settings, const std::vect
   for (const Method& method : methods)
     facts.push_back(fmt::format("{}: {} updates, seed{} {}; {}", method.name, std::accumulate(method.rl.stage_iters.begin(), method.rl.stage_iters.end(), int64_t{0}),
                                 method.seeds.size() > 1 ? "s" : "", fmt::join(method.seeds, " "), method.words.empty() ? "the config as it is" : method.words));
-  if (!settings.held_out.photos.photos.empty()) facts.push_back(fmt::format("held-out photographs: crops of {} px, never trained on", settings.held_out.side));
+  if (!settings.held_out.photos.photos.empty()) facts.push_back(fmt::format("held-out photographs: crops of {} px", settings.held_out.side));
   return facts;
 }
 
