@@ -70,6 +70,11 @@ void check_outputs(const std::vector<TestSet>& sets, const Flags& flags) {
   }
 }
 
+// A table with its title, which is a remark where programs read it.
+void print_table(const std::string& title, const Table& table, TableFormat format) {
+  print(fmt::format("{}{}\n{}", format == TableFormat::csv ? "# " : format == TableFormat::latex ? "% " : "", title, render(table, format)));
+}
+
 // Each table to stdout and, with -o, to a file.
 void ask_reward(const Flags& flags) {
   RewardQuestions questions = flags.reward;
@@ -80,7 +85,8 @@ void ask_reward(const Flags& flags) {
   if (!flags.generators.empty()) questions.generators = flags.generators;
   const TableFormat format = parse_table_format(flags.format);
   answer_reward_questions(questions, [&](const std::string& stem, const Table& table) {
-    print(fmt::format("{}\n{}\n", stem, render(table, format)));
+    print_table(stem, table, format);
+    print("\n");
     if (!flags.output.empty()) write_file(table_of(stem, flags), render(table, TableFormat::markdown));
   });
 }
@@ -126,8 +132,7 @@ void run(const Flags& flags) {
       }
     }
     const Table table = comparison_table(rows, options);
-    const char* remark = format == TableFormat::csv ? "# " : format == TableFormat::latex ? "% " : "";
-    print(fmt::format("{}{} ({} pictures)\n{}", remark, set.name, rows[0].second.names.size(), render(table, format)));
+    print_table(fmt::format("{} ({} pictures)", set.name, rows[0].second.names.size()), table, format);
     if (!flags.output.empty()) write_file(table_of(set.name, flags), render(table, TableFormat::markdown));
   }
 }

@@ -2,6 +2,7 @@
 // finpercep map IMAGE.. -o DIR [--format png,overlay,npy,json] [--threshold T]
 #include <fmt/format.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -27,7 +28,7 @@ struct Flags {
   bool overwrite = false;
 };
 
-std::string ending_of(const std::string& format) { return format == "png" || format == "overlay" ? (format == "png" ? ".map.png" : ".overlay.png") : "." + format; }
+const std::map<std::string, std::string> ending_of = {{"png", ".map.png"}, {"overlay", ".overlay.png"}, {"npy", ".npy"}, {"json", ".json"}};
 
 std::string regions_json(const std::filesystem::path& input, const Verdict& verdict, const Flags& flags) {
   nlohmann::ordered_json out = {{"path", input.string()}, {"score", verdict.score}, {"map_max", verdict.map_max}, {"map_mean", verdict.map_mean},
@@ -39,12 +40,12 @@ std::string regions_json(const std::filesystem::path& input, const Verdict& verd
 }
 
 void run(const Flags& flags) {
-  const std::vector<std::string> known = {"png", "overlay", "npy", "json"};
-  for (const std::string& format : flags.formats)
-    if (std::find(known.begin(), known.end(), format) == known.end()) throw usage_error(fmt::format("--format: expected png, overlay, npy or json, found '{}'", format));
-  const auto inputs = list_images(flags.inputs);
   std::vector<std::string> endings;
-  for (const std::string& format : flags.formats) endings.push_back(ending_of(format));
+  for (const std::string& format : flags.formats) {
+    if (!ending_of.contains(format)) throw usage_error(fmt::format("--format: expected png, overlay, npy or json, found '{}'", format));
+    endings.push_back(ending_of.at(format));
+  }
+  const auto inputs = list_images(flags.inputs);
   check_outputs(inputs, flags.output, endings, flags.overwrite);
   const Judge judge(flags.judge);
   make_directory(flags.output);
@@ -55,7 +56,7 @@ void run(const Flags& flags) {
     const Image photo = read_image(input);
     const Verdict verdict = judge(photo);
     for (const std::string& format : flags.formats) {
-      const auto path = std::filesystem::path(flags.output) / (input.stem().string() + ending_of(format));
+      const auto path = std::filesystem::path(flags.output) / (input.stem().string() + ending_of.at(format));
       if (format == "png") write_image(path, verdict.map);
       else if (format == "overlay") write_image(path, overlay(photo, verdict.map));
       else if (format == "npy") write_npy(path, verdict.map);

@@ -10,7 +10,6 @@ import signal
 import struct
 import subprocess
 import time
-import unittest
 import warnings
 from pathlib import Path
 
@@ -298,61 +297,6 @@ class Cli(ProgramTest):
         self.works("eval", "--set", f"toy={lr}:{self.photos}", "-m", "psnry", "-g", self.dir / "a/generator.safetensors", self.dir / "b/generator.safetensors", "-o", self.dir / "both")
         self.assertEqual(sorted(p.name[-23:] for p in (self.dir / "both").glob("*.csv")), ["a_generator.safetensors.csv"[-23:], "b_generator.safetensors.csv"[-23:]])
 
-    def test_outputs_never_replace_what_they_are_about(self):
-        model, run_dir = self.dir / "m.safetensors", self.dir / "reported"
-        model.write_bytes((ROOT / "models/finpercep-rm-rl.safetensors").read_bytes())
-        self.fails(2, "export", model, "-o", model, "--overwrite", says="another file than the model")
-        self.works(*self.tiny_generator(run_dir, 1))
-        for page in (run_dir / "metrics.jsonl", run_dir / "config.yaml"):
-            self.fails(2, "report", run_dir, "-o", page, "--overwrite", says=".html")
-        self.assertEqual(model.read_bytes(), (ROOT / "models/finpercep-rm-rl.safetensors").read_bytes())
-
-    def test_configs_are_printed_without_inputs(self):
-        for command in (["degrade"], ["fgr", "build"], ["train", "generator"], ["train", "reward"], ["rl"]):
-            self.assertIn(":", self.works(*command, "--print-config").stdout)
-        self.fails(2, "degrade", self.photos, says="-o")
-        self.fails(2, "degrade", "-o", self.dir / "none", says="input")
-        self.fails(2, "fgr", "build", says="-o")
-
-    def test_tables_for_programs(self):
-        for form, mark in (("csv", "#"), ("tex", "%")):
-            first = self.works("eval", "--set", f"s={self.photos}:{self.photos}:{self.photos}", "-m", "psnry", "--table", form).stdout.splitlines()[0]
-            self.assertTrue(first.startswith(mark + " s (3 pictures)"), first)
-        self.fails(2, "eval", "--set", f"s={self.photos}:{self.photos}:{self.photos}", "-m", "psnry,finpercep", says="finpercep score")
-        odd = self.dir / "odd-sizes"
-        odd.mkdir()
-        (odd / "p0.png").write_bytes(png(142, 126, texture))
-        lr = self.dir / "odd-lr"
-        self.works("degrade", odd, "-o", lr, "-c", "configs/degrade/bicubic.yaml", cwd=ROOT)
-        self.fails(3, "eval", "--set", f"s={lr}:{odd}", "-g", "bicubic", "-m", "psnry", says=["p0", "142x126", "140x124"])
-
-    def test_two_pictures_of_one_stem(self):
-        both, out = self.dir / "stems", self.dir / "stems-out"
-        both.mkdir()
-        for name in ("x.png", "x.webp"):
-            (both / name).write_bytes(self.photo.read_bytes())
-        for command in (["degrade"], ["upscale", "-g", "bicubic"], ["map"]):
-            self.fails(2, *command, both, "-o", out, "--overwrite", says=["x.png", "x.webp", "rename one"])
-        self.assertFalse(out.exists())
-
-    def test_a_signal_ends_every_command_over_pictures(self):
-        many = self.dir / "many"
-        many.mkdir()
-        for i in range(1000):
-            (many / f"m{i:03}.png").symlink_to(self.photo)
-        for command in (["upscale", many, "-g", "sr-small"], ["map", many], ["degrade", many], ["eval", "--set", f"s={many}:{many}:{many}", "-m", "lpips"]):
-            with self.subTest(command[0]):
-                out = self.dir / f"stopped-{command[0]}"
-                process = subprocess.Popen([PROGRAM, *map(str, command), "-o", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-                while process.poll() is None and not (out.exists() and (command[0] == "eval" or any(out.iterdir()))):
-                    time.sleep(0.02)
-                process.terminate()
-                _, errors = process.communicate(timeout=60)
-                self.assertEqual(process.returncode, 130, errors)
-                self.assertIn("finpercep: interrupted: ", errors)
-                self.assertEqual([p for p in out.iterdir() if p.suffix not in (".png", ".json")], [])  # no parts
-                self.assertLess(len(list(out.iterdir())), 1000)
-
     def test_torchscript_module(self):
         try:
             import torch
@@ -389,11 +333,6 @@ class Cli(ProgramTest):
                    says="fetch_weights.py --only realesrgan-x4plus")
 
     # --- training
-
-    def tiny_generator(self, run_dir, iters, *more):
-        return ["train", "generator", "-o", run_dir, "--set", f"datasets.photos.photos=[{self.photos}]", "--set", "datasets.degradation.usm=false", "--set", "datasets.degradation.second_order_prob=0",
-                "--set", "datasets.gt_size=64", "--set", "datasets.batch_size=2", "--set", "network_g.net.channels=[16,24]", "--set", "network_g.net.blocks=1",
-                "--set", f"train.total_iter={iters}", "--set", "train.print_freq=1", "--set", "train.save_checkpoint_freq=1000", "--set", "device=cpu", *more]
 
     def test_interrupt_and_resume_give_the_same_bytes(self):
         whole, parts = self.dir / "whole", self.dir / "parts"
@@ -446,31 +385,6 @@ class Cli(ProgramTest):
         self.assertIn("<html", page.read_text())
         self.fails(3, "report", out, "-o", page, says="--overwrite")
         self.fails(3, "report", self.dir / "norun", "-o", self.dir / "x.html", says="norun")
-
-    # --- outputs that cannot be written
-
-    def test_unwritable_output(self):
-        self.fails(3, "map", self.photo, "-o", "/proc/finpercep-maps", says="/proc/finpercep-maps")
-        blocked = self.dir / "file"
-        blocked.write_text("x")
-        self.fails(3, "map", self.photo, "-o", blocked, says="file")
-        self.fails(3, "score", self.photo, "--json", self.dir / "no/such/folder.json", says="folder.json")
-
-    @unittest.skipUnless(os.geteuid() == 0, "needs root to mount a small tmpfs")
-    def test_full_disk(self):
-        mount = self.dir / "tiny"
-        mount.mkdir()
-        if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", mount], capture_output=True).returncode != 0:
-            self.skipTest("mount is not permitted here")
-        try:
-            self.fails(3, "map", self.photo, "-o", mount, "--format", "npy", says="photo.npy")
-            self.assertEqual(list(mount.iterdir()), [])
-        finally:
-            subprocess.run(["umount", mount], check=True)
-
-    def test_closed_stdout(self):
-        result = subprocess.run(f"'{PROGRAM}' metrics > /dev/full", shell=True, capture_output=True, text=True)
-        self.assertEqual(result.returncode, 3, result.stderr)
 
 
 if __name__ == "__main__":

@@ -63,6 +63,11 @@ class ProgramTest(unittest.TestCase):
             self.assertIn(str(word), line)
         return result
 
+    def tiny_generator(self, run_dir, iters, *more):
+        return ["train", "generator", "-o", run_dir, "--set", f"datasets.photos.photos=[{self.photos}]", "--set", "datasets.degradation.usm=false", "--set", "datasets.degradation.second_order_prob=0",
+                "--set", "datasets.gt_size=64", "--set", "datasets.batch_size=2", "--set", "network_g.net.channels=[16,24]", "--set", "network_g.net.blocks=1",
+                "--set", f"train.total_iter={iters}", "--set", "train.print_freq=1", "--set", "train.save_checkpoint_freq=1000", "--set", "device=cpu", *more]
+
     def works(self, *args, **kwargs):
         result = run(*args, **kwargs)
         self.assertEqual(result.returncode, 0, f"{args}: {result.stdout}{result.stderr}")

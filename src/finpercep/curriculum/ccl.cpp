@@ -36,6 +36,21 @@ void roll_back(Players& p, const RlSettings& s) {
   p.lr_scale /= 2;
 }
 
+// Takes the share of the pixels that the settings want, measured on the first batches as the reference restores them.
+void relabel(Players& p, const LabelFeatures& features, const PhotoSet& photos, const RlSettings& s, at::Device device) {
+  at::NoGradGuard no_grad;
+  const auto seed = static_cast<uint64_t>(s.manual_seed);
+  std::vector<at::Tensor> gt, sr;
+  for (int64_t i = 0; i < relabelled_batches; ++i) {
+    const PairBatch pair = make_pair_batch(photos, s.datasets, seed, i);
+    Random random(seed, "relabel", static_cast<uint64_t>(i));
+    gt.push_back(pair.gt.to(device));
+    sr.push_back(p.reference->roll_out(p.reference->condition(pair.lr.to(device)), p.reference->draw_noise(random, gt.back().sizes(), device)).clamp(0, 1));
+  }
+  p.facts = relabelled(p.facts, s.label_alpha, features, gt, sr);
+  log_info(fmt::format("labels: {:g} of the pixels, scale {:.4f}", p.facts.label_alpha, p.facts.label_scale));
+}
+
 }  // namespace
 
 void run_rl(const RlSettings& settings, const std::filesystem::path& run_directory, bool resume) {
@@ -63,18 +78,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
   std::optional<LabelFeatures> features;
   if (settings.coevolve_freq > 0) features.emplace(compute.device, p.facts.label_features);
-  if (features && settings.label_alpha >= 0 && settings.label_alpha != p.facts.label_alpha) {
-    std::vector<at::Tensor> gt, sr;
-    for (int64_t i = 0; i < relabelled_batches; ++i) {
-      const PairBatch pair = make_pair_batch(photos, settings.datasets, seed, i);
-      at::NoGradGuard no_grad;
-      Random random(seed, "relabel", static_cast<uint64_t>(i));
-      gt.push_back(pair.gt.to(compute.device));
-      sr.push_back(p.reference->roll_out(p.reference->condition(pair.lr.to(compute.device)), p.reference->draw_noise(random, gt.back().sizes(), compute.device)).clamp(0, 1));
-    }
-    p.facts = relabelled(p.facts, settings.label_alpha, *features, gt, sr);
-    log_info(fmt::format("labels: {:g} of the pixels, scale {:.4f}", p.facts.label_alpha, p.facts.label_scale));
-  }
+  if (features && settings.label_alpha >= 0 && settings.label_alpha != p.facts.label_alpha) relabel(p, *features, photos, settings, compute.device);
   std::optional<HeldOut> held_out;
   if (!settings.val_photos.photos.empty() && settings.val_count > 0)
     held_out.emplace(settings.val_photos, settings.datasets.degradation, settings.val_count, settings.val_size, compute);

@@ -24,12 +24,15 @@ struct Measured {
   std::vector<double> values;  // of the metrics without nets
 };
 
+void check_sizes(const Sample& sample, const std::string& picture, const std::string& reference) {
+  const Image &sr = sample.sr, &ref = sample.ref;
+  if (sr.width != ref.width || sr.height != ref.height)
+    throw input_error(fmt::format("{}: expected the size of its reference {}, {}x{}, found {}x{}. resize or crop one of them", picture, reference, ref.width, ref.height, sr.width, sr.height));
+}
+
 Sample read_sample(const Pair& pair) {
   Sample sample{pair.name, read_image(pair.first), read_image(pair.second)};
-  if (sample.sr.width != sample.ref.width || sample.sr.height != sample.ref.height)
-    throw input_error(fmt::format("{}: expected the size of its reference {}, {}x{}, found {}x{}. resize or crop one of them",
-                                  pair.first.string(), pair.second.string(), sample.ref.width, sample.ref.height, sample.sr.width,
-                                  sample.sr.height));
+  check_sizes(sample, pair.first.string(), pair.second.string());
   return sample;
 }
 
@@ -56,10 +59,7 @@ Evaluation evaluate(int64_t count, const std::function<Sample(int64_t)>& load, c
   if (!options.progress.empty()) bar.emplace(options.progress, count);
   Prefetcher<Measured> measured(0, count, options.threads, pictures_ahead, [&](int64_t i) {
     Measured item{load(i), {}};
-    const Image &sr = item.sample.sr, &ref = item.sample.ref;
-    if (sr.width != ref.width || sr.height != ref.height)
-      throw input_error(fmt::format("{}: expected a picture of its reference's size, {}x{}, found {}x{}. crop the reference, or the LR picture's source, to a multiple of the scale", item.sample.name, ref.width,
-                                    ref.height, sr.width, sr.height));
+    check_sizes(item.sample, item.sample.name, item.sample.name);
     item.values = plain_set.compute(item.sample.sr, item.sample.ref);
     if (learned.empty()) item.sample.sr = item.sample.ref = Image();
     return item;

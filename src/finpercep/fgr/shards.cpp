@@ -23,8 +23,6 @@ namespace {
 constexpr uint64_t max_shard_bytes = uint64_t{1} << 32;
 constexpr const char* format_name = "finpercep-fgr-2";
 
-std::string hash_of(std::span<const std::byte> bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
-
 std::string shard_name(int64_t shard) { return fmt::format("fgr-{:06}.tar", shard); }
 
 std::vector<std::byte> to_bytes(const std::string& text) {
@@ -82,6 +80,8 @@ double begun_scale(const FgrSettings& settings, const std::filesystem::path& dir
 }
 
 }  // namespace
+
+std::string hash_of(std::span<const std::byte> bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
 
 void build_shards(const FgrSettings& settings, const std::filesystem::path& directory, int64_t part, int64_t parts, int64_t samples_per_shard) {
   make_directory(directory);

@@ -8,6 +8,9 @@
 
 namespace finpercep {
 
+/// "xxh3:<16 hex>" of a file's bytes: how shards, models and whatever else is compared later are named.
+std::string hash_of(std::span<const std::byte> bytes);
+
 struct ShardManifest {
   double label_scale = 0;
   int64_t count = 0, crops_per_shard = 0;

@@ -3,7 +3,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <xxhash.h>
 
 #include <algorithm>
 #include <memory>
@@ -14,6 +13,7 @@
 #include "finpercep/degrade/photos.h"
 #include "finpercep/evaluate/pairs.h"
 #include "finpercep/evaluate/test_set.h"
+#include "finpercep/fgr/shards.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/nets/checkpoint.h"
@@ -23,8 +23,7 @@ namespace finpercep {
 
 namespace {
 
-std::string fingerprint(std::span<const std::byte> bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
-std::string fingerprint(const std::string& text) { return fingerprint(std::as_bytes(std::span(text))); }
+std::string fingerprint(const std::string& text) { return hash_of(std::as_bytes(std::span(text))); }
 
 StudySet held_out(const HeldOutSettings& settings, DegradeSettings degradation) {
   const PhotoSet photos(settings.photos, 128);
@@ -74,7 +73,7 @@ std::string model_facts(const std::string& name_or_file) {
     if (found == shipped.end()) return name_or_file;
     path = *found;
   }
-  return fmt::format("{} {}", path.filename().string(), fingerprint(read_file(path)));
+  return fmt::format("{} {}", path.filename().string(), hash_of(read_file(path)));
 }
 
 std::vector<StudySet> study_sets(const StudySettings& study) {
