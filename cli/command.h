@@ -42,7 +42,7 @@ void print(const std::string& text);
 template <class Settings>
 bool load_config(const ConfigFlags& flags, Settings& settings) {
   load_settings(settings, flags.config.empty() ? "" : read_config_text(flags.config), flags.config.empty() ? "--set" : flags.config, flags.overrides);
-  if (flags.print) print(to_yaml(settings));
+  if (flags.print) print(describe_settings(settings));
   return !flags.print;
 }
 

@@ -145,7 +145,7 @@ void add_eval(CLI::App& program) {
   command->add_option("--set", flags->sets, "NAME=LQ:GT or NAME=LQ:GT:SR, folders; pictures are matched by stem")->take_all();
   add_reward_flags(*command, flags->reward);
   command->add_option("-g,--generator", flags->generators, "names of `finpercep models`, NAME@STEPS, checkpoint or TorchScript files, bicubic")->take_all();
-  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them")->delimiter(',')->capture_default_str();
+  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them")->delimiter(',')->allow_extra_args(false)->capture_default_str();
   command->add_option("--protocol", flags->protocol, "pyiqa, basicsr, stablesr")->capture_default_str();
   command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));
   command->add_option("--bootstrap", flags->resamples, "resamples of the 95 % interval")->capture_default_str()->check(CLI::Range(1, 1000000));

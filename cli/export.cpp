@@ -7,6 +7,8 @@
 #include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/generate/direct.h"
+#include "finpercep/generate/export.h"
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/reward/export.h"
 #include "finpercep/version.h"
@@ -22,26 +24,39 @@ struct Flags {
 };
 
 void run(const Flags& flags) {
+  const bool published = is_public_net(flags.model);
   std::error_code absent;
-  if (std::filesystem::equivalent(find_model(flags.model), flags.output, absent)) throw usage_error(fmt::format("output: {}: expected another file than the model. choose another name", flags.output));
+  if (!published && std::filesystem::equivalent(find_model(flags.model), flags.output, absent)) throw usage_error(fmt::format("output: {}: expected another file than the model. choose another name", flags.output));
   refuse_overwrite(flags.output, flags.overwrite);
+  nlohmann::ordered_json facts = {{"model", published ? flags.model : find_model(flags.model).stem().string()}, {"version", version}};
+  std::string kind = "generator";
+  if (!published && !may_be_torchscript(flags.model)) {
+    const auto metadata = read_checkpoint(flags.model, "").metadata;
+    kind = metadata.at("kind");
+    facts["weights"] = metadata.at("checksum");
+  }
+  if (kind == "generator") {
+    if (flags.stage >= 0) throw usage_error(fmt::format("--stage: expected a reward, found the generator {}. leave it out", flags.model));
+    const auto generator = load_generator(flags.model, at::kCPU);
+    facts["forward"] = generator->settings.policy == "direct" ? "lr: N x 3 x H x W, RGB in [0,1] -> N x 3 x 4H x 4W in [0,1]"
+                                                                : "lr: N x 3 x H x W, RGB in [0,1], noise: None or N x T x 3 x sH x sW normals -> N x 3 x sH x sW in [0,1]";
+    write_file(flags.output, export_generator(*generator, facts.dump()));
+    return;
+  }
   const auto model = load_reward(flags.model, at::kCPU);
   const int64_t stage = flags.stage < 0 ? model->settings.stage : flags.stage;
   if (stage > model->settings.stage) throw model_error(fmt::format("model: {}: expected stage 0..{}, found --stage {}", flags.model, model->settings.stage, stage));
-  const nlohmann::ordered_json facts = {{"model", find_model(flags.model).stem().string()},
-                                        {"weights", read_checkpoint(flags.model, "reward").metadata.at("checksum")},
-                                        {"stage", stage},
-                                        {"version", version},
-                                        {"forward", "x: N x 3 x H x W, RGB in [0,1] -> score: N, 1 = clean; map: N x 1 x H x W, 1 = defect"}};
+  facts["stage"] = stage;
+  facts["forward"] = "x: N x 3 x H x W, RGB in [0,1] -> score: N, 1 = clean; map: N x 1 x H x W, 1 = defect";
   write_file(flags.output, export_reward(*model, stage, facts.dump()));
 }
 
 }  // namespace
 
 void add_export(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("export", "write a reward model as TorchScript, for plain torch in Python");
+  CLI::App* command = program.add_subcommand("export", "write a reward or a generator as TorchScript, for plain torch in Python");
   auto flags = std::make_shared<Flags>();
-  command->add_option("model", flags->model, "reward model: name or file")->required();
+  command->add_option("model", flags->model, "reward or generator: name or file")->required();
   command->add_option("-o,--output", flags->output, "file to write, e.g. reward.pt")->required();
   command->add_option("--stage", flags->stage, "RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);
   command->add_flag("--overwrite", flags->overwrite, "replace an existing file");

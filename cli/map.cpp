@@ -74,7 +74,7 @@ void add_map(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST")->required();
   command->add_option("-o,--output", flags->output, "folder for STEM.map.png, STEM.overlay.png, STEM.npy, STEM.json")->required();
-  command->add_option("--format", flags->formats, "comma separated: png, overlay, npy, json")->delimiter(',')->capture_default_str();
+  command->add_option("--format", flags->formats, "comma separated: png, overlay, npy, json")->delimiter(',')->allow_extra_args(false)->capture_default_str();
   command->add_option("--threshold", flags->threshold, "map value from which a pixel belongs to a region")->capture_default_str()
       ->check(CLI::Range(0.0, 1.0))
       ->check([](const std::string& text) { return text.find_first_not_of("0123456789.eE+-") == std::string::npos ? "" : "expected a number, found " + text; });  // Range lets NaN pass

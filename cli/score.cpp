@@ -172,7 +172,7 @@ void add_score(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "pictures: files, folders, globs, LIST.txt or @LIST (a path a line), - (such a list on stdin)")->required();
   command->add_option("-r,--reference", flags->references, "references, matched by file stem");
-  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them (default: finpercep; with -r: finpercep,psnr,ssim)")->delimiter(',');
+  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them (default: finpercep; with -r: finpercep,psnr,ssim)")->delimiter(',')->allow_extra_args(false);
   command->add_option("--protocol", flags->protocol, "conventions of PSNR and SSIM: pyiqa, basicsr, stablesr")->capture_default_str();
   command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));
   add_judge_flags(*command, flags->judge);
@@ -180,7 +180,7 @@ void add_score(CLI::App& program) {
   command->add_option("--json", flags->outputs.json, "one JSON object a picture, to a file or - for stdout");
   command->add_option("--csv", flags->outputs.csv, "CSV, to a file or - for stdout");
   command->add_option("--summary", flags->outputs.summary, "JSON of means, 95 % bootstrap intervals and what exactly was measured, to a file or - for stdout");
-  command->add_option("--fail-under", flags->gates, "METRIC=VALUE: exit 5 if the mean is worse (for a metric where lower is better: above)")->take_all();
+  command->add_option("--fail-under", flags->gates, "METRIC=VALUE: exit 5 if the mean is worse (for a metric where lower is better: above)")->take_all()->allow_extra_args(false);
   command->add_flag("--strict", flags->strict, "stop at the first picture that cannot be scored");
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
   command->footer("Examples:\n  finpercep score photo.jpg\n  finpercep score sr/ -r gt/ -m finpercep,psnry,ssim,lpips --csv scores.csv\n"

@@ -178,9 +178,36 @@ class Judging(ProgramTest):
         self.fails(3, "export", "finpercep-rm", "-o", file, says="--overwrite")
         self.works("export", "finpercep-rm", "-o", file, "--overwrite", "--stage", 0)
         self.assertEqual(len(before), file.stat().st_size)
-        self.fails(4, "export", "sr-small", "-o", self.dir / "no.pt", says="expected a reward")
         self.fails(4, "export", "finpercep-rn", "-o", self.dir / "no.pt", says="did you mean 'finpercep-rm'")
         self.fails(3, "export", "finpercep-rm", "-o", self.dir / "no/such/reward.pt", says="reward.pt")
+
+    def test_export_generator(self):
+        """Plain torch gives the program's pictures, for any size, and the module trains."""
+        import torch
+        picture = self.dir / "lr.png"
+        picture.write_bytes(png(41, 30, texture))
+        x = torch.tensor([[[texture(i, j)[c] / 255 for i in range(41)] for j in range(30)] for c in range(3)])[None]
+        for name, agreement in (("realesr-animevideov3", 50), ("sr-small-perceptual", 28)):  # dB; a chain draws its own noise
+            file = self.dir / f"{name}.pt"
+            self.works("export", name, "-o", file)
+            net = torch.jit.load(str(file)).eval()
+            made = net(x)
+            self.assertEqual(made.shape, (1, 3, 120, 164))
+            self.works("upscale", picture, "-o", self.dir / name, "-g", name)
+            torch_png = self.dir / f"{name}.png"
+            levels = (made[0].detach() * 255).round().int().tolist()
+            torch_png.write_bytes(png(164, 120, lambda i, j: tuple(levels[c][j][i] for c in range(3))))
+            line = self.works("score", self.dir / name / "lr.png", "-r", torch_png, "-m", "psnr", "--json", "-").stdout
+            self.assertGreater(json.loads(line)["psnr"], agreement)
+            for weight in net.parameters():
+                weight.requires_grad_(True)
+            net(x).mean().backward()
+            self.assertTrue(all(weight.grad is not None for weight in net.parameters()))
+        self.assertEqual(net(x, torch.zeros(1, 4, 3, 128, 176)).shape, (1, 3, 120, 164))
+        self.works("upscale", picture, "-o", self.dir / "again", "-g", self.dir / "realesr-animevideov3.pt")
+        self.fails(4, "upscale", picture, "-o", self.dir / "never", "-g", file, says=["noise: Optional[Tensor]", "checkpoint"])
+        self.fails(2, "export", "sr-small", "-o", self.dir / "no.pt", "--stage", 1, says="--stage")
+        self.fails(2, "export", self.dir / "realesr-animevideov3.pt", "-o", self.dir / "no.pt", says="TorchScript")
 
     def test_best_of(self):
         small = self.dir / "best.png"

@@ -2,7 +2,6 @@
 #include "finpercep/base/settings.h"
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cmath>
 #include <filesystem>
@@ -25,17 +24,6 @@ using detail::parse_yaml;
 using detail::YamlNode;
 
 std::string number_text(double value) { return fmt::format("{}", value); }  // shortest form that reads back the same
-
-template <class T>
-constexpr const char* type_name() {
-  if constexpr (std::is_same_v<T, bool>) return "bool";
-  if constexpr (std::is_same_v<T, int64_t>) return "int";
-  if constexpr (std::is_same_v<T, double>) return "double";
-  if constexpr (std::is_same_v<T, std::string>) return "string";
-  if constexpr (std::is_same_v<T, std::vector<int64_t>>) return "list of int";
-  if constexpr (std::is_same_v<T, std::vector<double>>) return "list of double";
-  if constexpr (std::is_same_v<T, std::vector<std::string>>) return "list of string";
-}
 
 template <class T>
 constexpr const char* expected_name() {
@@ -259,30 +247,41 @@ class Loader : public Visitor<Loader> {
   std::vector<Frame> frames_;
 };
 
+/// Settings as YAML; `described` puts beside each key what it means and what it may be.
 class YamlWriter : public Visitor<YamlWriter> {
  public:
+  explicit YamlWriter(bool described) : described_(described) {}
   std::string text;
   template <class T>
-  void any(const char* name, const T& value, const char*, Range, const std::vector<std::string>&) {
+  void any(const char* name, const T& value, const char* help, Range range, const std::vector<std::string>& allowed) {
     check_finite(name, value);
-    text += fmt::format("{}{}: {}\n", std::string(2 * groups_.size(), ' '), name, scalar_text(value));
+    std::string about = help;
+    if (!allowed.empty()) about += fmt::format(" ({})", fmt::join(allowed, ", "));
+    if (!range_text(range).empty()) about += fmt::format(" ({})", range_text(range));
+    line(fmt::format("{}: {}", name, scalar_text(value)), about);
     empty_ = false;
   }
 
  protected:
-  bool begin_group(const char* name, const char*) override {
-    text += fmt::format("{}{}:\n", std::string(2 * groups_.size(), ' '), name);
+  bool begin_group(const char* name, const char* help) override {
+    const std::string entry = fmt::format("{}:", name);
+    after_group_ = text.size() + 2 * groups_.size() + entry.size();
+    line(entry, help);
     groups_.push_back(name);
     empty_ = true;
     return true;
   }
   void end_group() override {
     groups_.pop_back();
-    if (empty_) text.insert(text.size() - 1, " {}");
+    if (empty_) text.insert(after_group_, " {}");
     empty_ = false;
   }
 
  private:
+  void line(const std::string& entry, const std::string& about) {
+    const std::string indented = std::string(2 * groups_.size(), ' ') + entry;
+    text += described_ ? fmt::format("{:<36}  # {}\n", indented, about) : indented + "\n";
+  }
   template <class T>
   void check_finite(const char*, const T&) const {}
   void check_finite(const char* name, const double& value) const {
@@ -292,27 +291,9 @@ class YamlWriter : public Visitor<YamlWriter> {
   void check_finite(const char* name, const std::vector<double>& values) const {
     for (const double& value : values) check_finite(name, value);
   }
-  bool empty_ = false;
-};
-
-/// Rows of path, type, default, help.
-class Describer : public Visitor<Describer> {
- public:
-  std::vector<std::array<std::string, 4>> rows;
-  template <class T>
-  void any(const char* name, const T& value, const char* help, Range range, const std::vector<std::string>& allowed) {
-    std::string text = help;
-    if (!allowed.empty()) text += fmt::format(" ({})", fmt::join(allowed, ", "));
-    if (!range_text(range).empty()) text += fmt::format(" ({})", range_text(range));
-    rows.push_back({path_of(name), type_name<T>(), scalar_text(value), text});
-  }
-
- protected:
-  bool begin_group(const char* name, const char*) override {
-    groups_.push_back(name);
-    return true;
-  }
-  void end_group() override { groups_.pop_back(); }
+  bool described_;
+  bool empty_ = false;           ///< the open group has no field yet
+  std::size_t after_group_ = 0;  ///< behind the colon of the group opened last
 };
 
 /// "a.b=c" as the tree {a: {b: c}}.
@@ -370,23 +351,15 @@ void load(Visitable settings, const std::string& yaml_text, const std::string& w
 }
 
 std::string to_yaml(Visitable settings) {
-  YamlWriter writer;
+  YamlWriter writer(false);
   settings(writer);
   return writer.text.empty() ? "{}\n" : writer.text;
 }
 
 std::string describe(Visitable settings) {
-  Describer describer;
-  settings(describer);
-  std::array<std::size_t, 3> width{};
-  for (const auto& row : describer.rows) {
-    for (std::size_t i = 0; i < width.size(); ++i) width[i] = std::max(width[i], std::min<std::size_t>(row[i].size(), 40));
-  }
-  std::string text;
-  for (const auto& [path, type, value, help] : describer.rows) {
-    text += fmt::format("{:<{}}  {:<{}}  {:<{}}  {}\n", path, width[0], type, width[1], value, width[2], help);
-  }
-  return text;
+  YamlWriter writer(true);
+  settings(writer);
+  return writer.text;
 }
 
 }  // namespace detail

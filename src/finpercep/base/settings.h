@@ -81,7 +81,7 @@ std::string to_yaml(const Settings& settings) {
   return detail::to_yaml(detail::Visitable(copy));
 }
 
-/// One line a field: "train.lr  double  0.0001  what it does". For --help and docs.
+/// The same with a comment behind each key: what it means, and its range or choices. For people (--print-config).
 template <class Settings>
 std::string describe_settings(const Settings& settings) {
   Settings copy = settings;

@@ -377,12 +377,15 @@ TEST_CASE("what would not load is not written") {
   }
 }
 
-TEST_CASE("describe_settings has one line a field") {
-  const std::string text = describe_settings(Root());
-  CHECK(std::count(text.begin(), text.end(), '\n') == 10);
-  CHECK(has(text, "train.lr           double          0.0001    learning rate\n"));
-  CHECK(has(text, "kernel (gauss, sinc, plateau)"));
-  CHECK(has(text, "standard deviation, pixels (in 0.1 .. 20)"));
+TEST_CASE("describe_settings says beside each key what it means, and still loads") {
+  Root root;
+  root.train.lr = 0.25;
+  const std::string text = describe_settings(root);
+  CHECK(std::count(text.begin(), text.end(), '\n') == std::count(text.begin(), text.end(), '#'));
+  CHECK(has(text, "\n  lr: 0.25                            # learning rate\n"));
+  CHECK(has(text, "# kernel (gauss, sinc, plateau)\n"));
+  CHECK(has(text, "# standard deviation, pixels (in 0.1 .. 20)\n"));
+  CHECK(to_yaml(load(text)) == to_yaml(root));
 }
 
 TEST_CASE("read_config_text") {

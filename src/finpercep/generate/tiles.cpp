@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <vector>
 
+#include "finpercep/base/interrupt.h"
+
 namespace finpercep {
 
 namespace {
@@ -40,6 +42,7 @@ at::Tensor in_tiles(int64_t height, int64_t width, int64_t scale, int64_t side, 
   at::Tensor out = at::zeros({1, 3, height * scale, width * scale}, at::kFloat);
   for (std::size_t r = 0; r < tops.size(); ++r)
     for (std::size_t c = 0; c < lefts.size(); ++c) {
+      stop_if_interrupted("the picture at hand was not finished");
       const at::Tensor sr = make({tops[r], lefts[c], tile_h, tile_w}).to(at::kCPU, at::kFloat);
       out.narrow(-2, tops[r] * scale, tile_h * scale)
           .narrow(-1, lefts[c] * scale, tile_w * scale)

@@ -9,6 +9,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <span>
 #include <sstream>
 
 #include "finpercep/base/error.h"
@@ -55,6 +56,9 @@ ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(s
   module_->inputs = static_cast<int64_t>(forward->function().getSchema().arguments().size()) - 1;  // the first is the module
   if (module_->inputs != 1 && module_->inputs != 2)
     throw bad(file, fmt::format("expected forward(lr) or forward(lr, noise), found a forward with {} inputs", module_->inputs));
+  for (const c10::Argument& argument : std::span(forward->function().getSchema().arguments()).subspan(1))
+    if (argument.type()->kind() != c10::TypeKind::TensorType)
+      throw bad(file, fmt::format("expected inputs that are tensors, found '{}: {}'. a chain written by `finpercep export` is for Python: give the checkpoint", argument.name(), argument.type()->repr_str()));
 }
 
 bool ScriptedNet::takes_noise() const { return module_->inputs == 2; }

@@ -53,7 +53,7 @@ TensorFile read_checkpoint(const std::string& name_or_file, const std::string& k
   const std::string format = file.metadata["format"], found = file.metadata["kind"];
   if (format != format_name)
     throw model_error(fmt::format("model: {}: expected format '{}', found '{}'. it is not a FinPercep checkpoint or of a newer version", path.string(), format_name, format));
-  if (found != kind) throw model_error(fmt::format("model: {}: expected a {}, found a {}. give another model", path.string(), kind, found));
+  if (!kind.empty() && found != kind) throw model_error(fmt::format("model: {}: expected a {}, found a {}. give another model", path.string(), kind, found));
   return file;
 }
 

@@ -15,7 +15,7 @@ std::filesystem::path find_model(const std::string& name_or_file);
 /// Every *.safetensors in the models folder, sorted.
 std::vector<std::filesystem::path> shipped_models();
 
-/// Reads and checks: our format, checksum, `kind` ("generator", "reward"). The config is metadata["config"].
+/// Reads and checks: our format, checksum, `kind` ("generator", "reward"; "" for either). The config is metadata["config"].
 TensorFile read_checkpoint(const std::string& name_or_file, const std::string& kind);
 /// Adds format and kind to `file` and writes it.
 void write_checkpoint(const std::filesystem::path& path, TensorFile file, const std::string& kind, const std::string& config_yaml);

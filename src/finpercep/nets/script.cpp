@@ -27,9 +27,18 @@ std::string script(const Conv& conv, const std::string& name, const std::string&
   return call;
 }
 
+std::string script(const GroupNorm& norm, const std::string& name, const std::string& x) {
+  const std::string self = "self." + script_name(name);
+  return fmt::format("torch.group_norm({}, {}, {}_weight, {}_bias, 1e-05)", x, norm.groups, self, self);
+}
+
+std::string linear_script(const std::string& name, const std::string& x) {
+  const std::string self = "self." + script_name(name);
+  return fmt::format("torch.linear({}, {}_weight, {}_bias)", x, self, self);
+}
+
 std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix) {
-  std::string text = "def encoder(self, image: Tensor) -> List[Tensor]:\n";
-  const auto line = [&](const std::string& statement) { text += "  " + statement + "\n"; };
+  MethodBody line("def encoder(self, image: Tensor) -> List[Tensor]:");
   line("x = " + script(net.stem, prefix + "stem", "image * (255.0 / 128) - 127.0 / 128", Activation::relu6));
   std::vector<std::string> taps;
   for (std::size_t i = 0; i < net.blocks.size(); ++i) {
@@ -44,7 +53,7 @@ std::string encoder_script(const EfficientNetLite0& net, const std::string& pref
     }
   }
   line(fmt::format("return [{}]", fmt::join(taps, ", ")));
-  return text;
+  return line.text();
 }
 
 }  // namespace finpercep

@@ -11,6 +11,19 @@ std::string script_name(std::string parameter);
 
 /// The call of a layer on the expression `x`.
 std::string script(const Conv& conv, const std::string& name, const std::string& x, Activation activation = Activation::none);
+std::string script(const GroupNorm& norm, const std::string& name, const std::string& x);
+std::string linear_script(const std::string& name, const std::string& x);
+
+/// Source line by line, each indented as the body of a method.
+class MethodBody {
+ public:
+  explicit MethodBody(const std::string& head) : text_(head + "\n") {}
+  void operator()(const std::string& statement) { text_ += "  " + statement + "\n"; }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
 
 /// The method `encoder(self, image: Tensor) -> List[Tensor]`: features at strides 2, 4, 8, 16, 32.
 std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix = "encoder.");

@@ -11,9 +11,7 @@
 namespace finpercep {
 
 std::string reward_script(const RewardModel& model, int64_t stage) {
-  std::string text = model.encoder_.script();
-  text += "\ndef forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:\n";
-  const auto line = [&](const std::string& statement) { text += "  " + statement + "\n"; };
+  MethodBody line(model.encoder_.script() + "\ndef forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:");
   line("height = x.size(2)");
   line("width = x.size(3)");
   line("padded = torch.replication_pad2d(x, [0, (32 - width % 32) % 32, 0, (32 - height % 32) % 32])");
@@ -32,11 +30,11 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
   line("map = torch.sigmoid(logits)");
   line(model.settings.head == "plain" ? "cells = taps[4]" : "cells = taps[4] * torch.avg_pool2d(map, [32, 32], [32, 32])");
   if (model.settings.head == "defect_and_clean") line("cells = torch.cat([cells, taps[4] - cells], 1)");
-  const std::string head = "self." + script_name(fmt::format("head.{}.", stage));
-  line(fmt::format("hidden = torch.silu(torch.linear(torch.mean(cells, [2, 3]), {}hidden_weight, {}hidden_bias))", head, head));
-  line(fmt::format("score = torch.sigmoid(torch.linear(hidden, {}out_weight, {}out_bias))", head, head));
+  const std::string head = fmt::format("head.{}.", stage);
+  line(fmt::format("hidden = torch.silu({})", linear_script(head + "hidden", "torch.mean(cells, [2, 3])")));
+  line(fmt::format("score = torch.sigmoid({})", linear_script(head + "out", "hidden")));
   line("return score[:, 0], map[:, :, :height, :width]");
-  return text;
+  return line.text();
 }
 
 std::string export_reward(const RewardModel& model, int64_t stage, const std::string& facts) {

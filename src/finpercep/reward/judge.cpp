@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/nets/optimise.h"
 #include "finpercep/reward/model.h"
@@ -28,6 +29,7 @@ template <class Work>
 void each_tile(int64_t height, int64_t width, int64_t side, int64_t margin, Work work) {
   for (int64_t top = 0; top < height; top += side)
     for (int64_t left = 0; left < width; left += side) {
+      stop_if_interrupted("the picture at hand was not finished");
       const int64_t h = std::min(side, height - top), w = std::min(side, width - left), y0 = std::max<int64_t>(0, top - margin), x0 = std::max<int64_t>(0, left - margin);
       work(Tile{top, left, h, w, y0, x0, std::min(height, top + h + margin) - y0, std::min(width, left + w + margin) - x0});
     }

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/generate/export.h"
+
+#include <fmt/format.h>
+#include <torch/csrc/jit/api/module.h>
+
+#include <cmath>
+#include <numeric>
+#include <sstream>
+
+#include "finpercep/base/error.h"
+#include "finpercep/nets/script_restore.h"
+
+namespace finpercep {
+
+namespace {
+
+std::string net_script(const GeneratorSettings& settings) {
+  Params shapes(0);  // of the layers, not their values
+  if (settings.type == "rrdb") return script(RRDB(shapes, settings.rrdb, 0));
+  if (settings.type == "srvgg") return script(SRVGG(shapes, settings.srvgg, 0));
+  return settings.type == "dit" ? script(DiT(shapes, settings.dit)) : script(UNet(shapes, settings.net));
+}
+
+// The chain of generator.h's roll_out, step by step.
+std::string chain_script(const Generator& generator) {
+  const ResShiftSchedule& chain = generator.schedule;
+  const int64_t scale = generator.settings.scale, unit = generator.multiple / std::gcd(generator.multiple, scale), steps = chain.steps(),
+                draws = chain.flow ? 1 : steps;
+  MethodBody line("def forward(self, lr: Tensor, noise: Optional[Tensor] = None) -> Tensor:");
+  line("height = lr.size(2)");
+  line("width = lr.size(3)");
+  line(fmt::format("padded = torch.replication_pad2d(lr, [0, ({0} - width % {0}) % {0}, 0, ({0} - height % {0}) % {0}])", unit));
+  line(fmt::format("size = [padded.size(2) * {0}, padded.size(3) * {0}]", scale));
+  line("y = torch.clamp(torch.upsample_bicubic2d(padded, size, False), 0.0, 1.0)");
+  line(fmt::format("draws = torch.randn([lr.size(0), {}, 3, size[0], size[1]], dtype=y.dtype, device=y.device)", draws));
+  line("if noise is not None:");
+  line(fmt::format("  assert noise.dim() == 5 and noise.size(1) == {0}, \"noise: expected N x {0} x 3 x H x W, as many draws as steps\"", draws));
+  line("  draws = noise");
+  line(fmt::format("x = y + {} * draws[:, 0]", chain.noise(steps)));
+  for (int64_t t = steps; t >= 1; --t) {
+    const double spread = 2 * chain.noise(t);
+    line(fmt::format("x0 = self.net((x - 0.5) * {} + 0.5, y, self.step_times[{}:{}])", 1 / std::sqrt(spread * spread + 1), t - 1, t));
+    line(fmt::format("x = x * {} + x0 * {}", chain.eta.at(t - 1) / chain.eta.at(t), chain.alpha(t) / chain.eta.at(t)));
+    if (t > 1 && !chain.flow) line(fmt::format("x = x + {} * draws[:, {}]", posterior_std(chain, t), steps - t + 1));
+  }
+  line(fmt::format("return torch.clamp(x[:, :, :height * {0}, :width * {0}], 0.0, 1.0)", scale));
+  return line.text();
+}
+
+}  // namespace
+
+std::string generator_script(const Generator& generator) {
+  const std::string net = net_script(generator.settings);
+  if (generator.settings.policy == "direct") return net + "\ndef forward(self, lr: Tensor) -> Tensor:\n  return torch.clamp(self.net(lr), 0.0, 1.0)\n";
+  return net + "\n" + chain_script(generator);
+}
+
+std::string export_generator(const Generator& generator, const std::string& facts) {
+  if (generator.script) throw usage_error(fmt::format("generator: {}: expected a net of ours, found a TorchScript module: Python loads it as it is", generator.script->file()));
+  torch::jit::Module module("FinPercepGenerator");
+  for (const auto& [name, tensor] : generator.params.named()) module.register_parameter(script_name(name), tensor.detach().to(at::kCPU, at::kFloat).contiguous(), false);
+  if (generator.settings.policy != "direct") {
+    const std::vector<float> times(generator.schedule.time.begin() + 1, generator.schedule.time.end());
+    module.register_buffer("step_times", time_embedding(at::tensor(times), module.attr("time1_weight").toTensor().size(1)));
+  }
+  module.define(generator_script(generator));
+  module.register_attribute("training", c10::BoolType::get(), false);  // what Python's module.eval() sets
+  std::ostringstream bytes;
+  module.save(bytes, {{"finpercep.json", facts}});
+  return std::move(bytes).str();
+}
+
+}  // namespace finpercep
