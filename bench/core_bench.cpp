@@ -17,7 +17,8 @@ Image texture(int side) {
   Image image(side, side);
   for (int c = 0; c < 3; ++c)
     for (int y = 0; y < side; ++y)
-      for (int x = 0; x < side; ++x) image.at(c, y, x) = static_cast<float>(0.5 + 0.3 * std::sin(0.31 * x + 0.17 * y + c) + 0.15 * std::sin(0.9 * x - 0.7 * y));
+      for (int x = 0; x < side; ++x)
+        image.at(c, y, x) = static_cast<float>(0.5 + 0.3 * std::sin(0.31 * x + 0.17 * y + c) + 0.15 * std::sin(0.9 * x - 0.7 * y));
   return image;
 }
 

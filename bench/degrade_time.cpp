@@ -16,7 +16,8 @@ int main(int argc, char** argv) {
   std::vector<Image> photos;
   for (const auto& path : list_images({argv[1]})) {
     const Image photo = read_image(path);
-    if (photo.width >= side && photo.height >= side) photos.push_back(crop(photo, (photo.width - side) / 2, (photo.height - side) / 2, side, side));
+    if (photo.width >= side && photo.height >= side)
+      photos.push_back(crop(photo, (photo.width - side) / 2, (photo.height - side) / 2, side, side));
     if (photos.size() == 16) break;
   }
   if (photos.empty() || count < 1) return std::fprintf(stderr, "degrade_time: expected pictures of at least %d pixels a side\n", side), 3;

@@ -34,7 +34,8 @@ int main(int argc, char** argv) {
   const FgrBuilder builder(settings);
   const PhotoSet& photos = builder.photos();
   const Compute compute = resolve_compute(settings.device, settings.dtype);
-  const auto sources = make_sources(settings.sources, photos, {settings.degradation, settings.strong_degradation, settings.strong_prob}, compute);
+  const auto sources =
+      make_sources(settings.sources, photos, {settings.degradation, settings.strong_degradation, settings.strong_prob}, compute);
   std::vector<double> weights = settings.source_weights.empty() ? std::vector<double>(sources.size(), 1.0) : settings.source_weights;
   const double sum = std::accumulate(weights.begin(), weights.end(), 0.0);
 
@@ -67,7 +68,10 @@ int main(int argc, char** argv) {
   double mask = 0;
   for (int i = 0; i < 10 * crops; ++i) {
     Random random(2, "fgr_time", static_cast<uint64_t>(i));
-    mask += milliseconds([&] { random_mask(settings.masks.kinds[i % settings.masks.kinds.size()], static_cast<int>(settings.size), static_cast<int>(settings.size), settings.masks, random); });
+    mask += milliseconds([&] {
+      random_mask(settings.masks.kinds[i % settings.masks.kinds.size()], static_cast<int>(settings.size), static_cast<int>(settings.size),
+                  settings.masks, random);
+    });
   }
   mask /= 10 * crops;
   std::printf("a random mask %80.1f ms\n", mask);
@@ -86,6 +90,8 @@ int main(int argc, char** argv) {
   std::printf("encoding a sample %76.1f ms\n", encode / count);
 
   const double per_crop = static_cast<double>(settings.samples_per_crop), of_sources = static_cast<double>(settings.sources_per_crop);
-  std::printf("a sample: I_SR %.1f + features %.1f + masks %.1f + encoding %.1f ms by these parts; measured whole, with encoding: %.1f ms\n", made * of_sources / per_crop,
-              maps * (1 + of_sources + per_crop) / per_crop, mask * static_cast<double>(settings.mask_candidates), encode / count, (whole + encode) / count);
+  std::printf(
+      "a sample: I_SR %.1f + features %.1f + masks %.1f + encoding %.1f ms by these parts; measured whole, with encoding: %.1f ms\n",
+      made * of_sources / per_crop, maps * (1 + of_sources + per_crop) / per_crop, mask * static_cast<double>(settings.mask_candidates),
+      encode / count, (whole + encode) / count);
 }

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // judge_time MODEL SIDE THREADS fp32|bf16: for compare_reward.py. A byte on stdin judges the picture once more; the answer is a line
-// "wall processor" in milliseconds. The picture is stdin's first 3 x SIDE x SIDE floats; before the first answer come score and map as floats.
+// "wall processor" in milliseconds. The picture is stdin's first 3 x SIDE x SIDE floats; before the first answer come score and map as
+// floats.
 #include <ATen/Parallel.h>
 
+#include <malloc.h>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <ctime>
-#include <malloc.h>
 
 #include "finpercep/judge.h"
 

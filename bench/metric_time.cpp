@@ -41,8 +41,8 @@ int main(int argc, char** argv) try {
   std::sort(times.begin(), times.end());
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  std::printf("{\"metric\": \"%s\", \"median_ms\": %.3f, \"least_ms\": %.3f, \"cpu_ms\": %.3f, \"value\": %.8g, \"peak_mb\": %.0f}\n", argv[1], times[times.size() / 2], times[0], cpu_ms, value,
-              static_cast<double>(usage.ru_maxrss) / 1024);
+  std::printf("{\"metric\": \"%s\", \"median_ms\": %.3f, \"least_ms\": %.3f, \"cpu_ms\": %.3f, \"value\": %.8g, \"peak_mb\": %.0f}\n",
+              argv[1], times[times.size() / 2], times[0], cpu_ms, value, static_cast<double>(usage.ru_maxrss) / 1024);
   return 0;
 } catch (const std::exception& error) {
   std::fprintf(stderr, "metric_time: %s\n", error.what());

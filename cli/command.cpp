@@ -42,7 +42,8 @@ void check_command_word(const CLI::App& program, const std::string& word) {
   for (const CLI::App* sub : program.get_subcommands({})) names.push_back(sub->get_name());
   if (word.starts_with("-") || std::find(names.begin(), names.end(), word) != names.end()) return;
   const std::string near = nearest(word, names);
-  throw usage_error(fmt::format("unknown command '{}'.{} see `finpercep --help`", word, near.empty() ? "" : fmt::format(" did you mean '{}'?", near)));
+  throw usage_error(
+      fmt::format("unknown command '{}'.{} see `finpercep --help`", word, near.empty() ? "" : fmt::format(" did you mean '{}'?", near)));
 }
 
 std::string describe_usage_error(const CLI::App& program, const CLI::ParseError& error) {
@@ -64,8 +65,8 @@ std::string describe_usage_error(const CLI::App& program, const CLI::ParseError&
   const std::vector<std::string> unknown = command->remaining().empty() ? program.remaining(true) : command->remaining();
   const std::string word = unknown.empty() ? line : unknown.front();
   const std::string near = nearest(word.substr(0, word.find('=')), known);
-  return fmt::format("unknown argument '{}'.{} see `finpercep {}--help`", word, near.empty() ? "" : fmt::format(" did you mean '{}'?", near),
-                     command == &program ? "" : command->get_name() + " ");
+  return fmt::format("unknown argument '{}'.{} see `finpercep {}--help`", word,
+                     near.empty() ? "" : fmt::format(" did you mean '{}'?", near), command == &program ? "" : command->get_name() + " ");
 }
 
 }  // namespace finpercep

@@ -41,7 +41,8 @@ void print(const std::string& text);
 /// The settings of the flags over `settings`' defaults. With --print-config they are printed and the command is done: returns false.
 template <class Settings>
 bool load_config(const ConfigFlags& flags, Settings& settings) {
-  load_settings(settings, flags.config.empty() ? "" : read_config_text(flags.config), flags.config.empty() ? "--set" : flags.config, flags.overrides);
+  load_settings(settings, flags.config.empty() ? "" : read_config_text(flags.config), flags.config.empty() ? "--set" : flags.config,
+                flags.overrides);
   if (flags.print) print(describe_settings(settings));
   return !flags.print;
 }

@@ -34,7 +34,8 @@ void run(const Flags& flags) {
   settings.rl = rl;
   // As many updates as the curriculum has, all with one frozen stage of the reward.
   const auto frozen = [&](int64_t stage) {
-    return fmt::format("stages=[{}] stage_iters=[{}] coevolve_freq=0", stage, std::accumulate(rl.stage_iters.begin(), rl.stage_iters.end(), int64_t{0}));
+    return fmt::format("stages=[{}] stage_iters=[{}] coevolve_freq=0", stage,
+                       std::accumulate(rl.stage_iters.begin(), rl.stage_iters.end(), int64_t{0}));
   };
   settings.methods = {fmt::format("no-reward: {} reward_weight=0 pixel_weight=1", frozen(0)), fmt::format("global-score: {}", frozen(0)),
                       fmt::format("no-curriculum: {}", frozen(finest_stage)), "ccl"};
@@ -44,9 +45,13 @@ void run(const Flags& flags) {
   settings.metrics = {"psnry", "ssim", "lpips"};
   settings.judge = rl.reward;
   settings.strips = flags.test_photos;
-  settings.notes = {"no-reward: the control. The same updates by the generator's own training loss in place of a reward: what it gains is further supervised training. global-score: RM_0, a plain global score, frozen. no-curriculum: the finest maps from the first update, frozen. ccl: the config's stages one after the other, the "
-                    "reward learning from the generator's own pictures along the way. All four share generator, data, seed, anchors and number of updates.",
-                    "The score chart shows each run's own reward model at its stage, so its levels are comparable within a run, not between runs."};
+  settings.notes = {
+      "no-reward: the control. The same updates by the generator's own training loss in place of a reward: what it gains is further "
+      "supervised training. global-score: RM_0, a plain global score, frozen. no-curriculum: the finest maps from the first update, "
+      "frozen. ccl: the config's stages one after the other, the "
+      "reward learning from the generator's own pictures along the way. All four share generator, data, seed, anchors and number of "
+      "updates.",
+      "The score chart shows each run's own reward model at its stage, so its levels are comparable within a run, not between runs."};
   const auto tables = run_study(settings, parse_methods(settings, ""), output);
   print(render(tables.front().table, TableFormat::text));
   print(fmt::format("\nreport: {}\n", std::filesystem::absolute(output / "report.html").lexically_normal().string()));
@@ -61,7 +66,9 @@ void add_demo(CLI::App& program) {
   command->add_option("--photos", flags->photos, "photographs")->capture_default_str();
   command->add_option("--validation", flags->validation, "stems of the photographs that are held out")->capture_default_str();
   command->add_option("-o,--output", flags->output, "folder of the runs and report.html")->capture_default_str();
-  command->add_option("--test-photos", flags->test_photos, "held-out photographs to measure")->capture_default_str()->check(CLI::Range(1, 1000));
+  command->add_option("--test-photos", flags->test_photos, "held-out photographs to measure")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000));
   command->callback([flags] { run(*flags); });
 }
 

@@ -37,10 +37,7 @@ std::vector<std::string> rows_of(const TestSet& set, const Flags& flags) {
 
 // A row is called by the stem of its name, or by the whole of it where two have one stem: every run's checkpoint is generator.safetensors.
 std::filesystem::path csv_of(const TestSet& set, const std::string& row, const Flags& flags) {
-  const auto stem = [](const std::string& name) {
-    const std::filesystem::path path = name;
-    return (path.has_filename() ? path : path.parent_path()).stem().string();
-  };
+  const auto stem = [](const std::string& name) { return std::filesystem::path(folder_name(name)).stem().string(); };
   std::string name = stem(row);
   if (std::ranges::count(rows_of(set, flags), name, stem) > 1) {
     name = row;
@@ -58,21 +55,27 @@ void check_outputs(const std::vector<TestSet>& sets, const Flags& flags) {
   for (const std::string& stem : reward_tables(flags.reward)) written.push_back(table_of(stem, flags));
   for (const TestSet& set : sets) {
     const std::vector<std::string> rows = rows_of(set, flags);
-    if (rows.empty()) throw usage_error(fmt::format("eval: set {}: expected SR pictures (NAME=LQ:GT:SR) or a generator (-g), found neither", set.name));
+    if (rows.empty())
+      throw usage_error(fmt::format("eval: set {}: expected SR pictures (NAME=LQ:GT:SR) or a generator (-g), found neither", set.name));
     written.push_back(table_of(set.name, flags));
     for (const std::string& row : rows) written.push_back(csv_of(set, row, flags));
   }
   if (flags.output.empty()) return;
   std::set<std::filesystem::path> files;
   for (const auto& file : written) {
-    if (!files.insert(file).second) throw usage_error(fmt::format("eval: expected every set and generator once, found two that would be written to {}", file.string()));
+    if (!files.insert(file).second)
+      throw usage_error(fmt::format("eval: expected every set and generator once, found two that would be written to {}", file.string()));
     refuse_overwrite(file, flags.overwrite);
   }
 }
 
 // A table with its title, which is a remark where programs read it.
 void print_table(const std::string& title, const Table& table, TableFormat format) {
-  print(fmt::format("{}{}\n{}", format == TableFormat::csv ? "# " : format == TableFormat::latex ? "% " : "", title, render(table, format)));
+  print(fmt::format("{}{}\n{}",
+                    format == TableFormat::csv     ? "# "
+                    : format == TableFormat::latex ? "% "
+                                                   : "",
+                    title, render(table, format)));
 }
 
 // Each table to stdout and, with -o, to a file.
@@ -92,9 +95,14 @@ void ask_reward(const Flags& flags) {
 }
 
 void run(const Flags& flags) {
-  if (flags.sets.empty() && flags.reward.empty()) throw usage_error("eval: expected --set NAME=LQ:GT, --map FGR_DIR or --response PHOTOS, found none of them");
+  if (flags.sets.empty() && flags.reward.empty())
+    throw usage_error("eval: expected --set NAME=LQ:GT, --map FGR_DIR or --response PHOTOS, found none of them");
   for (const std::string& metric : flags.metrics)
-    if (metric.starts_with("finpercep")) throw usage_error(fmt::format("--metrics: expected a metric that measures against a reference or without our reward, found {}. use `finpercep score`, or finpercep.score in a `study`", metric));
+    if (metric.starts_with("finpercep"))
+      throw usage_error(
+          fmt::format("--metrics: expected a metric that measures against a reference or without our reward, found {}. use `finpercep "
+                      "score`, or finpercep.score in a `study`",
+                      metric));
   std::vector<TestSet> sets;
   for (const std::string& text : flags.sets) sets.push_back(parse_test_set(text, "--set"));
   check_outputs(sets, flags);
@@ -109,11 +117,15 @@ void run(const Flags& flags) {
   if (!flags.output.empty()) make_directory(flags.output);
   if (!flags.reward.empty()) ask_reward(flags);
 
+  int64_t failures = 0;
+  std::string first_failure;
   for (const TestSet& set : sets) {
     const auto gt = list_images({set.gt});
     std::vector<std::pair<std::string, Evaluation>> rows;
     const auto measured = [&](const std::string& name, const Evaluation& evaluation) {
       rows.emplace_back(name, evaluation);
+      for (const std::string& failure : evaluation.failures)
+        if (failures++ == 0) first_failure = failure;
       if (!flags.output.empty()) write_file(csv_of(set, name, flags), render(per_image_table(evaluation), TableFormat::csv));
     };
     if (!set.sr.empty()) {
@@ -127,14 +139,21 @@ void run(const Flags& flags) {
         EvaluateOptions one = options;
         one.progress = fmt::format("{} {}", set.name, name);
         one.threads = 1;  // the generator uses all cores itself
-        const auto load = [&](int64_t i) { return Sample{pairs[i].name, generator(read_image(pairs[i].first), flags.seed + static_cast<uint64_t>(i)), read_image(pairs[i].second)}; };
-        measured(name, evaluate(static_cast<int64_t>(pairs.size()), load, one));
+        const auto load = [&](int64_t i) {
+          return Sample{generator(read_image(pairs[i].first), flags.seed + static_cast<uint64_t>(i)), read_image(pairs[i].second)};
+        };
+        std::vector<std::string> names;
+        for (const Pair& pair : pairs) names.push_back(pair.name);
+        measured(name, evaluate(names, load, one));
       }
     }
     const Table table = comparison_table(rows, options);
     print_table(fmt::format("{} ({} pictures)", set.name, rows[0].second.names.size()), table, format);
     if (!flags.output.empty()) write_file(table_of(set.name, flags), render(table, TableFormat::markdown));
   }
+  if (failures > 0)
+    throw input_error(
+        fmt::format("eval: {} pictures could not be measured and are missing from the means, the first: {}", failures, first_failure));
 }
 
 }  // namespace
@@ -144,11 +163,18 @@ void add_eval(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   command->add_option("--set", flags->sets, "NAME=LQ:GT or NAME=LQ:GT:SR, folders; pictures are matched by stem")->take_all();
   add_reward_flags(*command, flags->reward);
-  command->add_option("-g,--generator", flags->generators, "names of `finpercep models`, NAME@STEPS, checkpoint or TorchScript files, bicubic")->take_all();
-  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them")->delimiter(',')->allow_extra_args(false)->capture_default_str();
+  command
+      ->add_option("-g,--generator", flags->generators, "names of `finpercep models`, NAME@STEPS, checkpoint or TorchScript files, bicubic")
+      ->take_all();
+  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
   command->add_option("--protocol", flags->protocol, "pyiqa, basicsr, stablesr")->capture_default_str();
   command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));
-  command->add_option("--bootstrap", flags->resamples, "resamples of the 95 % interval")->capture_default_str()->check(CLI::Range(1, 1000000));
+  command->add_option("--bootstrap", flags->resamples, "resamples of the 95 % interval")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 1000000));
   command->add_option("--table", flags->format, "text, md, csv, tex")->capture_default_str();
   command->add_option("--seed", flags->seed, "noise of the generators");
   command->add_option("-o,--output", flags->output, "folder for the table and a CSV with every picture");

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 #include "finpercep/base/settings.h"
 #include "finpercep/degrade/photos.h"
 #include "finpercep/evaluate/localise.h"
@@ -21,11 +22,12 @@ std::vector<Image> read_photos(const RewardQuestions& questions) {
   const PhotoSet photos({.photos = questions.photos, .only = questions.only}, static_cast<int>(questions.size));
   const int64_t count = questions.samples == 0 ? photos.size() : std::min(questions.samples, photos.size());
   std::vector<Image> out;
-  for (int64_t k = 0; k < count; ++k) out.push_back(photos.centre_crop(k * photos.size() / count, static_cast<int>(questions.size), static_cast<int>(questions.size)));
+  for (int64_t k = 0; k < count; ++k)
+    out.push_back(photos.centre_crop(k * photos.size() / count, static_cast<int>(questions.size), static_cast<int>(questions.size)));
   return out;
 }
 
-std::string stem_of(const std::string& folder, const char* part) { return fmt::format("{}-{}", std::filesystem::path(folder).lexically_normal().filename().string(), part); }
+std::string stem_of(const std::string& folder, const char* part) { return fmt::format("{}-{}", folder_name(folder), part); }
 
 }  // namespace
 
@@ -38,17 +40,25 @@ std::vector<std::string> reward_tables(const RewardQuestions& questions) {
 }
 
 void add_reward_flags(CLI::App& command, RewardQuestions& q) {
-  command.add_option("--map", q.fgr_sets, "folder of FGR samples: how well the reward's maps and scores agree with their labels")->take_all();
+  command.add_option("--map", q.fgr_sets, "folder of FGR samples: how well the reward's maps and scores agree with their labels")
+      ->take_all();
   command.add_flag("--baselines", q.baselines, "with --map: maps that need no training beside the reward's");
-  command.add_option("--response", q.photos, "clean photographs: does the reward's score follow distortions, degrees of restoration, draws of a generator")->take_all();
+  command
+      .add_option("--response", q.photos,
+                  "clean photographs: does the reward's score follow distortions, degrees of restoration, draws of a generator")
+      ->take_all();
   command.add_option("--only", q.only, "text file of stems: --response takes no other photographs");
-  command.add_option("--size", q.size, "side of the centre crops of --response, pixels, a multiple of 4")->capture_default_str()->check(CLI::Range(96, 2048));
+  command.add_option("--size", q.size, "side of the centre crops of --response, pixels, a multiple of 4")
+      ->capture_default_str()
+      ->check(CLI::Range(96, 2048));
   command.add_option("--degradation", q.degradation, "YAML file of --response's LR pictures; default: Real-ESRGAN x4plus");
   command.add_option("--drawn", q.drawn, "the generator whose draws --response compares")->capture_default_str();
   command.add_option("--draws", q.draws, "how many seeds")->capture_default_str()->check(CLI::Range(2, 1000));
   command.add_option("--model", q.model, "the reward of --map and --response: model name or file")->capture_default_str();
   command.add_option("--stage", q.stage, "k of its RM_k; -1: the finest")->capture_default_str()->check(CLI::Range(-1, 4));
-  command.add_option("--samples", q.samples, "samples of --map or photographs of --response, evenly spread; 0: all")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command.add_option("--samples", q.samples, "samples of --map or photographs of --response, evenly spread; 0: all")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
 }
 
 void answer_reward_questions(const RewardQuestions& q, const std::function<void(const std::string&, const Table&)>& on_table) {
@@ -56,7 +66,9 @@ void answer_reward_questions(const RewardQuestions& q, const std::function<void(
   const Judge judge({.model = q.model, .stage = q.stage, .device = q.device, .dtype = q.dtype});
   const BootstrapOptions bootstrap{.resamples = q.resamples};
   for (const std::string& folder : q.fgr_sets) {
-    const Localisation found = localise(FgrSet(std::filesystem::path(folder)), judge, {.count = q.samples, .baselines = q.baselines, .bootstrap = bootstrap, .device = q.device, .progress = folder});
+    const Localisation found =
+        localise(FgrSet(std::filesystem::path(folder)), judge,
+                 {.count = q.samples, .baselines = q.baselines, .bootstrap = bootstrap, .device = q.device, .progress = folder});
     on_table(stem_of(folder, "map"), found.maps);
     on_table(stem_of(folder, "score"), found.scores);
     on_table(stem_of(folder, "summary"), found.summary);
@@ -73,8 +85,9 @@ void answer_reward_questions(const RewardQuestions& q, const std::function<void(
   for (const std::string& name : q.generators) restorers.emplace_back(name, make_super_resolver(name, {.compute = compute}));
   on_table("response-restorations", restoration_response(photos, score, restorers, degradation, options));
   const auto model = load_reward(q.model, compute.device);
-  on_table("response-draws", reward_variance(photos, [&](const Image& picture) { return stage_rewards(*model, picture, compute.device); }, make_super_resolver(q.drawn, {.compute = compute}),
-                                             degradation, q.draws, options));
+  on_table("response-draws", reward_variance(
+                                 photos, [&](const Image& picture) { return stage_rewards(*model, picture, compute.device); },
+                                 make_super_resolver(q.drawn, {.compute = compute}), degradation, q.draws, options));
 }
 
 }  // namespace finpercep

@@ -25,6 +25,7 @@ void add_reward_flags(CLI::App& command, RewardQuestions& questions);
 /// Stems of the tables that the answer consists of, in order.
 std::vector<std::string> reward_tables(const RewardQuestions& questions);
 /// Hands out each table with its stem.
-void answer_reward_questions(const RewardQuestions& questions, const std::function<void(const std::string& stem, const Table& table)>& on_table);
+void answer_reward_questions(const RewardQuestions& questions,
+                             const std::function<void(const std::string& stem, const Table& table)>& on_table);
 
 }  // namespace finpercep

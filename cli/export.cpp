@@ -26,7 +26,8 @@ struct Flags {
 void run(const Flags& flags) {
   const bool published = is_public_net(flags.model);
   std::error_code absent;
-  if (!published && std::filesystem::equivalent(find_model(flags.model), flags.output, absent)) throw usage_error(fmt::format("output: {}: expected another file than the model. choose another name", flags.output));
+  if (!published && std::filesystem::equivalent(find_model(flags.model), flags.output, absent))
+    throw usage_error(fmt::format("output: {}: expected another file than the model. choose another name", flags.output));
   refuse_overwrite(flags.output, flags.overwrite);
   nlohmann::ordered_json facts = {{"model", published ? flags.model : find_model(flags.model).stem().string()}, {"version", version}};
   std::string kind = "generator";
@@ -38,14 +39,16 @@ void run(const Flags& flags) {
   if (kind == "generator") {
     if (flags.stage >= 0) throw usage_error(fmt::format("--stage: expected a reward, found the generator {}. leave it out", flags.model));
     const auto generator = load_generator(flags.model, at::kCPU);
-    facts["forward"] = generator->settings.policy == "direct" ? "lr: N x 3 x H x W, RGB in [0,1] -> N x 3 x 4H x 4W in [0,1]"
-                                                                : "lr: N x 3 x H x W, RGB in [0,1], noise: None or N x T x 3 x sH x sW normals -> N x 3 x sH x sW in [0,1]";
+    facts["forward"] = generator->settings.policy == "direct"
+                           ? "lr: N x 3 x H x W, RGB in [0,1] -> N x 3 x 4H x 4W in [0,1]"
+                           : "lr: N x 3 x H x W, RGB in [0,1], noise: None or N x T x 3 x sH x sW normals -> N x 3 x sH x sW in [0,1]";
     write_file(flags.output, export_generator(*generator, facts.dump()));
     return;
   }
   const auto model = load_reward(flags.model, at::kCPU);
   const int64_t stage = flags.stage < 0 ? model->settings.stage : flags.stage;
-  if (stage > model->settings.stage) throw model_error(fmt::format("model: {}: expected stage 0..{}, found --stage {}", flags.model, model->settings.stage, stage));
+  if (stage > model->settings.stage)
+    throw model_error(fmt::format("model: {}: expected stage 0..{}, found --stage {}", flags.model, model->settings.stage, stage));
   facts["stage"] = stage;
   facts["forward"] = "x: N x 3 x H x W, RGB in [0,1] -> score: N, 1 = clean; map: N x 1 x H x W, 1 = defect";
   write_file(flags.output, export_reward(*model, stage, facts.dump()));

@@ -21,7 +21,8 @@ namespace finpercep {
 namespace {
 
 void add_build(CLI::App& fgr) {
-  CLI::App* command = fgr.add_subcommand("build", "swap regions of SR pictures into clean photographs and label them; goes on where it stopped");
+  CLI::App* command =
+      fgr.add_subcommand("build", "swap regions of SR pictures into clean photographs and label them; goes on where it stopped");
   struct Flags {
     ConfigFlags config;
     std::string output, shard = "0/1";
@@ -38,7 +39,8 @@ void add_build(CLI::App& fgr) {
     require_output(flags->output);
     settings.photos.strict |= flags->strict;
     int part = 0, parts = 0, read = 0;
-    if (std::sscanf(flags->shard.c_str(), "%d/%d%n", &part, &parts, &read) != 2 || read != static_cast<int>(flags->shard.size()) || parts < 1 || part < 0 || part >= parts)
+    if (std::sscanf(flags->shard.c_str(), "%d/%d%n", &part, &parts, &read) != 2 || read != static_cast<int>(flags->shard.size()) ||
+        parts < 1 || part < 0 || part >= parts)
       throw usage_error(fmt::format("--shard: expected i/n with 0 <= i < n, found '{}'", flags->shard));
     build_shards(settings, flags->output, part, parts);
     log_info(fmt::format("{} samples -> {}", settings.count, flags->output));
@@ -55,7 +57,8 @@ std::string histogram_text(const FgrHistogram& histogram) {
   }
   std::string text = histogram.name + "\n";
   for (const auto& [bin, count] : histogram.bins)
-    text += fmt::format("  {:<{}}  {:>7}  {:>5.1f} %  {:#<{}}\n", bin, width, count, 100.0 * static_cast<double>(count) / static_cast<double>(std::max<int64_t>(total, 1)), "", 40 * count / most);
+    text += fmt::format("  {:<{}}  {:>7}  {:>5.1f} %  {:#<{}}\n", bin, width, count,
+                        100.0 * static_cast<double>(count) / static_cast<double>(std::max<int64_t>(total, 1)), "", 40 * count / most);
   return text;
 }
 
@@ -72,11 +75,14 @@ void add_info(CLI::App& fgr) {
     const ShardManifest manifest = read_manifest(flags->directory);
     const FgrSet set{std::filesystem::path(flags->directory)};
     const auto histograms = fgr_histograms(set, manifest.settings.masks.area);
-    nlohmann::ordered_json json = {{"count", set.size()}, {"shards", manifest.shards.size()}, {"label_scale", manifest.label_scale}, {"skipped", manifest.skipped}};
+    nlohmann::ordered_json json = {
+        {"count", set.size()}, {"shards", manifest.shards.size()}, {"label_scale", manifest.label_scale}, {"skipped", manifest.skipped}};
     const VariationSettings& v = manifest.settings.clean_variation;
-    std::string text = fmt::format("{} samples of {} px in {} shards, label scale {:.4f}, {} photographs skipped\nclean photographs varied: {:.0f} % of the crops (soften {:.2g}..{:.2g} px, grain {:.3g}..{:.3g} of 255, JPEG {:.0f}..{:.0f}, rescale {:.2g}..{:.2g})\n",
-                                   set.size(), manifest.settings.size, manifest.shards.size(), manifest.label_scale, manifest.skipped.size(), 100 * v.prob, v.soften[0], v.soften[1], v.grain[0], v.grain[1],
-                                   v.jpeg[0], v.jpeg[1], v.rescale[0], v.rescale[1]);
+    std::string text = fmt::format(
+        "{} samples of {} px in {} shards, label scale {:.4f}, {} photographs skipped\nclean photographs varied: {:.0f} % of the crops "
+        "(soften {:.2g}..{:.2g} px, grain {:.3g}..{:.3g} of 255, JPEG {:.0f}..{:.0f}, rescale {:.2g}..{:.2g})\n",
+        set.size(), manifest.settings.size, manifest.shards.size(), manifest.label_scale, manifest.skipped.size(), 100 * v.prob,
+        v.soften[0], v.soften[1], v.grain[0], v.grain[1], v.jpeg[0], v.jpeg[1], v.rescale[0], v.rescale[1]);
     for (const FgrHistogram& histogram : histograms) {
       text += histogram_text(histogram);
       for (const auto& [bin, count] : histogram.bins) json[histogram.name][bin] = count;
@@ -94,7 +100,9 @@ void add_verify(CLI::App& fgr) {
   };
   auto flags = std::make_shared<Flags>();
   command->add_option("DIR", flags->directory, "folder of shards")->required();
-  command->add_option("--samples", flags->samples, "samples to rebuild and compare byte for byte, evenly spread; 0: hashes only")->capture_default_str()->check(CLI::NonNegativeNumber);
+  command->add_option("--samples", flags->samples, "samples to rebuild and compare byte for byte, evenly spread; 0: hashes only")
+      ->capture_default_str()
+      ->check(CLI::NonNegativeNumber);
   command->callback([flags] {
     const Verified verified = verify_shards(flags->directory, flags->samples);
     print(fmt::format("{} shards have their hash, {} samples rebuilt byte for byte\n", verified.shards, verified.samples));
@@ -105,11 +113,12 @@ Strip strip_of(const FgrSample& sample) {
   const FgrFacts& f = sample.facts;
   const Image syn = compose(sample.gt, sample.sr, sample.mask);
   Strip strip{.name = fmt::format("{:08} · {} · {} · mask {}", f.index, f.photo, f.source, f.mask), .group = f.source, .value = f.severity};
-  strip.images = {{.label = "clean", .image = sample.gt, .caption = f.variation.empty() ? "" : "varied: " + f.variation},
-                  {.label = "SR", .image = sample.sr, .caption = f.source},
-                  {.label = "swapped", .image = syn, .map = sample.label, .caption = fmt::format("severity {:.2f}, label over it", f.severity)},
-                  {.label = "mask", .image = sample.mask, .caption = fmt::format("area {:.3f}", f.area)},
-                  {.label = "label", .image = sample.label}};
+  strip.images = {
+      {.label = "clean", .image = sample.gt, .caption = f.variation.empty() ? "" : "varied: " + f.variation},
+      {.label = "SR", .image = sample.sr, .caption = f.source},
+      {.label = "swapped", .image = syn, .map = sample.label, .caption = fmt::format("severity {:.2f}, label over it", f.severity)},
+      {.label = "mask", .image = sample.mask, .caption = fmt::format("area {:.3f}", f.area)},
+      {.label = "label", .image = sample.label}};
   return strip;
 }
 
@@ -123,17 +132,17 @@ void add_view(CLI::App& fgr) {
   auto flags = std::make_shared<Flags>();
   command->add_option("DIR", flags->directory, "folder of shards")->required();
   command->add_option("-o,--output", flags->output, "the page, e.g. page.html")->required();
-  command->add_option("--count", flags->count, "samples on the page, evenly spread")->capture_default_str()->check(CLI::Range(1, 2000));
+  command->add_option("--count", flags->count, "samples on the page, drawn from all")->capture_default_str()->check(CLI::Range(1, 2000));
   command->add_flag("--overwrite", flags->overwrite, "replace an existing page");
   command->callback([flags] {
     check_page(flags->output, flags->overwrite);
     const FgrSet set{std::filesystem::path(flags->directory)};
-    const int64_t count = std::min(flags->count, set.size());
-    ReportPage page{.title = "FGR samples", .subtitle = fmt::format("{} of {} samples in {}", count, set.size(), flags->directory)};
+    const std::vector<int64_t> chosen = set.some(flags->count);
+    ReportPage page{.title = "FGR samples", .subtitle = fmt::format("{} of {} samples in {}", chosen.size(), set.size(), flags->directory)};
     page.value_label = "severity";
-    for (int64_t k = 0; k < count; ++k) page.strips.push_back(strip_of(set.sample(k * set.size() / count)));
+    for (const int64_t index : chosen) page.strips.push_back(strip_of(set.sample(index)));
     write_file(flags->output, render_report(page));
-    log_info(fmt::format("{} samples -> {}", count, flags->output));
+    log_info(fmt::format("{} samples -> {}", chosen.size(), flags->output));
   });
 }
 

@@ -30,8 +30,8 @@ int fail(const std::string& message, ExitCode code) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Tensors of some megabytes come and go with every call; giving each back to the kernel costs more than the arithmetic. Larger ones go back: kept, a 24-megapixel photograph takes
-  // twice the memory.
+  // Tensors of some megabytes come and go with every call; giving each back to the kernel costs more than the arithmetic. Larger ones go
+  // back: kept, a 24-megapixel photograph takes twice the memory.
   mallopt(M_MMAP_THRESHOLD, 16 << 20);
   mallopt(M_TRIM_THRESHOLD, 128 << 20);
   mallopt(M_TOP_PAD, 64 << 20);
@@ -42,8 +42,11 @@ int main(int argc, char** argv) {
   program.require_subcommand(1);
   program.fallthrough();
   bool quiet = false;
-  program.add_flag("-q,--quiet", quiet, "warnings and errors only")->trigger_on_parse()->each([](const std::string&) { set_log_level(LogLevel::quiet); });
-  for (const auto add : {add_score, add_map, add_degrade, add_upscale, add_fgr, add_train, add_rl, add_eval, add_report, add_study, add_demo, add_export, add_models, add_metrics, add_weights, add_doctor})
+  program.add_flag("-q,--quiet", quiet, "warnings and errors only")->trigger_on_parse()->each([](const std::string&) {
+    set_log_level(LogLevel::quiet);
+  });
+  for (const auto add : {add_score, add_map, add_degrade, add_upscale, add_fgr, add_train, add_rl, add_eval, add_report, add_study,
+                         add_demo, add_export, add_models, add_metrics, add_weights, add_doctor})
     add(program);
 
   try {
@@ -62,7 +65,8 @@ int main(int argc, char** argv) {
     return fail("folder: " + error.path1().string() + ": " + error.code().message(), ExitCode::input);
   } catch (const std::exception& error) {
     const std::string what = error.what();
-    if (what.find("can't allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos) return fail(no_memory, ExitCode::internal);  // LibTorch's, host and CUDA
+    if (what.find("can't allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos)
+      return fail(no_memory, ExitCode::internal);  // LibTorch's, host and CUDA
     return fail("internal error: " + what, ExitCode::internal);
   }
 }

@@ -31,11 +31,15 @@ struct Flags {
 const std::map<std::string, std::string> ending_of = {{"png", ".map.png"}, {"overlay", ".overlay.png"}, {"npy", ".npy"}, {"json", ".json"}};
 
 std::string regions_json(const std::filesystem::path& input, const Verdict& verdict, const Flags& flags) {
-  nlohmann::ordered_json out = {{"path", input.string()}, {"score", verdict.score}, {"map_max", verdict.map_max}, {"map_mean", verdict.map_mean},
+  nlohmann::ordered_json out = {{"path", input.string()},       {"score", verdict.score},
+                                {"map_max", verdict.map_max},   {"map_mean", verdict.map_mean},
                                 {"threshold", flags.threshold}, {"regions", nlohmann::ordered_json::array()}};
   for (const Region& region : find_regions(verdict.map, flags.threshold, flags.min_area))
-    out["regions"].push_back({{"box", {region.x, region.y, region.width, region.height}}, {"area", region.area}, {"mean_severity", region.mean},
-                              {"max_severity", region.max}, {"polygon", region.polygon}});
+    out["regions"].push_back({{"box", {region.x, region.y, region.width, region.height}},
+                              {"area", region.area},
+                              {"mean_severity", region.mean},
+                              {"max_severity", region.max},
+                              {"polygon", region.polygon}});
   return out.dump() + "\n";
 }
 
@@ -62,7 +66,8 @@ void run(const Flags& flags) {
       else if (format == "npy") write_npy(path, verdict.map);
       else write_file(path, regions_json(input, verdict, flags));
     }
-    print(fmt::format("{}\tscore {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", input.string(), verdict.score, verdict.map_max, verdict.map_mean));
+    print(fmt::format("{}\tscore {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", input.string(), verdict.score, verdict.map_max,
+                      verdict.map_mean));
     progress.advance();
   }
 }
@@ -74,10 +79,16 @@ void add_map(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST")->required();
   command->add_option("-o,--output", flags->output, "folder for STEM.map.png, STEM.overlay.png, STEM.npy, STEM.json")->required();
-  command->add_option("--format", flags->formats, "comma separated: png, overlay, npy, json")->delimiter(',')->allow_extra_args(false)->capture_default_str();
-  command->add_option("--threshold", flags->threshold, "map value from which a pixel belongs to a region")->capture_default_str()
+  command->add_option("--format", flags->formats, "comma separated: png, overlay, npy, json")
+      ->delimiter(',')
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  command->add_option("--threshold", flags->threshold, "map value from which a pixel belongs to a region")
+      ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0))
-      ->check([](const std::string& text) { return text.find_first_not_of("0123456789.eE+-") == std::string::npos ? "" : "expected a number, found " + text; });  // Range lets NaN pass
+      ->check([](const std::string& text) {
+        return text.find_first_not_of("0123456789.eE+-") == std::string::npos ? "" : "expected a number, found " + text;
+      });  // Range lets NaN pass
   command->add_option("--min-area", flags->min_area, "smallest region, pixels")->capture_default_str()->check(CLI::Range(1, 1000000000));
   add_judge_flags(*command, flags->judge);
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");

@@ -36,8 +36,10 @@ std::string state_of_weights(const MetricInfo& metric) {
 
 void list_metrics(Protocol protocol) {
   Table table;
-  for (const char* title : {"name", "better", "range", "needs", "weights", "what", "as computed here"}) table.columns.push_back({title, std::nullopt, 0});
-  table.rows.push_back({"finpercep", "higher", "0..1", "picture", "none needed", "FinPercep-RM: score, map_max, map_mean (the map: lower is better)", "shipped model"});
+  for (const char* title : {"name", "better", "range", "needs", "weights", "what", "as computed here"})
+    table.columns.push_back({title, std::nullopt, 0});
+  table.rows.push_back({"finpercep", "higher", "0..1", "picture", "none needed",
+                        "FinPercep-RM: score, map_max, map_mean (the map: lower is better)", "shipped model"});
   for (const MetricInfo& metric : metric_list())
     table.rows.push_back({metric.name, metric.higher_is_better ? "higher" : "lower", metric.range,
                           metric.of_set            ? "two sets"
@@ -87,13 +89,20 @@ void examine(const std::string& device) {
     const double deviation = std::abs(checked.found - row.expected);
     const bool good = deviation <= row.tolerance();
     over += !good;
-    table.rows.push_back({row.metric, name_of(row.protocol), row.picture, row.expected, checked.found, fmt::format("{:.1e}", deviation), row.tolerance(), good ? "ok" : "OVER"});
+    table.rows.push_back({row.metric, name_of(row.protocol), row.picture, row.expected, checked.found, fmt::format("{:.1e}", deviation),
+                          row.tolerance(), good ? "ok" : "OVER"});
   }
-  table.caption = fmt::format("finpercep {}, {} threads, nets on {}; expected: a second implementation (tests/parity/plain_metrics.py), tolerance: pyiqa's own test; {} of {} "
-                              "within it, {} without weights (`python3 tools/fetch_weights.py`)",
-                              version, default_threads(), where.str(), table.rows.size() - over - skipped, table.rows.size(), skipped);
+  table.caption = fmt::format(
+      "finpercep {}, {} threads, nets on {}; expected: a second implementation (tests/parity/plain_metrics.py), tolerance: pyiqa's own "
+      "test; {} of {} "
+      "within it, {} without weights (`python3 tools/fetch_weights.py`)",
+      version, default_threads(), where.str(), table.rows.size() - over - skipped, table.rows.size(), skipped);
   print(render(table, TableFormat::text));
-  if (over > 0) throw Error(ExitCode::gate, fmt::format("doctor: expected every value within its tolerance, found {} over it. this build measures something else; report it", over));
+  if (over > 0)
+    throw Error(
+        ExitCode::gate,
+        fmt::format("doctor: expected every value within its tolerance, found {} over it. this build measures something else; report it",
+                    over));
 }
 
 }  // namespace

@@ -23,13 +23,15 @@ void print_public_net(const PublicNet& net) {
     std::size_t numbers = 0;
     for (const NcnnLayer& layer : read_ncnn(path).layers)
       for (const auto& values : layer.weights) numbers += values.size();
-    print(fmt::format("{}\tgenerator ({})\t{:.2f} M parameters\t{}\n", net.name, net.type, static_cast<double>(numbers) / 1e6, path.string()));
+    print(fmt::format("{}\tgenerator ({})\t{:.2f} M parameters\t{}\n", net.name, net.type, static_cast<double>(numbers) / 1e6,
+                      path.string()));
   } catch (const Error& error) {
     print(fmt::format("{}\tgenerator ({})\tmissing\t{}\n", net.name, net.type, error.what()));
   }
 }
 
-void print_weights(const std::string& name, std::filesystem::path (*find)(const std::string&), void (*check)(const std::filesystem::path&)) {
+void print_weights(const std::string& name, std::filesystem::path (*find)(const std::string&),
+                   void (*check)(const std::filesystem::path&)) {
   try {
     const auto path = find(name);
     check(path);
@@ -48,8 +50,8 @@ void add_models(CLI::App& program) {
       int64_t numbers = 0;
       for (const auto& [name, tensor] : file.tensors) numbers += static_cast<int64_t>(tensor.bytes.size() / byte_size(tensor.dtype));
       const auto kind = file.metadata.find("kind");
-      print(fmt::format("{}\t{}\t{:.2f} M parameters\t{}\n", path.stem().string(), kind == file.metadata.end() ? "?" : kind->second, static_cast<double>(numbers) / 1e6,
-                        path.string()));
+      print(fmt::format("{}\t{}\t{:.2f} M parameters\t{}\n", path.stem().string(), kind == file.metadata.end() ? "?" : kind->second,
+                        static_cast<double>(numbers) / 1e6, path.string()));
     }
     for (const PublicNet& net : public_nets()) print_public_net(net);
   });
@@ -61,10 +63,14 @@ void add_weights(CLI::App& program) {
     const std::set<std::string> fetched = {"brisque", "dinov2_vits14", "dists", "efficientnet_lite0", "lpips_alex", "lpips_vgg", "niqe"};
     std::set<std::string> names = fetched;
     for (const MetricInfo& metric : metric_list()) names.insert(metric.weights.begin(), metric.weights.end());
-    const auto supplied = [](const std::string& name) { return supplied_weight_file(name, "the published file (`python3 tools/convert_weights.py --help` names it)"); };
+    const auto supplied = [](const std::string& name) {
+      return supplied_weight_file(name, "the published file (`python3 tools/convert_weights.py --help` names it)");
+    };
     for (const std::string& name : names)
-      print_weights(name, fetched.contains(name) ? weight_file : +supplied, [](const std::filesystem::path& path) { read_safetensors(path, Checksum::if_present); });
-    for (const PublicNet& net : public_nets()) print_weights(net.name, ncnn_weight_file, [](const std::filesystem::path& path) { read_ncnn(path); });
+      print_weights(name, fetched.contains(name) ? weight_file : +supplied,
+                    [](const std::filesystem::path& path) { read_safetensors(path, Checksum::if_present); });
+    for (const PublicNet& net : public_nets())
+      print_weights(net.name, ncnn_weight_file, [](const std::filesystem::path& path) { read_ncnn(path); });
   });
 }
 

@@ -11,7 +11,8 @@
 
 namespace finpercep {
 
-void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder, const std::vector<std::string>& endings, bool overwrite) {
+void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
+                   const std::vector<std::string>& endings, bool overwrite) {
   std::error_code ignored;  // a path that cannot be resolved is met again, and named, when it is read or written
   std::set<std::filesystem::path> read;
   for (const auto& input : inputs) read.insert(std::filesystem::weakly_canonical(input, ignored));
@@ -19,8 +20,10 @@ void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::
   for (const auto& input : inputs) {
     const std::string stem = input.stem().string();
     if (const auto [first, fresh] = known.emplace(stem, input); !fresh)
-      throw usage_error(fmt::format("output: expected pictures of different names, found {} and {}, which would both become {}. rename one, or choose a folder for each",
-                                    first->second.string(), input.string(), (folder / (stem + endings.front())).string()));
+      throw usage_error(
+          fmt::format("output: expected pictures of different names, found {} and {}, which would both become {}. rename one, or choose a "
+                      "folder for each",
+                      first->second.string(), input.string(), (folder / (stem + endings.front())).string()));
     for (const std::string& ending : endings) {
       const auto written = folder / (stem + ending);
       if (read.contains(std::filesystem::weakly_canonical(written, ignored)))
@@ -31,7 +34,8 @@ void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::
 }
 
 void check_page(const std::filesystem::path& page, bool overwrite) {
-  if (page.extension() != ".html" && page.extension() != ".htm") throw usage_error(fmt::format("output: {}: expected a name that ends in .html", page.string()));
+  if (page.extension() != ".html" && page.extension() != ".htm")
+    throw usage_error(fmt::format("output: {}: expected a name that ends in .html", page.string()));
   refuse_overwrite(page, overwrite);
 }
 

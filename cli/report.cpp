@@ -25,8 +25,11 @@ void add_report(CLI::App& program) {
   command->callback([flags] {
     check_page(flags->output, flags->overwrite);
     std::vector<Run> runs;
-    for (const std::string& path : flags->runs) runs.push_back({std::filesystem::path(path).lexically_normal().filename().string(), path});
-    ReportPage page{.title = "FinPercep runs", .subtitle = fmt::format("{} runs", runs.size()), .facts = {fmt::format("version: finpercep {}", version)}, .charts = run_charts(runs)};
+    for (const std::string& path : flags->runs) runs.push_back({folder_name(path), path});
+    ReportPage page{.title = "FinPercep runs",
+                    .subtitle = fmt::format("{} runs", runs.size()),
+                    .facts = {fmt::format("version: finpercep {}", version)},
+                    .charts = run_charts(runs)};
     for (const Run& run : runs) page.facts.push_back(fmt::format("{}: {}", run.name, run.path.string()));
     write_file(flags->output, render_report(page));
     log_info(fmt::format("report: {}", flags->output));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// finpercep score IMAGE|DIR|GLOB|LIST.. [-r REF] [-m finpercep,psnr,..] [--json FILE|-] [--csv FILE|-] [--summary FILE|-] [--fail-under m=v]
+// finpercep score IMAGE|DIR|GLOB|LIST.. [-r REF] [-m finpercep,psnr,..] [--json FILE|-] [--csv FILE|-] [--summary FILE|-] [--fail-under
+// m=v]
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -34,15 +35,18 @@ struct Flags {
 /// Before any work: at most one output on stdout, no output over an input, nothing replaced unasked.
 void check_outputs(const Flags& flags, const ScoreJob& job) {
   const ScoreOutputs& out = flags.outputs;
-  if ((out.json == "-") + (out.csv == "-") + (out.summary == "-") > 1) throw usage_error("stdout: expected one of --json -, --csv -, --summary -, found several. give files");
-  std::set<std::string> files;
+  if ((out.json == "-") + (out.csv == "-") + (out.summary == "-") > 1)
+    throw usage_error("stdout: expected one of --json -, --csv -, --summary -, found several. give files");
+  std::set<std::filesystem::path> files;
+  std::error_code ignored;
   for (const std::string& file : {out.json, out.csv, out.summary}) {
     if (file.empty() || file == "-") continue;
-    if (!files.insert(file).second) throw usage_error(fmt::format("output: {}: expected a file for each of --json, --csv and --summary, found it twice", file));
+    if (!files.insert(std::filesystem::weakly_canonical(file, ignored)).second)
+      throw usage_error(fmt::format("output: {}: expected a file for each of --json, --csv and --summary, found it twice", file));
     for (const auto* list : {&job.pictures, &job.references, &job.set_references})
       for (const auto& path : *list) {
-        std::error_code ignored;
-        if (std::filesystem::equivalent(path, file, ignored)) throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another name", file));
+        if (std::filesystem::equivalent(path, file, ignored))
+          throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another name", file));
       }
     refuse_overwrite(file, flags.overwrite);
   }
@@ -51,7 +55,8 @@ void check_outputs(const Flags& flags, const ScoreJob& job) {
 ScoreJob make_job(const Flags& flags) {
   ScoreJob job;
   job.metrics = flags.metrics;
-  if (job.metrics.empty()) job.metrics = flags.references.empty() ? std::vector<std::string>{"finpercep"} : std::vector<std::string>{"finpercep", "psnr", "ssim"};
+  if (job.metrics.empty())
+    job.metrics = flags.references.empty() ? std::vector<std::string>{"finpercep"} : std::vector<std::string>{"finpercep", "psnr", "ssim"};
   job.judging = std::erase(job.metrics, "finpercep") > 0;
   bool references_used = false;
   for (const std::string& name : std::exchange(job.metrics, {})) {
@@ -140,7 +145,8 @@ void run(const Flags& flags) {
     log_warning(fmt::format("alpha: {} of {} pictures have an alpha channel, which is dropped; the first: {}", notes.with_alpha,
                             lines.size(), notes.first_alpha));
   if (notes.of_mixed_depth > 0)
-    log_warning(fmt::format("depth: {} of {} pairs have different bits a sample and are compared as values in [0,1]; the first: {}", notes.of_mixed_depth, lines.size(), notes.first_mixed));
+    log_warning(fmt::format("depth: {} of {} pairs have different bits a sample and are compared as values in [0,1]; the first: {}",
+                            notes.of_mixed_depth, lines.size(), notes.first_mixed));
 
   std::vector<ColumnSummary> summary = summarise(lines, columns);
   summary.insert(summary.end(), sets.begin(), sets.end());
@@ -170,21 +176,32 @@ void add_judge_flags(CLI::App& command, JudgeOptions& options) {
 void add_score(CLI::App& program) {
   CLI::App* command = program.add_subcommand("score", "score pictures: FinPercep-RM and full-reference metrics");
   auto flags = std::make_shared<Flags>();
-  command->add_option("input", flags->inputs, "pictures: files, folders, globs, LIST.txt or @LIST (a path a line), - (such a list on stdin)")->required();
+  command
+      ->add_option("input", flags->inputs, "pictures: files, folders, globs, LIST.txt or @LIST (a path a line), - (such a list on stdin)")
+      ->required();
   command->add_option("-r,--reference", flags->references, "references, matched by file stem");
-  command->add_option("-m,--metrics", flags->metrics, "comma separated; `finpercep metrics` lists them (default: finpercep; with -r: finpercep,psnr,ssim)")->delimiter(',')->allow_extra_args(false);
+  command
+      ->add_option("-m,--metrics", flags->metrics,
+                   "comma separated; `finpercep metrics` lists them (default: finpercep; with -r: finpercep,psnr,ssim)")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->add_option("--protocol", flags->protocol, "conventions of PSNR and SSIM: pyiqa, basicsr, stablesr")->capture_default_str();
   command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));
   add_judge_flags(*command, flags->judge);
-  command->add_option("--threads", flags->threads, "pictures read and measured at a time (default: one a core)")->check(CLI::Range(1, 1024));
+  command->add_option("--threads", flags->threads, "pictures read and measured at a time (default: one a core)")
+      ->check(CLI::Range(1, 1024));
   command->add_option("--json", flags->outputs.json, "one JSON object a picture, to a file or - for stdout");
   command->add_option("--csv", flags->outputs.csv, "CSV, to a file or - for stdout");
-  command->add_option("--summary", flags->outputs.summary, "JSON of means, 95 % bootstrap intervals and what exactly was measured, to a file or - for stdout");
-  command->add_option("--fail-under", flags->gates, "METRIC=VALUE: exit 5 if the mean is worse (for a metric where lower is better: above)")->take_all()->allow_extra_args(false);
+  command->add_option("--summary", flags->outputs.summary,
+                      "JSON of means, 95 % bootstrap intervals and what exactly was measured, to a file or - for stdout");
+  command->add_option("--fail-under", flags->gates, "METRIC=VALUE: exit 5 if the mean is worse (for a metric where lower is better: above)")
+      ->take_all()
+      ->allow_extra_args(false);
   command->add_flag("--strict", flags->strict, "stop at the first picture that cannot be scored");
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
-  command->footer("Examples:\n  finpercep score photo.jpg\n  finpercep score sr/ -r gt/ -m finpercep,psnry,ssim,lpips --csv scores.csv\n"
-                  "  find . -name '*.png' | finpercep score - --json - --fail-under finpercep=0.6");
+  command->footer(
+      "Examples:\n  finpercep score photo.jpg\n  finpercep score sr/ -r gt/ -m finpercep,psnry,ssim,lpips --csv scores.csv\n"
+      "  find . -name '*.png' | finpercep score - --json - --fail-under finpercep=0.6");
   command->callback([flags] { run(*flags); });
 }
 

@@ -73,7 +73,8 @@ std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& 
 
 }  // namespace
 
-void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<ScoreLine>& lines, const std::vector<ColumnSummary>& summary, int64_t failures) {
+void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<ScoreLine>& lines,
+                   const std::vector<ColumnSummary>& summary, int64_t failures) {
   const std::vector<std::string> columns = score_columns(job);
   Table table = score_table(lines);
   if (!outputs.csv.empty()) write_output(outputs.csv, render(table, TableFormat::csv));
@@ -116,7 +117,8 @@ void check_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary
     for (const ColumnSummary& column : summary) {
       const bool higher = column_higher_is_better(gate.column);
       if (column.name == gate.column && (higher ? column.interval.mean < gate.limit : column.interval.mean > gate.limit))
-        throw Error(ExitCode::gate, fmt::format("gate: {}: expected {} {}, found {:.6g}", gate.column, higher ? "at least" : "at most", gate.limit, column.interval.mean));
+        throw Error(ExitCode::gate, fmt::format("gate: {}: expected {} {}, found {:.6g}", gate.column, higher ? "at least" : "at most",
+                                                gate.limit, column.interval.mean));
     }
 }
 

@@ -14,7 +14,8 @@ struct ScoreOutputs {
 };
 
 /// JSON lines for stdout have been printed as they came; without any output a table goes to stdout.
-void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<ScoreLine>& lines, const std::vector<ColumnSummary>& summary, int64_t failures);
+void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<ScoreLine>& lines,
+                   const std::vector<ColumnSummary>& summary, int64_t failures);
 
 /// --fail-under METRIC=VALUE.
 struct Gate {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // finpercep train generator|reward -c CONFIG [-o RUN] [--resume]
-#include "cli/command.h"
 #include "finpercep/generate/train.h"
+#include "cli/command.h"
 #include "finpercep/reward/train.h"
 
 namespace finpercep {

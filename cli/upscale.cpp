@@ -32,7 +32,9 @@ Image best_of(const SuperResolver& generator, const Judge& judge, const Image& l
   for (int64_t k = 0; k < flags.best_of; ++k) {
     Image sample = generator(lr, flags.seed + static_cast<uint64_t>(k));
     if (k == 1 && sample.data == samples.front().data)
-      throw usage_error(fmt::format("--best-of: {}: expected a generator that samples, found one that gives every seed the same picture. leave out --best-of", flags.generator));
+      throw usage_error(fmt::format(
+          "--best-of: {}: expected a generator that samples, found one that gives every seed the same picture. leave out --best-of",
+          flags.generator));
     Verdict verdict = judge(sample);
     if (flags.best_of_by == "map") {
       samples.push_back(std::move(sample));
@@ -52,13 +54,24 @@ void add_upscale(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "LR pictures: files, folders, globs, @LIST")->required();
   command->add_option("-o,--output", flags->output, "folder for STEM.png")->required();
-  command->add_option("-g,--generator", flags->generator, "a name of `finpercep models`, NAME@STEPS, a checkpoint or TorchScript file, bicubic")->capture_default_str();
+  command
+      ->add_option("-g,--generator", flags->generator,
+                   "a name of `finpercep models`, NAME@STEPS, a checkpoint or TorchScript file, bicubic")
+      ->capture_default_str();
   command->add_option("--seed", flags->seed, "noise of the chain");
-  command->add_option("--tile", flags->tile, "LR pixels a side of a tile; 0: never tile")->capture_default_str()->check(CLI::Range(0, 65536));
-  CLI::Option* best = command->add_option("--best-of", flags->best_of, "samples of each picture, of seeds SEED, SEED + 1, .., to take the best of")
-                          ->capture_default_str()->check(CLI::Range(1, 1024));
-  command->add_option("--best-of-by", flags->best_of_by, "map: every part from the sample whose map is lowest there; score: the sample of highest score")
-      ->capture_default_str()->check(CLI::IsMember({"map", "score"}))->needs(best);
+  command->add_option("--tile", flags->tile, "LR pixels a side of a tile; 0: never tile")
+      ->capture_default_str()
+      ->check(CLI::Range(0, 65536));
+  CLI::Option* best =
+      command->add_option("--best-of", flags->best_of, "samples of each picture, of seeds SEED, SEED + 1, .., to take the best of")
+          ->capture_default_str()
+          ->check(CLI::Range(1, 1024));
+  command
+      ->add_option("--best-of-by", flags->best_of_by,
+                   "map: every part from the sample whose map is lowest there; score: the sample of highest score")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"map", "score"}))
+      ->needs(best);
   command->add_option("--model", flags->model, "the reward that chooses")->capture_default_str()->needs(best);
   command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();
   command->add_option("--dtype", flags->dtype, "fp32, bf16, auto")->capture_default_str();
@@ -66,8 +79,11 @@ void add_upscale(CLI::App& program) {
   command->callback([flags] {
     const auto inputs = list_images(flags->inputs);
     check_outputs(inputs, flags->output, {".png"}, flags->overwrite);
-    const SuperResolver generator = make_super_resolver(flags->generator, {.tile = flags->tile, .compute = resolve_compute(flags->device, flags->dtype)});
-    const std::unique_ptr<Judge> judge = flags->best_of > 1 ? std::make_unique<Judge>(JudgeOptions{.model = flags->model, .device = flags->device, .dtype = flags->dtype}) : nullptr;
+    const SuperResolver generator =
+        make_super_resolver(flags->generator, {.tile = flags->tile, .compute = resolve_compute(flags->device, flags->dtype)});
+    const std::unique_ptr<Judge> judge =
+        flags->best_of > 1 ? std::make_unique<Judge>(JudgeOptions{.model = flags->model, .device = flags->device, .dtype = flags->dtype})
+                           : nullptr;
     make_directory(flags->output);
     Progress progress("upscale", static_cast<int64_t>(inputs.size()));
     int64_t done = 0;

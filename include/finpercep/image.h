@@ -15,7 +15,9 @@ struct Image {
 
   Image() = default;
   Image(int width_px, int height_px, int channel_count = 3, float fill = 0.0f)
-      : width(width_px), height(height_px), channels(channel_count),
+      : width(width_px),
+        height(height_px),
+        channels(channel_count),
         data(static_cast<std::size_t>(width_px) * height_px * channel_count, fill) {}
 
   std::size_t plane_size() const { return static_cast<std::size_t>(width) * height; }

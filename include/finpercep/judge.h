@@ -13,11 +13,11 @@ struct JudgeOptions {
   int stage = -1;                      ///< k of RM_k; -1: the finest that the model has
   std::string device = "auto";         ///< cpu, cuda, cuda:N, auto
   std::string dtype = "fp32";          ///< fp32, bf16, auto
-  int tile = 1024;                     ///< side of a tile, pixels, a multiple of 32, at least 64: larger pictures are judged in tiles, with the same result
+  int tile = 1024;  ///< side of a tile, pixels, a multiple of 32, at least 64: larger pictures are judged in tiles, with the same result
 };
 
-/// What the reward model says of one picture: the model's own outputs, which no later step rescales. What a value such as 0.5 means was set when the
-/// model was trained, and its card says it.
+/// What the reward model says of one picture: the model's own outputs, which no later step rescales. What a value such as 0.5 means was set
+/// when the model was trained, and its card says it.
 struct Verdict {
   float score = 0;  ///< sigmoid of the head, in [0,1], 1 = clean
   Image map;        ///< 1 channel, the picture's size: severity in [0,1], 1 = defect; 0.5 everywhere at stage 0, which has no map

@@ -49,6 +49,19 @@ class Fgr(ProgramTest):
         self.fails(3, "fgr", "view", one, "-o", page, says="--overwrite")
         self.fails(3, *self.build(one, count=25), says="other settings")
         self.fails(2, *self.build(self.dir / "fgr3", "--shard", "3/2"), says="--shard")
+        self.fails(2, *self.build(self.dir / "fgr3", "--set", "degradation.scale=2"), says=["degradation.scale", "expected 4"])
+
+    def test_a_build_goes_on_with_what_it_was_begun_with(self):
+        photos, out, model = self.dir / "mine", self.dir / "begun", self.dir / "mine.safetensors"
+        shutil.copytree(self.photos, photos)
+        model.write_bytes((ROOT / "models/sr-small.safetensors").read_bytes())
+        self.works(*self.build(out, photos=photos, sources=f"[{model},distort]"))
+        model.write_bytes((ROOT / "models/sr-small-rl.safetensors").read_bytes())
+        self.fails(3, *self.build(out, photos=photos, sources=f"[{model},distort]"), says=["models and photographs", "others"])
+        twice = self.dir / "other" / "p0.png"
+        twice.parent.mkdir()
+        twice.write_bytes(self.photo.read_bytes())
+        self.fails(2, *self.build(self.dir / "stems", photos=f"{photos},{twice.parent}", sources=f"[{self.photos}]"), says=["different names", "'p0' twice"])
 
     def test_parts_make_the_same_files(self):
         whole, parts = self.dir / "whole", self.dir / "parts"

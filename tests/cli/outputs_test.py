@@ -39,6 +39,38 @@ class Outputs(ProgramTest):
         self.works("degrade", odd, "-o", lr, "-c", "configs/degrade/bicubic.yaml", cwd=ROOT)
         self.fails(3, "eval", "--set", f"s={lr}:{odd}", "-g", "bicubic", "-m", "psnry", says=["p0", "142x126", "140x124"])
 
+    def test_a_picture_that_cannot_be_measured_loses_no_other(self):
+        some, out = self.dir / "some", self.dir / "some-out"
+        some.mkdir()
+        for path in self.photos.iterdir():
+            (some / path.name).write_bytes(path.read_bytes())
+        (some / "p1.png").write_bytes(b"no picture")
+        result = self.fails(3, "eval", "--set", f"s={some}:{self.photos}:{some}", "-m", "psnry,ssim", "-o", out, says=["1 pictures could not be measured", "p1.png"])
+        self.assertIn("s (3 pictures)", result.stdout)
+        rows = (out / "s-some.csv").read_text().splitlines()
+        self.assertEqual([row.split(",")[0] for row in rows if not row.startswith("#")], ["name", "p0", "p1", "p2", "mean"])
+        self.assertIn("p1,,", rows)
+        self.assertRegex((out / "s.md").read_text(), r"some \| +2 \|")  # images that the means are over
+
+    def test_names_of_outputs(self):
+        self.fails(2, "eval", "--set", f"a/b={self.photos}:{self.photos}:{self.photos}", "-m", "psnry", says="a/b")
+        self.fails(2, "eval", "--set", f"={self.photos}:{self.photos}:{self.photos}", "-m", "psnry", says="expected a name")
+        one = self.dir / "one.txt"
+        self.fails(2, "score", self.photo, "--json", one, "--csv", f"{self.dir}/./one.txt", "--overwrite", says="twice")
+        self.assertFalse(one.exists())
+        run = self.dir / "named"
+        self.works(*self.tiny_generator(run, 1))
+        self.works("report", f"{run}/", "-o", self.dir / "named.html")
+        self.assertTrue(f'["named","{run}/"]' in (self.dir / "named.html").read_text())
+        (run / "metrics.jsonl").write_text('{"stage":1}\n{"step":1,"stage":null,"reward":1}\n{"step":2,"stage":2,"reward":1}\n')
+        self.works("report", run, "-o", self.dir / "odd.html")
+
+    def test_flags_leave_the_pictures_behind_them_alone(self):
+        line = self.works("score", "--fail-under", "psnr=1", "-r", self.photo, "-m", "psnr,ssim", self.photo, "--json", "-").stdout
+        self.assertIn('"ssim":', line)
+        self.works("map", "-o", self.dir / "flags", "--format", "json", self.photo)
+        self.assertEqual([path.suffix for path in (self.dir / "flags").iterdir()], [".json"])
+
     def test_two_pictures_of_one_stem(self):
         both, out = self.dir / "stems", self.dir / "stems-out"
         both.mkdir()

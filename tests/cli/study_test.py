@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import shutil
 import subprocess
 import time
 
@@ -19,8 +20,9 @@ class StudyTest(ProgramTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
+        shutil.copytree(cls.photos, cls.dir / "training")
         (cls.dir / "rl.yaml").write_text(
-            f"datasets: {{photos: {{photos: [{cls.photos}]}}, gt_size: 64, batch_size: 1}}\nstages: [1, 2]\nstage_iters: [2, 1]\nsave_checkpoint_freq: 1\nprint_freq: 1\n"
+            f"datasets: {{photos: {{photos: [{cls.dir / 'training'}]}}, gt_size: 64, batch_size: 1}}\nstages: [1, 2]\nstage_iters: [2, 1]\nsave_checkpoint_freq: 1\nprint_freq: 1\n"
             "coevolve_freq: 0\nmonitor: {freq: 0}\ndevice: cpu\n")
         cls.config = cls.dir / "study.yaml"
         cls.write_config()
@@ -99,6 +101,7 @@ class StudyTest(ProgramTest):
                 self.assertNotIn("iter ", result.stderr)
                 self.assertFalse(out.exists())
         self.fails(2, *self.study(out, "--only", "nobody"), says="control, other")
+        self.fails(2, *self.study(out, "--set", f"rl.datasets.photos.photos=[{self.photos}]"), says=["held-out", "p0.png", "3 of them", "datasets.photos.exclude"])
         self.assertFalse(out.exists())
         self.fails(2, "study", "run", says="methods")
         self.fails(2, *self.study(out, "--train-only", "--evaluate-only"))

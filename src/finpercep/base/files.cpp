@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
 #include "finpercep/base/error.h"
 
@@ -212,6 +213,14 @@ void refuse_overwrite(const fs::path& path, bool overwrite) {
   if (!overwrite && fs::exists(fs::symlink_status(path, ignored))) {
     throw input_error(fmt::format("write: {}: exists. pass --overwrite to replace it", path.string()));
   }
+}
+
+std::string hash_of(std::span<const std::byte> bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
+
+std::string folder_name(const std::filesystem::path& path) {
+  const std::filesystem::path plain = path.lexically_normal();
+  const std::string name = (plain.has_filename() ? plain : plain.parent_path()).filename().string();
+  return name.empty() ? path.string() : name;
 }
 
 }  // namespace finpercep

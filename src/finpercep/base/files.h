@@ -23,6 +23,12 @@ void write_file(const std::filesystem::path& path, const std::string& text);
 /// Creates `path` and its parents; input_error if that cannot be done or something else is in the way.
 void make_directory(const std::filesystem::path& path);
 
+/// "xxh3:<16 hex>" of the bytes.
+std::string hash_of(std::span<const std::byte> bytes);
+
+/// What a folder is called: "b" of a/b, of a/b/ and of a/b/. ; the path itself where that would be empty.
+std::string folder_name(const std::filesystem::path& path);
+
 /// Throws input_error when `path` exists and `overwrite` is false ("... exists. pass --overwrite to replace it").
 void refuse_overwrite(const std::filesystem::path& path, bool overwrite);
 

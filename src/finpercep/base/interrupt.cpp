@@ -17,7 +17,8 @@ static_assert(std::atomic<bool>::is_always_lock_free && std::atomic<int>::is_alw
 
 void on_signal(int signal) {
   flag.store(true);
-  if (signal == SIGINT && interrupts.fetch_add(1) > 0) _exit(130);  // the user does not want to wait for the save. SIGTERM often comes twice: to the process and to its group
+  if (signal == SIGINT && interrupts.fetch_add(1) > 0)
+    _exit(130);  // the user does not want to wait for the save. SIGTERM often comes twice: to the process and to its group
 }
 
 }  // namespace

@@ -95,18 +95,6 @@ void normals_of_lanes(uint64_t first_block, const std::array<uint32_t, 4>& count
   std::memcpy(out, values, sizeof values);
 }
 
-/// Inversion by sequential search, for small means.
-int64_t poisson_by_inversion(double mean, double u) {
-  double probability = std::exp(-mean), sum = probability;
-  int64_t k = 0;
-  while (u >= sum && probability > 0) {  // the second test ends the search where rounding keeps the sum below u
-    ++k;
-    probability *= mean / static_cast<double>(k);
-    sum += probability;
-  }
-  return k;
-}
-
 }  // namespace
 
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> c, std::array<uint32_t, 2> key) {
@@ -163,23 +151,6 @@ double Random::normal() {
   spare_normal_ = radius * std::sin(angle);
   has_spare_ = true;
   return radius * std::cos(angle);
-}
-
-int64_t Random::poisson(double mean) {
-  if (!(mean >= 0 && mean <= 1e15)) throw Error(ExitCode::internal, fmt::format("random: poisson: mean {} is not in [0, 1e15]", mean));
-  if (mean < 10) return poisson_by_inversion(mean, uniform());
-  // PTRS: W. Hoermann, "The transformed rejection method for generating Poisson random variables", 1993. Exact.
-  const double b = 0.931 + 2.53 * std::sqrt(mean), a = -0.059 + 0.02483 * b;
-  const double inverse_alpha = 1.1239 + 1.1328 / (b - 3.4), accept = 0.9277 - 3.6224 / (b - 2);
-  for (;;) {
-    const double u = uniform() - 0.5, v = uniform();
-    const double s = 0.5 - std::abs(u), k = std::floor((2 * a / s + b) * u + mean + 0.43);
-    if (s >= 0.07 && v <= accept) return static_cast<int64_t>(k);
-    if (!(k >= 0) || (s < 0.013 && v > s)) continue;
-    int sign;  // lgamma itself writes a global
-    if (std::log(v * inverse_alpha / (a / (s * s) + b)) <= k * std::log(mean) - mean - lgamma_r(k + 1, &sign))
-      return static_cast<int64_t>(k);
-  }
 }
 
 std::size_t Random::pick(const std::vector<double>& weights) {

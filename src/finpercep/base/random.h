@@ -18,13 +18,12 @@ class Random {
   /// The stream of `item` (an image, a step, ..) for `purpose` ("degrade", "mask", ..) under the run's seed.
   Random(uint64_t seed, std::string_view purpose, uint64_t item = 0);
 
-  uint32_t bits();                           ///< 32 uniform bits
-  double uniform();                          ///< [0, 1), 53 bits
-  double uniform(double low, double high);   ///< [low, high)
+  uint32_t bits();                             ///< 32 uniform bits
+  double uniform();                            ///< [0, 1), 53 bits
+  double uniform(double low, double high);     ///< [low, high)
   int64_t integer(int64_t low, int64_t high);  ///< inclusive at both ends, unbiased
   bool chance(double probability);
-  double normal();                           ///< mean 0, standard deviation 1
-  int64_t poisson(double mean);
+  double normal();  ///< mean 0, standard deviation 1
   /// Index drawn with probability proportional to its weight.
   std::size_t pick(const std::vector<double>& weights);
   /// `count` standard normals into `out`; the same values as `count` calls would give is not promised, the same for each run is.

@@ -219,35 +219,6 @@ TEST_CASE("fill_normal is fast") {
 #endif
 }
 
-TEST_CASE("poisson has the right distribution on both sides of the change of method") {
-  for (const double mean : {0.3, 4.0, 9.9, 10.1, 47.0, 1000.0}) {
-    Random random(8, "poisson", static_cast<uint64_t>(mean * 10));
-    constexpr int n = 100000;
-    std::vector<int> counts(2500);
-    for (int i = 0; i < n; ++i) ++counts.at(static_cast<std::size_t>(random.poisson(mean)));
-    double chi2 = 0, left_observed = 0, left_expected = 0;
-    int cells = 0;
-    for (std::size_t k = 0; k < counts.size(); ++k) {  // cells with at least 20 expected, small ones joined
-      left_observed += counts[k];
-      left_expected += n * std::exp(static_cast<double>(k) * std::log(mean) - mean - std::lgamma(static_cast<double>(k) + 1));
-      if (left_expected < 20) continue;
-      chi2 += (left_observed - left_expected) * (left_observed - left_expected) / left_expected;
-      left_observed = left_expected = 0;
-      ++cells;
-    }
-    CAPTURE(mean);
-    CAPTURE(chi2);
-    CHECK(chi2 < cells + 4.0 * std::sqrt(2.0 * cells) + 8);
-  }
-  Random random(9, "poisson");
-  CHECK(random.poisson(0) == 0);
-  double sum = 0;
-  for (int i = 0; i < 1000; ++i) sum += static_cast<double>(random.poisson(1e12)) / 1e12;
-  CHECK(sum / 1000 == doctest::Approx(1).epsilon(1e-6));
-  CHECK_THROWS_AS(random.poisson(-1), Error);
-  CHECK_THROWS_AS(random.poisson(std::nan("")), Error);
-}
-
 TEST_CASE("permutations are permutations, all equally likely") {
   Random random(10, "permutation");
   std::map<std::vector<int64_t>, int> counts;

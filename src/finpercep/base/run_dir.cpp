@@ -70,7 +70,8 @@ int take_lock(const fs::path& run) {
   return fd;
 }
 
-/// What a process that was killed while it wrote left behind, by the names that write_file gives. Who holds the lock is the only writer here.
+/// What a process that was killed while it wrote left behind, by the names that write_file gives. Who holds the lock is the only writer
+/// here.
 void remove_half_written(const fs::path& folder) {
   std::error_code ignored;
   for (const auto& entry : fs::directory_iterator(folder, ignored)) {

@@ -13,15 +13,16 @@ namespace finpercep {
 class RunDir {
  public:
   /// Creates or, with `resume`, reopens the directory and takes its lock (a lock of a dead process is taken over with a warning;
-  /// of a living one is an input_error). A directory that already holds a run is an input_error without `resume`; one whose run had not begun (a config, no metrics, no checkpoint) is
-  /// begun anew. Removes what a killed process half wrote into checkpoints/ and samples/, starts log.txt, writes `config_yaml` as config.yaml; over the config of a run that is resumed
-  /// only with use_config().
+  /// of a living one is an input_error). A directory that already holds a run is an input_error without `resume`; one whose run had not
+  /// begun (a config, no metrics, no checkpoint) is begun anew. Removes what a killed process half wrote into checkpoints/ and samples/,
+  /// starts log.txt, writes `config_yaml` as config.yaml; over the config of a run that is resumed only with use_config().
   RunDir(std::filesystem::path path, const std::string& config_yaml, bool resume);
   ~RunDir();
   RunDir(const RunDir&) = delete;
   RunDir& operator=(const RunDir&) = delete;
 
-  /// Once the run's state has been restored under `config_yaml`: it becomes config.yaml, one that differs is kept as config.previous.yaml, config.previous-2.yaml, ..
+  /// Once the run's state has been restored under `config_yaml`: it becomes config.yaml, one that differs is kept as config.previous.yaml,
+  /// config.previous-2.yaml, ..
   void use_config();
 
   const std::filesystem::path& path() const { return path_; }

@@ -111,7 +111,8 @@ TEST_CASE("a run in use is refused, a dead one taken over") {
 TEST_CASE("what a killed process half wrote is removed, and nothing else") {
   const TestFolder folder;
   { RunDir run(folder / "a", "", false); }
-  const fs::path half = folder / "a" / "checkpoints" / ".state-00000001.safetensors.123-4.tmp", own = folder / "a" / "checkpoints" / ".note", other = folder / "a" / ".report.html.5-0.tmp";
+  const fs::path half = folder / "a" / "checkpoints" / ".state-00000001.safetensors.123-4.tmp",
+                 own = folder / "a" / "checkpoints" / ".note", other = folder / "a" / ".report.html.5-0.tmp";
   for (const fs::path& path : {half, own, other}) write_file(path, std::string("x"));
   RunDir run(folder / "a", "", true);
   CHECK_FALSE(fs::exists(half));

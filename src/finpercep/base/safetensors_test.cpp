@@ -167,11 +167,10 @@ TEST_CASE("the checksum is demanded, or verified where there is one") {
 TEST_CASE("headers that lie are refused with the field") {
   refuses("accepted", "{}", 0);
   refuses("accepted", R"({"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]}}   )", 8);
-  refuses(
-      "accepted",
-      R"({"b":{"dtype":"U8","shape":[3],"data_offsets":[2,5]},"e":{"dtype":"U8","shape":[0],"data_offsets":[2,2]})"
-      R"(,"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})",
-      5);
+  refuses("accepted",
+          R"({"b":{"dtype":"U8","shape":[3],"data_offsets":[2,5]},"e":{"dtype":"U8","shape":[0],"data_offsets":[2,2]})"
+          R"(,"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]}})",
+          5);
   const auto one = [](const std::string& fields, std::size_t data, const std::string& part) {
     refuses(part, "{\"a\":{" + fields + "}}", data);
   };

@@ -104,8 +104,7 @@ class PathLister : public Visitor<PathLister> {
 /// Copies the values of a tree into the settings and refuses what it does not know.
 class Loader : public Visitor<Loader> {
  public:
-  Loader(const YamlNode& root, std::string where, bool has_lines, const std::vector<std::string>& paths)
-      : paths_(paths) {
+  Loader(const YamlNode& root, std::string where, bool has_lines, const std::vector<std::string>& paths) : paths_(paths) {
     frames_.push_back({&root, std::move(where), has_lines, nullptr, {}});
   }
   /// To be called when the root struct has been visited.
@@ -133,7 +132,8 @@ class Loader : public Visitor<Loader> {
       if (frame.map->kind == YamlNode::Kind::null) frame.map = nullptr;
     }
     const bool mentioned = frame.map != nullptr;
-    if (mentioned && frame.map->kind != YamlNode::Kind::map) throw wrong(*node, path_of_group(), "keys and values, or a .yaml file of them", "");
+    if (mentioned && frame.map->kind != YamlNode::Kind::map)
+      throw wrong(*node, path_of_group(), "keys and values, or a .yaml file of them", "");
     frames_.push_back(std::move(frame));
     return mentioned;
   }

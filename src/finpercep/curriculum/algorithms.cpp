@@ -14,8 +14,11 @@ namespace {
 double average(const at::Tensor& t) { return t.detach().mean().item<double>(); }
 
 Metrics reward_metrics(const at::Tensor& reward, const at::Tensor& target, const Judgement& judged) {
-  return {{"reward", average(reward)}, {"reward_gt", average(target)}, {"reward_std", reward.size(0) > 1 ? reward.detach().std().item<double>() : 0.0},
-          {"score", average(judged.score)}, {"map_mean", average(judged.map)}};
+  return {{"reward", average(reward)},
+          {"reward_gt", average(target)},
+          {"reward_std", reward.size(0) > 1 ? reward.detach().std().item<double>() : 0.0},
+          {"score", average(judged.score)},
+          {"map_mean", average(judged.map)}};
 }
 
 // Reward of the clean photographs, and the normalisation of scores brought up to date with both.
@@ -80,10 +83,13 @@ Experience explore(const Generator& policy, Players& p, const RlBatch& batch, co
   return out;
 }
 
-Episode learn_from(const std::shared_ptr<Experience>& e, const RlSettings& s, int64_t updates, int64_t terms, std::function<Term(int64_t, int64_t)> term) {
+Episode learn_from(const std::shared_ptr<Experience>& e, const RlSettings& s, int64_t updates, int64_t terms,
+                   std::function<Term(int64_t, int64_t)> term) {
   const at::Tensor picture = e->rollout.picture();
-  const at::Tensor first = picture.view({picture.size(0) / s.group_size, s.group_size, picture.size(1), picture.size(2), picture.size(3)}).select(1, 0);
-  return {updates, terms, std::move(term), first.clamp(0, 1), e->reward, {{"group_std", e->advantage.group_std}, {"zero_groups", e->advantage.zero_share}}};
+  const at::Tensor first =
+      picture.view({picture.size(0) / s.group_size, s.group_size, picture.size(1), picture.size(2), picture.size(3)}).select(1, 0);
+  return {updates,           terms,     std::move(term),
+          first.clamp(0, 1), e->reward, {{"group_std", e->advantage.group_std}, {"zero_groups", e->advantage.zero_share}}};
 }
 
 std::vector<int64_t> chosen_steps(const std::vector<int64_t>& given, int64_t first, int64_t last) {
@@ -108,7 +114,8 @@ Episode grpo(Players& p, const RlBatch& batch, const RlSettings& s) {
     const Rollout& r = e->rollout;
     Term term{{}, r.states[t], r.y, {}, t};
     const GaussianStep now = step_again(*p.generator, r, t, s.policy, &term.x0);
-    const at::Tensor l = s.grpo.guard ? guarded_log_ratio(now, r.steps[t], r.states[t - 1], cell) : log_ratio(now, r.steps[t], r.states[t - 1], cell);
+    const at::Tensor l =
+        s.grpo.guard ? guarded_log_ratio(now, r.steps[t], r.states[t - 1], cell) : log_ratio(now, r.steps[t], r.states[t - 1], cell);
     const GrpoLoss loss = grpo_loss(l, e->advantage, s.grpo.clip);
     const double weight = s.grpo.guard ? guard_weight(p.generator->schedule, t, steps) : 1;
     term.x0_reference = prediction_of(*p.reference, r.states[t], r.y, t);
@@ -124,7 +131,8 @@ struct Noised {
   int64_t t;
   at::Tensor x_t;
 };
-Noised noised(const Generator& generator, const Rollout& r, const std::vector<int64_t>& steps, const RlBatch& batch, const RlSettings& s, int64_t update) {
+Noised noised(const Generator& generator, const Rollout& r, const std::vector<int64_t>& steps, const RlBatch& batch, const RlSettings& s,
+              int64_t update) {
   Random random(static_cast<uint64_t>(s.manual_seed), "noised", batch.index * 1024 + static_cast<uint64_t>(update));
   const int64_t t = steps[random.integer(0, static_cast<int64_t>(steps.size()) - 1)];
   const at::Tensor noise = normal_tensor(random, batch.y.sizes(), r.y.device()).repeat_interleave(s.group_size, 0);
@@ -142,7 +150,8 @@ Episode nft(Players& p, const RlBatch& batch, const RlSettings& s) {
     term.x0_reference = prediction_of(*p.reference, x_t, y, t);
     const double now = p.generator->schedule.eta[t];  // the distance of two v is that of their x0 over t
     const at::Tensor kl = (term.x0 - term.x0_reference).square().mean() / (p.generator->schedule.flow ? now * now : 1.0);
-    term.loss = nft_loss(e->rollout.picture(), term.x0, f_old, e->advantage, s.nft.nft_beta, s.nft.adv_clip, s.credit.cells()) + s.nft.kl_beta * kl;
+    term.loss =
+        nft_loss(e->rollout.picture(), term.x0, f_old, e->advantage, s.nft.nft_beta, s.nft.adv_clip, s.credit.cells()) + s.nft.kl_beta * kl;
     term.metrics = {{"kl", average(kl)}, {"old_deviation", average((term.x0 - f_old).square())}};
     return term;
   });
@@ -157,9 +166,11 @@ Episode dpo(Players& p, const RlBatch& batch, const RlSettings& s) {
     const at::Tensor &y = e->rollout.y, &x0 = e->rollout.picture();
     Term term{{}, x_t, y, p.generator->predict(x_t, y, t), t};
     term.x0_reference = prediction_of(*p.reference, x_t, y, t);
-    const at::Tensor error = cell_mean((term.x0 - x0).square(), s.credit.cells()), error_reference = cell_mean((term.x0_reference - x0).square(), s.credit.cells());
+    const at::Tensor error = cell_mean((term.x0 - x0).square(), s.credit.cells()),
+                     error_reference = cell_mean((term.x0_reference - x0).square(), s.credit.cells());
     const auto of = [&](const at::Tensor& values, const at::Tensor& index) { return of_pairs(values, index, s.group_size); };
-    const DpoLoss loss = dpo_loss(of(error, pairs.winner), of(error_reference, pairs.winner), of(error, pairs.loser), of(error_reference, pairs.loser), pairs.live, s.dpo.dpo_beta);
+    const DpoLoss loss = dpo_loss(of(error, pairs.winner), of(error_reference, pairs.winner), of(error, pairs.loser),
+                                  of(error_reference, pairs.loser), pairs.live, s.dpo.dpo_beta);
     term.loss = loss.loss;
     term.metrics = {{"dpo_loss", average(loss.loss)}, {"accuracy", loss.accuracy}, {"winner", loss.winner}, {"loser", loss.loser}};
     return term;

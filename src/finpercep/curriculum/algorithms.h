@@ -11,7 +11,7 @@ namespace finpercep {
 /// Something to minimise, and the prediction that it was computed from, at which the anchors hold the generator.
 struct Term {
   at::Tensor loss;
-  at::Tensor x_t, y, x0;        ///< state, condition, prediction with gradient
+  at::Tensor x_t, y, x0;  ///< state, condition, prediction with gradient
   int64_t t = 1;
   at::Tensor x0_reference = {};  ///< the frozen reference's, where the algorithm needed it itself
   Metrics metrics = {};
@@ -22,9 +22,9 @@ struct Term {
 struct Episode {
   int64_t updates = 1, terms = 1;
   std::function<Term(int64_t update, int64_t term)> term;
-  at::Tensor sr;    ///< a picture of each input, detached, in [0,1]: what the reward learns from
-  Metrics reward;   ///< the same five of every algorithm
-  Metrics own;      ///< the algorithm's
+  at::Tensor sr;   ///< a picture of each input, detached, in [0,1]: what the reward learns from
+  Metrics reward;  ///< the same five of every algorithm
+  Metrics own;     ///< the algorithm's
 };
 
 /// The choice of RlSettings.algorithm: refl, draft, grpo, nft, dpo.

@@ -45,7 +45,9 @@ void relabel(Players& p, const LabelFeatures& features, const PhotoSet& photos, 
     const PairBatch pair = make_pair_batch(photos, s.datasets, seed, i);
     Random random(seed, "relabel", static_cast<uint64_t>(i));
     gt.push_back(pair.gt.to(device));
-    sr.push_back(p.reference->roll_out(p.reference->condition(pair.lr.to(device)), p.reference->draw_noise(random, gt.back().sizes(), device)).clamp(0, 1));
+    sr.push_back(
+        p.reference->roll_out(p.reference->condition(pair.lr.to(device)), p.reference->draw_noise(random, gt.back().sizes(), device))
+            .clamp(0, 1));
   }
   p.facts = relabelled(p.facts, s.label_alpha, features, gt, sr);
   log_info(fmt::format("labels: {:g} of the pixels, scale {:.4f}", p.facts.label_alpha, p.facts.label_scale));
@@ -78,15 +80,25 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
   std::optional<LabelFeatures> features;
   if (settings.coevolve_freq > 0) features.emplace(compute.device, p.facts.label_features);
-  if (features && settings.label_alpha >= 0 && settings.label_alpha != p.facts.label_alpha) relabel(p, *features, photos, settings, compute.device);
+  if (features && settings.label_alpha >= 0 && settings.label_alpha != p.facts.label_alpha)
+    relabel(p, *features, photos, settings, compute.device);
   std::optional<HeldOut> held_out;
-  if (!settings.val_photos.photos.empty() && settings.val_count > 0)
+  if (!settings.val_photos.photos.empty() && settings.val_count > 0) {
     held_out.emplace(settings.val_photos, settings.datasets.degradation, settings.val_count, settings.val_size, compute);
-  const std::vector<Image> before = held_out ? held_out->pictures(*p.reference, settings.sample_count) : std::vector<Image>();  // what sheets of samples compare with
+    const auto both = trained_on(settings.val_photos, settings.datasets.photos);
+    if (!both.empty())
+      log_warning(
+          fmt::format("val_photos: {} of them are trained on too, e.g. {}: what is measured on them is not held out. name their stems in "
+                      "datasets.photos.exclude",
+                      both.size(), both.front().string()));
+  }
+  const std::vector<Image> before =
+      held_out ? held_out->pictures(*p.reference, settings.sample_count) : std::vector<Image>();  // what sheets of samples compare with
 
   std::optional<Monitor> monitor;
   if (settings.monitor.freq > 0)
-    monitor.emplace(settings.val_photos.photos.empty() ? settings.datasets.photos : settings.val_photos, settings.datasets.degradation, settings.monitor, *p.reference, compute);
+    monitor.emplace(settings.val_photos.photos.empty() ? settings.datasets.photos : settings.val_photos, settings.datasets.degradation,
+                    settings.monitor, *p.reference, compute);
   p.good = clone_values(p.ema);
 
   LoopSettings loop;
@@ -111,7 +123,8 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
       for (const auto& [name, value] : measured) line += fmt::format("  {} {:.4f}", name.substr(4), value);  // without val_
       log_info(line);
       if (before.empty()) return;
-      write_image(run.sample(fmt::format("{:08}.png", iter)), held_out->sheet(before, now, *p.reward, stage_at(std::max<int64_t>(iter - 1, 0))));
+      write_image(run.sample(fmt::format("{:08}.png", iter)),
+                  held_out->sheet(before, now, *p.reward, stage_at(std::max<int64_t>(iter - 1, 0))));
     });
   };
 
@@ -120,13 +133,15 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     with_average([&] { vitals = monitor->look(*p.generator, *p.reward, stage, p.running, settings.signal); });
     Metrics metrics = vitals.metrics();
     MonitorSettings limits = settings.monitor;
-    if (settings.reward_weight == 0) limits.reward_lost = std::numeric_limits<double>::infinity();  // a control without reward owes it nothing
+    if (settings.reward_weight == 0)
+      limits.reward_lost = std::numeric_limits<double>::infinity();  // a control without reward owes it nothing
     const std::string reason = alarm(vitals, limits);
     if (reason.empty()) {
       copy_values(p.ema, p.good);
     } else if (settings.monitor.rollback) {
       roll_back(p, settings);
-      log_warning(fmt::format("iteration {}: the monitor's alarm: {}. back to the last good weights, learning rate x {}", done, reason, p.lr_scale));
+      log_warning(fmt::format("iteration {}: the monitor's alarm: {}. back to the last good weights, learning rate x {}", done, reason,
+                              p.lr_scale));
       metrics.emplace_back("rollback", 1);
     } else {
       log_warning(fmt::format("iteration {}: the monitor's alarm: {}. going on, monitor.rollback is off", done, reason));
@@ -138,7 +153,8 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   std::unique_ptr<Prefetcher<PairBatch>> pairs;
   const auto next_batch = [&](int64_t index, int64_t stage) {
     if (!pairs)
-      pairs = std::make_unique<Prefetcher<PairBatch>>(index, loop.total_iter * settings.accumulate, static_cast<int>(settings.datasets.num_worker), 4,
+      pairs = std::make_unique<Prefetcher<PairBatch>>(index, loop.total_iter * settings.accumulate,
+                                                      static_cast<int>(settings.datasets.num_worker), 4,
                                                       [&](int64_t i) { return make_pair_batch(photos, settings.datasets, seed, i); });
     const PairBatch pair = *pairs->next();
     Random random(seed, "rl", static_cast<uint64_t>(index));
@@ -161,23 +177,31 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     const int64_t stage = stage_at(iter);
     std::vector<RlBatch> batches;
     for (int64_t a = 0; a < settings.accumulate; ++a) batches.push_back(next_batch(iter * settings.accumulate + a, stage));
-    UpdateReport report = improve_generator(p, batches, settings, compute, p.lr_scale * scheduled_lr(settings.optim_g, iter, loop.total_iter));
-    if (iter == 0 && !report.sr.isfinite().all().item<bool>()) throw model_error(fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN or infinity", settings.network_g));
+    UpdateReport report =
+        improve_generator(p, batches, settings, compute, p.lr_scale * scheduled_lr(settings.optim_g, iter, loop.total_iter));
+    if (iter == 0 && !report.sr.isfinite().all().item<bool>())
+      throw model_error(
+          fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN or infinity", settings.network_g));
     Metrics metrics = std::move(report.metrics);
     if (features && iter % settings.coevolve_freq == 0) {
-      const Metrics reward = improve_reward(p, *features, batches.back(), report.sr, settings, compute, static_cast<uint64_t>(iter), scheduled_lr(settings.optim_r, iter, loop.total_iter));
+      const Metrics reward = improve_reward(p, *features, batches.back(), report.sr, settings, compute, static_cast<uint64_t>(iter),
+                                            scheduled_lr(settings.optim_r, iter, loop.total_iter));
       metrics.insert(metrics.end(), reward.begin(), reward.end());
     }
     if (report.guarded) {
-      log_warning(fmt::format("iteration {}: update skipped, its gradient was more than {} times the usual", iter + 1, settings.guard_ratio));
+      log_warning(
+          fmt::format("iteration {}: update skipped, its gradient was more than {} times the usual", iter + 1, settings.guard_ratio));
       metrics.emplace_back("guarded", 1);
     }
     metrics.emplace_back("skipped", report.skipped);
     if (settings.schedule == "auto") {
-      const Switch reason = clock.advance({value_of(metrics, "reward") - value_of(metrics, "reward_gt"), value_of(metrics, "group_std"), value_of(metrics, "grad_norm")});
+      const Switch reason = clock.advance(
+          {value_of(metrics, "reward") - value_of(metrics, "reward_gt"), value_of(metrics, "group_std"), value_of(metrics, "grad_norm")});
       if (reason != Switch::stay) {
         log_info(fmt::format("iteration {}: from RM_{} to RM_{}: {}", iter + 1, stage, clock.stage(), name_of(reason)));
-        run.log_metrics(iter + 1, {{"switch_from", static_cast<double>(stage)}, {"switch_to", static_cast<double>(clock.stage())}, {"switch_reason", static_cast<double>(reason)}});
+        run.log_metrics(iter + 1, {{"switch_from", static_cast<double>(stage)},
+                                   {"switch_to", static_cast<double>(clock.stage())},
+                                   {"switch_reason", static_cast<double>(reason)}});
       }
     }
     const bool last = iter + 1 == loop.total_iter;  // what is saved at the end has been looked at

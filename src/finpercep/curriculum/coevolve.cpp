@@ -8,7 +8,8 @@ namespace finpercep {
 
 namespace {
 
-// A generator under RL drifts, say to smoother pictures, before the reward has seen where to; planted blur, noise and the like keep it from liking what lies there.
+// A generator under RL drifts, say to smoother pictures, before the reward has seen where to; planted blur, noise and the like keep it from
+// liking what lies there.
 at::Tensor with_distortions(const at::Tensor& gt, const at::Tensor& sr, const RlSettings& s, uint64_t iter) {
   if (s.coevolve_distort == 0) return sr.contiguous();
   at::Tensor mixed = sr.clone();
@@ -22,11 +23,13 @@ at::Tensor with_distortions(const at::Tensor& gt, const at::Tensor& sr, const Rl
 
 }  // namespace
 
-RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& features, const std::vector<at::Tensor>& gt, const std::vector<at::Tensor>& sr) {
+RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& features, const std::vector<at::Tensor>& gt,
+                       const std::vector<at::Tensor>& sr) {
   at::NoGradGuard no_grad;
   const auto mean_difference = [&](double share) {
     double sum = 0;
-    for (std::size_t i = 0; i < gt.size(); ++i) sum += raw_difference(features, gt[i], sr[i], at::ones_like(gt[i].narrow(1, 0, 1)), share).mean().item<double>();
+    for (std::size_t i = 0; i < gt.size(); ++i)
+      sum += raw_difference(features, gt[i], sr[i], at::ones_like(gt[i].narrow(1, 0, 1)), share).mean().item<double>();
     return sum;
   };
   const double before = mean_difference(facts.label_alpha), after = mean_difference(alpha);
@@ -35,7 +38,8 @@ RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& fea
   return facts;
 }
 
-Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr, const RlSettings& s, const Compute& compute, uint64_t iter, double lr) {
+Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr, const RlSettings& s,
+                       const Compute& compute, uint64_t iter, double lr) {
   Random random(static_cast<uint64_t>(s.manual_seed), "mask", iter);
   std::vector<Image> masks;
   for (int64_t n = 0; n < sr.size(0); ++n) {
@@ -43,7 +47,7 @@ Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch&
     // One picture in four, whatever the batch, is swapped whole: the reward must see what the generator is judged by.
     const int64_t nth = static_cast<int64_t>(iter) / s.coevolve_freq * sr.size(0) + n;
     masks.push_back(nth % 4 == 0 ? Image(static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), 1, 1.0f)
-                               : random_mask(kind, static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), s.masks, random));
+                                 : random_mask(kind, static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), s.masks, random));
   }
   FgrBatch fgr{batch.gt, with_distortions(batch.gt, sr, s, iter), {}, to_batch(masks).to(compute.device), {}};
   fgr.syn = compose(fgr.gt, fgr.sr, fgr.mask);
@@ -55,14 +59,20 @@ Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch&
     {
       at::NoGradGuard no_grad;
       const auto last = [](const at::Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); };  // faster for the features
-      fgr.label = normalize_label(raw_difference(features, last(fgr.gt), last(fgr.syn), fgr.mask, p.facts.label_alpha), p.facts.label_scale);
+      fgr.label =
+          normalize_label(raw_difference(features, last(fgr.gt), last(fgr.syn), fgr.mask, p.facts.label_alpha), p.facts.label_scale);
       base_score = p.base->judge(fgr.gt, 0).score;
     }
     loss = reward_loss(*p.reward, fgr, base_score, batch.stage, s.reward_losses);
   }
   loss.total.backward();
   const bool skipped = p.reward_optimiser->step(lr).skipped;
-  return {{"rm_total", loss.total.item<double>()}, {"rm_map", loss.map}, {"rm_rank", loss.rank}, {"rm_align", loss.align}, {"rm_order", loss.order}, {"skipped", skipped}};
+  return {{"rm_total", loss.total.item<double>()},
+          {"rm_map", loss.map},
+          {"rm_rank", loss.rank},
+          {"rm_align", loss.align},
+          {"rm_order", loss.order},
+          {"skipped", skipped}};
 }
 
 }  // namespace finpercep

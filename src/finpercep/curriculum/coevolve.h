@@ -6,13 +6,14 @@
 
 namespace finpercep {
 
-/// `facts` for labels with another share of the pixels: `alpha`, and the scale at which whole pictures `sr` of `gt` (lists of N x 3 x H x W) differ from them by as much as before.
-/// Without it, a reward taught by pixels alone would learn milder labels as well.
-RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& features, const std::vector<at::Tensor>& gt, const std::vector<at::Tensor>& sr);
+/// `facts` for labels with another share of the pixels: `alpha`, and the scale at which whole pictures `sr` of `gt` (lists of N x 3 x H x
+/// W) differ from them by as much as before. Without it, a reward taught by pixels alone would learn milder labels as well.
+RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& features, const std::vector<at::Tensor>& gt,
+                       const std::vector<at::Tensor>& sr);
 
 /// One update of RM_stage on `sr` (N x 3 x H x W, of batch.gt), swapped by region into the clean pictures. `iter` keys the regions.
 /// Reports "skipped" = 1 where the gradient was not finite.
-Metrics improve_reward(Players& players, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr, const RlSettings& settings, const Compute& compute,
-                       uint64_t iter, double lr);
+Metrics improve_reward(Players& players, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr,
+                       const RlSettings& settings, const Compute& compute, uint64_t iter, double lr);
 
 }  // namespace finpercep

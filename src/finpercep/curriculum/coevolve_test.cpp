@@ -16,7 +16,8 @@ TEST_CASE("labels with another share of the pixels are as severe on the whole as
   const RewardFacts facts{.label_alpha = 0.6, .label_scale = 0.4};
   const auto mean_label = [&](const RewardFacts& f) {
     double sum = 0;
-    for (std::size_t i = 0; i < gt.size(); ++i) sum += raw_difference(features, gt[i], sr[i], at::ones({2, 1, 64, 64}), f.label_alpha).mean().item<double>() / f.label_scale;
+    for (std::size_t i = 0; i < gt.size(); ++i)
+      sum += raw_difference(features, gt[i], sr[i], at::ones({2, 1, 64, 64}), f.label_alpha).mean().item<double>() / f.label_scale;
     return sum;
   };
   for (const double alpha : {0.0, 0.3, 1.0}) {

@@ -11,13 +11,13 @@ class GradientGuard {
  public:
   /// ratio 0: lets everything through.
   explicit GradientGuard(double ratio) : ratio_(ratio) {}
-  /// True if `norm` is more than `ratio` times the median of the last 50 norms, once there are 10 of them. The new norm is remembered whatever
-  /// it is: where gradients have become larger for good the median follows, and updates go on. A norm that is not finite is not remembered and
-  /// not judged: the optimiser leaves that update out by itself.
+  /// True if `norm` is more than `ratio` times the median of the last 50 norms, once there are 10 of them. The new norm is remembered
+  /// whatever it is: where gradients have become larger for good the median follows, and updates go on. A norm that is not finite is not
+  /// remembered and not judged: the optimiser leaves that update out by itself.
   bool refuses(double norm);
   void forget() { norms_.clear(); }
 
-  at::Tensor state() const;             ///< the norms, for exact resume
+  at::Tensor state() const;  ///< the norms, for exact resume
   void restore(const at::Tensor& state);
 
  private:

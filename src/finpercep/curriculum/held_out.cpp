@@ -20,7 +20,8 @@ HeldOut::HeldOut(const PhotoSettings& photos, const DegradeSettings& degradation
 
 std::vector<Image> HeldOut::pictures(const Generator& generator, int64_t count) const {
   std::vector<Image> pictures;
-  for (std::size_t i = 0; i < pairs_.size() && static_cast<int64_t>(i) < count; ++i) pictures.push_back(upscale(generator, pairs_[i].lr, i, options_));
+  for (std::size_t i = 0; i < pairs_.size() && static_cast<int64_t>(i) < count; ++i)
+    pictures.push_back(upscale(generator, pairs_[i].lr, i, options_));
   return pictures;
 }
 
@@ -39,7 +40,8 @@ Image HeldOut::sheet(const std::vector<Image>& before, const std::vector<Image>&
   std::vector<at::Tensor> rows;
   for (std::size_t i = 0; i < before.size(); ++i) {
     const TrainingPair& pair = pairs_.at(i);
-    const at::Tensor lr = at::upsample_nearest2d(to_tensor(pair.lr), at::IntArrayRef{pair.gt.height, pair.gt.width}), sr = to_tensor(now.at(i));
+    const at::Tensor lr = at::upsample_nearest2d(to_tensor(pair.lr), at::IntArrayRef{pair.gt.height, pair.gt.width}),
+                     sr = to_tensor(now.at(i));
     const at::Tensor map = to_tensor(heat_map(to_image(reward.judge(sr.to(options_.compute.device), stage).map.cpu())));
     rows.push_back(at::cat({lr, to_tensor(before[i]), sr, map, to_tensor(pair.gt)}, 3));
   }

@@ -20,8 +20,8 @@ class HeldOut {
   std::vector<Image> pictures(const Generator& generator, int64_t count = std::numeric_limits<int64_t>::max()) const;
   /// Means over the photographs, of a picture of each: "val_psnry", "val_ssim", "val_lpips".
   Metrics measure(const std::vector<Image>& pictures) const;
-  /// To look at: a row for each of `before`, of the LR picture enlarged, the picture before, the picture now, the map that RM_stage draws of it, and
-  /// the photograph.
+  /// To look at: a row for each of `before`, of the LR picture enlarged, the picture before, the picture now, the map that RM_stage draws
+  /// of it, and the photograph.
   Image sheet(const std::vector<Image>& before, const std::vector<Image>& now, const RewardModel& reward, int64_t stage) const;
 
  private:

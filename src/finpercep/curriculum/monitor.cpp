@@ -22,19 +22,28 @@ void MonitorSettings::visit(SettingsVisitor& v) {
   v.field("noise", noise, "limit of log2 of the noise over the photograph's", {.min = 0, .max = 100});
   v.field("grid", grid, "limit of the amplitude of a lattice that the photograph does not have", {.min = 0, .max = 1});
   v.field("disagreement", disagreement, "limit of the SSIM that is lost while the reward rises", {.min = 0, .max = 1});
-  v.field("reward_lost", reward_lost, "limit of the reward that is lost against the reference's pictures, in deviations of S: a run that learns the wrong way", {.min = 0, .max = 1000});
+  v.field("reward_lost", reward_lost,
+          "limit of the reward that is lost against the reference's pictures, in deviations of S: a run that learns the wrong way",
+          {.min = 0, .max = 1000});
   v.field("rollback", rollback, "at an alarm go back to the last good weights and halve the learning rate; else only say so");
 }
 
 Metrics Vitals::metrics() const {
-  return {{"monitor_colour", colour}, {"monitor_brightness", brightness}, {"monitor_lr", lr}, {"monitor_sharpness", sharpness}, {"monitor_noise", noise},
-          {"monitor_grid", grid}, {"monitor_reward_gain", reward_gain}, {"monitor_disagreement", disagreement}};
+  return {{"monitor_colour", colour},
+          {"monitor_brightness", brightness},
+          {"monitor_lr", lr},
+          {"monitor_sharpness", sharpness},
+          {"monitor_noise", noise},
+          {"monitor_grid", grid},
+          {"monitor_reward_gain", reward_gain},
+          {"monitor_disagreement", disagreement}};
 }
 
 std::string alarm(const Vitals& v, const MonitorSettings& s) {
   std::string text;
   const auto check = [&](const char* name, double value, double limit) {
-    if (!(value <= limit)) text += fmt::format("{}{} {:.3g} (limit {:.3g})", text.empty() ? "" : ", ", name, value, limit);  // NaN is an alarm
+    if (!(value <= limit))
+      text += fmt::format("{}{} {:.3g} (limit {:.3g})", text.empty() ? "" : ", ", name, value, limit);  // NaN is an alarm
   };
   check("colour", v.colour, s.colour);
   check("brightness", v.brightness, s.brightness);
@@ -52,7 +61,9 @@ namespace {
 at::Tensor luma(const at::Tensor& x) { return luma_of(x, Channels::yiq); }
 
 // Distance of each picture's averages over `block` x `block` pixels.
-double far(const at::Tensor& a, const at::Tensor& b, int64_t block) { return (at::avg_pool2d(a, block) - at::avg_pool2d(b, block)).abs().mean().item<double>(); }
+double far(const at::Tensor& a, const at::Tensor& b, int64_t block) {
+  return (at::avg_pool2d(a, block) - at::avg_pool2d(b, block)).abs().mean().item<double>();
+}
 
 // R - Y and B - Y.
 at::Tensor chroma(const at::Tensor& x) { return at::cat({x.narrow(1, 0, 1), x.narrow(1, 2, 1)}, 1) - luma(x); }
@@ -67,20 +78,22 @@ at::Tensor fine_energy(const at::Tensor& x) {
   return filtered(luma(x), {c, c, c, c, 1 + c, c, c, c, c}).square().mean({1, 2, 3});
 }
 
-// Immerkaer (1996): the mask is blind to edges of constant slope; the median, not the mean, also to texture that covers less than half of the picture.
+// Immerkaer (1996): the mask is blind to edges of constant slope; the median, not the mean, also to texture that covers less than half of
+// the picture.
 at::Tensor noise_level(const at::Tensor& x) {
   return std::get<0>(filtered(luma(x), {1, -2, 1, -2, 4, -2, 1, -2, 1}).abs().flatten(1).median(1));
 }
 
-// How far each wave stands out of its surroundings in the spectrum, as power; low frequencies left out. Spectra of all pictures are averaged
-// first: a lattice that the net makes is in all of them at one place, the photographs' own waves are not.
+// How far each wave stands out of its surroundings in the spectrum, as power; low frequencies left out. Spectra of all pictures are
+// averaged first: a lattice that the net makes is in all of them at one place, the photographs' own waves are not.
 at::Tensor waves(const at::Tensor& x) {
   const at::Tensor y = luma(x);
   const int64_t h = y.size(2), w = y.size(3);
   const auto window = [&](int64_t n) { return at::hann_window(n, true, y.options()); };
   const at::Tensor spectrum = at::fft_rfft2((y - y.mean({2, 3}, true)) * window(h).view({h, 1}) * window(w));  // N x 1 x h x w/2+1
   const at::Tensor power = spectrum.abs().square().mean(0, true), around = at::avg_pool2d(at::pad(power, {4, 4, 4, 4}, "reflect"), 9, 1);
-  const at::Tensor fy = at::fft_fftfreq(h, 1.0, y.options()).abs().view({h, 1}), fx = at::fft_rfftfreq(w, 1.0, y.options()).view({1, w / 2 + 1});
+  const at::Tensor fy = at::fft_fftfreq(h, 1.0, y.options()).abs().view({h, 1}),
+                   fx = at::fft_rfftfreq(w, 1.0, y.options()).view({1, w / 2 + 1});
   return (power - around).clamp_min(0) * (at::max(fy, fx) > 0.1);
 }
 
@@ -98,7 +111,9 @@ Vitals examine(const at::Tensor& sr, const at::Tensor& before, const at::Tensor&
   v.colour = far(chroma(sr), chroma(y), 16) - far(chroma(before), chroma(y), 16);
   v.brightness = far(luma(sr), luma(y), 16) - far(luma(before), luma(y), 16);
   v.lr = far(sr, y, 4) - far(before, y, 4);
-  const auto beyond = [](const at::Tensor& now, const at::Tensor& was, const at::Tensor& truth) { return (now / at::max(was, truth)).log2().mean().item<double>(); };
+  const auto beyond = [](const at::Tensor& now, const at::Tensor& was, const at::Tensor& truth) {
+    return (now / at::max(was, truth)).log2().mean().item<double>();
+  };
   v.sharpness = beyond(fine_energy(sr), fine_energy(before), fine_energy(gt));
   constexpr double floor = 2.0 / 255;  // below two levels of grey there is no noise to speak of
   v.noise = beyond(noise_level(sr).clamp_min(floor), noise_level(before).clamp_min(floor), noise_level(gt).clamp_min(floor));
@@ -107,7 +122,8 @@ Vitals examine(const at::Tensor& sr, const at::Tensor& before, const at::Tensor&
   return v;
 }
 
-Monitor::Monitor(const PhotoSettings& photos, const DegradeSettings& degradation, const MonitorSettings& settings, const Generator& reference, const Compute& compute)
+Monitor::Monitor(const PhotoSettings& photos, const DegradeSettings& degradation, const MonitorSettings& settings,
+                 const Generator& reference, const Compute& compute)
     : compute_(compute) {
   const int side = static_cast<int>(settings.size);
   const PhotoSet set(photos, side);
@@ -129,13 +145,16 @@ at::Tensor Monitor::pictures(const Generator& generator) const {
   return generator.roll_out(y_, noise_).clamp(0, 1);
 }
 
-Vitals Monitor::look(const Generator& generator, const RewardModel& reward, int64_t stage, const RunningScore& running, const RewardSignalSettings& signal) const {
+Vitals Monitor::look(const Generator& generator, const RewardModel& reward, int64_t stage, const RunningScore& running,
+                     const RewardSignalSettings& signal) const {
   at::NoGradGuard no_grad;
   const at::Tensor sr = pictures(generator);
   Vitals v = examine(sr, before_, gt_, y_);
   {
     const MixedPrecision precision(compute_.device, compute_.dtype);
-    v.reward_gain = (reward_value(reward.judge(sr, stage), running, signal) - reward_value(reward.judge(before_, stage), running, signal)).mean().item<double>();
+    v.reward_gain = (reward_value(reward.judge(sr, stage), running, signal) - reward_value(reward.judge(before_, stage), running, signal))
+                        .mean()
+                        .item<double>();
   }
   if (v.reward_gain <= 0) v.disagreement = 0;
   return v;

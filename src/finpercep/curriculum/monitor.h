@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watches a run for reward hacking: a picture that the reward likes more while it moves away, in a way that no restoration has, from what it
-// was made of. Looks at a few photographs that do not change, through the averaged weights. It is no judge of quality and uses none of the
-// metrics that judge (LPIPS-alex, NIQE, BRISQUE).
+// Watches a run for reward hacking: a picture that the reward likes more while it moves away, in a way that no restoration has, from what
+// it was made of. Looks at a few photographs that do not change, through the averaged weights. It is no judge of quality and uses none of
+// the metrics that judge (LPIPS-alex, NIQE, BRISQUE).
 #pragma once
 #include "finpercep/base/settings.h"
 #include "finpercep/degrade/photos.h"
@@ -25,30 +25,33 @@ struct MonitorSettings {
 
 /// How far pictures have gone from those of the frozen reference, beyond what would bring them nearer to the photographs. 0 is healthy.
 struct Vitals {
-  double colour = 0;        ///< growth of the mean distance in chroma to the LR picture, both averaged over 16 x 16 pixels
-  double brightness = 0;    ///< the same in luma
-  double lr = 0;            ///< growth of the mean distance to the LR picture, both averaged over 4 x 4 pixels
-  double sharpness = 0;     ///< log2 of the high-frequency energy over that of the reference's picture or the photograph, whichever is greater
-  double noise = 0;         ///< the same of the median response to Immerkaer's noise mask, which edges do not move
-  double grid = 0;          ///< amplitude, in luma, of the strongest lattice that neither the reference's picture nor the photograph has
+  double colour = 0;      ///< growth of the mean distance in chroma to the LR picture, both averaged over 16 x 16 pixels
+  double brightness = 0;  ///< the same in luma
+  double lr = 0;          ///< growth of the mean distance to the LR picture, both averaged over 4 x 4 pixels
+  double sharpness = 0;  ///< log2 of the high-frequency energy over that of the reference's picture or the photograph, whichever is greater
+  double noise = 0;      ///< the same of the median response to Immerkaer's noise mask, which edges do not move
+  double grid = 0;       ///< amplitude, in luma, of the strongest lattice that neither the reference's picture nor the photograph has
   double reward_gain = 0;   ///< reward over that of the reference's pictures, by the judge of the moment
   double disagreement = 0;  ///< SSIM to the photograph that was lost; Monitor::look takes it as 0 where the reward has not risen
   Metrics metrics() const;  ///< "monitor_colour", ..
 };
 
-/// All N x 3 x H x W in [0,1], sides at least 64: pictures, the reference's, photographs, conditions (LR pictures up-sampled). Means over the
-/// pictures; rewards are left at 0.
+/// All N x 3 x H x W in [0,1], sides at least 64: pictures, the reference's, photographs, conditions (LR pictures up-sampled). Means over
+/// the pictures; rewards are left at 0.
 Vitals examine(const at::Tensor& sr, const at::Tensor& before, const at::Tensor& gt, const at::Tensor& y);
 
 /// What is beyond its limit, in words: "grid 3.1 (limit 2), noise 1.4 (limit 1)". Empty where all is well.
-/// Not a hack but a failure: pictures that the reward likes less than the reference's by more than reward_lost. Of 16 runs that ended well 15 fell by .5 at most on the way (docs/results/rl.md).
+/// Not a hack but a failure: pictures that the reward likes less than the reference's by more than reward_lost. Of 16 runs that ended well
+/// 15 fell by .5 at most on the way (docs/results/rl.md).
 std::string alarm(const Vitals& vitals, const MonitorSettings& settings);
 
 class Monitor {
  public:
   /// Centre crops of the first `count` photographs, degraded with a fixed seed, and the reference's pictures of them.
-  Monitor(const PhotoSettings& photos, const DegradeSettings& degradation, const MonitorSettings& settings, const Generator& reference, const Compute& compute);
-  Vitals look(const Generator& generator, const RewardModel& reward, int64_t stage, const RunningScore& running, const RewardSignalSettings& signal) const;
+  Monitor(const PhotoSettings& photos, const DegradeSettings& degradation, const MonitorSettings& settings, const Generator& reference,
+          const Compute& compute);
+  Vitals look(const Generator& generator, const RewardModel& reward, int64_t stage, const RunningScore& running,
+              const RewardSignalSettings& signal) const;
 
  private:
   at::Tensor pictures(const Generator& generator) const;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Planted hacks must raise the alarm by their names, on the shipped generators' pictures of photographs; those pictures themselves must not.
+// Planted hacks must raise the alarm by their names, on the shipped generators' pictures of photographs; those pictures themselves must
+// not.
 #include "finpercep/curriculum/monitor.h"
 
 #include <doctest/doctest.h>
@@ -33,7 +34,8 @@ const std::optional<Pictures>& photographs() {
       gt.push_back(set.centre_crop(i, 128, 128));
       lr.push_back(degrade(gt.back(), light, Random(0, "monitor", static_cast<uint64_t>(i))));
     }
-    const auto before = load_generator((source / "models/sr-small.safetensors").string(), at::kCPU), after = load_generator((source / "models/sr-small-rl.safetensors").string(), at::kCPU);
+    const auto before = load_generator((source / "models/sr-small.safetensors").string(), at::kCPU),
+               after = load_generator((source / "models/sr-small-rl.safetensors").string(), at::kCPU);
     at::NoGradGuard no_grad;
     const at::Tensor y = before->condition(to_batch(lr));
     Random random(0, "monitor noise");

@@ -12,19 +12,19 @@ namespace finpercep {
 
 struct Players {
   std::unique_ptr<Generator> generator, reference;
-  std::unique_ptr<Generator> old;            ///< NFT only: the policy that makes the pictures, following the generator slowly
+  std::unique_ptr<Generator> old;  ///< NFT only: the policy that makes the pictures, following the generator slowly
   std::optional<Lora> lora;
-  std::optional<Lpips> lpips;                ///< of the generator's own training loss
-  Params trained{0};                         ///< what is optimised, averaged and saved for resume: the adapters, or else the generator's parameters
-  std::unique_ptr<RewardModel> reward, base; ///< base: the reward as it came, whose RM_0 anchors S on clean photographs
+  std::optional<Lpips> lpips;  ///< of the generator's own training loss
+  Params trained{0};           ///< what is optimised, averaged and saved for resume: the adapters, or else the generator's parameters
+  std::unique_ptr<RewardModel> reward, base;  ///< base: the reward as it came, whose RM_0 anchors S on clean photographs
   RewardFacts facts;
   std::vector<at::Tensor> ema;
-  std::vector<at::Tensor> good;              ///< the average when the monitor last found nothing
-  double lr_scale = 1;                       ///< of the generator's learning rate, halved by every alarm
+  std::vector<at::Tensor> good;  ///< the average when the monitor last found nothing
+  double lr_scale = 1;           ///< of the generator's learning rate, halved by every alarm
   std::optional<AdamW> generator_optimiser, reward_optimiser;
   GradientGuard guard{0};
   RunningScore running;
-  int64_t updates = 0;                       ///< of the generator so far
+  int64_t updates = 0;  ///< of the generator so far
 
   /// `values` into `trained`, and the generator's weights after them.
   void assign(const std::vector<at::Tensor>& values) {
@@ -35,12 +35,12 @@ struct Players {
 
 /// Pictures of one batch and what was drawn for it.
 struct RlBatch {
-  at::Tensor gt, y;               ///< N x 3 x H x W
-  std::vector<at::Tensor> noise;  ///< of a chain of each picture
-  int64_t t = 1;                  ///< ReFL's step with gradient
+  at::Tensor gt, y;                       ///< N x 3 x H x W
+  std::vector<at::Tensor> noise;          ///< of a chain of each picture
+  int64_t t = 1;                          ///< ReFL's step with gradient
   at::Tensor pretrain_t, pretrain_noise;  ///< of the generator's own training loss: N, and as gt
   int64_t stage = 0;
-  uint64_t index = 0;             ///< keys further draws
+  uint64_t index = 0;  ///< keys further draws
 };
 
 }  // namespace finpercep

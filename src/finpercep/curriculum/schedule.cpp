@@ -19,12 +19,16 @@ void AutoScheduleSettings::visit(SettingsVisitor& v) {
   v.field("min_iters", min_iters, "least iterations of a phase", {.min = 2, .max = 1e9});
   v.field("window", window, "iterations that are averaged for a decision", {.min = 2, .max = 1e6});
   v.field("plateau", plateau, "the reward has stopped rising where it rose by less than so many standard errors", {.min = 0, .max = 100});
-  v.field("variance_ratio", variance_ratio, "a phase ends where rewards of one input's pictures differ by less than this share of what they did at its start", {.min = 0, .max = 1});
-  v.field("gradient_ratio", gradient_ratio, "a phase ends where gradients are below this share of those at its start", {.min = 0, .max = 1});
+  v.field("variance_ratio", variance_ratio,
+          "a phase ends where rewards of one input's pictures differ by less than this share of what they did at its start",
+          {.min = 0, .max = 1});
+  v.field("gradient_ratio", gradient_ratio, "a phase ends where gradients are below this share of those at its start",
+          {.min = 0, .max = 1});
 }
 
 const char* name_of(Switch reason) {
-  constexpr const char* names[] = {"stay", "the reward stopped rising", "pictures of one input are judged alike", "gradients became small", "the phase reached its longest"};
+  constexpr const char* names[] = {"stay", "the reward stopped rising", "pictures of one input are judged alike", "gradients became small",
+                                   "the phase reached its longest"};
   return names[static_cast<int>(reason)];
 }
 

@@ -30,18 +30,24 @@ struct AutoScheduleSettings {
 
 /// What one iteration says about learning under the present stage.
 struct Learning {
-  double gap;        ///< reward of the pictures minus that of the clean photographs, which the same judge gives: free of how strict a stage is
+  double gap;  ///< reward of the pictures minus that of the clean photographs, which the same judge gives: free of how strict a stage is
   double group_std;  ///< of the rewards of one input's pictures; 0 where the algorithm makes only one
   double grad_norm;
 };
 
-enum class Switch { stay = 0, plateau = 1, variance = 2, gradient = 3, limit = 4 };  ///< why a phase ended; the number is what metrics.jsonl holds
+enum class Switch {
+  stay = 0,
+  plateau = 1,
+  variance = 2,
+  gradient = 3,
+  limit = 4
+};  ///< why a phase ended; the number is what metrics.jsonl holds
 const char* name_of(Switch reason);
 
 /// The rules, on all iterations of a phase so far (`limit`: the most it may have). With w = window:
 ///   limit     it has lasted as long as it may
-///   plateau   the mean gap of the last w iterations is not above that of the w before by more than `plateau` standard errors of the difference
-///   variance  pictures of one input are judged alike: group_std of the last w is below variance_ratio times that of the first w
+///   plateau   the mean gap of the last w iterations is not above that of the w before by more than `plateau` standard errors of the
+///   difference variance  pictures of one input are judged alike: group_std of the last w is below variance_ratio times that of the first w
 ///   gradient  there is little left to learn: the gradient's norm of the last w is below gradient_ratio times that of the first w
 /// Not before min_iters, nor before 2 w.
 Switch reason_to_switch(const std::vector<Learning>& phase, int64_t limit, const AutoScheduleSettings& settings);

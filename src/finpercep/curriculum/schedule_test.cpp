@@ -30,7 +30,8 @@ const AutoScheduleSettings rules{.min_iters = 10, .window = 4, .plateau = 1, .va
 // The iteration after which a phase of this history ends, and why.
 std::pair<int64_t, Switch> end_of(const std::vector<Learning>& history, int64_t limit) {
   for (std::size_t i = 1; i <= history.size(); ++i)
-    if (const Switch reason = reason_to_switch({history.begin(), history.begin() + static_cast<std::ptrdiff_t>(i)}, limit, rules); reason != Switch::stay)
+    if (const Switch reason = reason_to_switch({history.begin(), history.begin() + static_cast<std::ptrdiff_t>(i)}, limit, rules);
+        reason != Switch::stay)
       return {static_cast<int64_t>(i), reason};
   return {0, Switch::stay};
 }

@@ -25,7 +25,7 @@ struct RlSettings {
   int64_t manual_seed = 0;
   std::string device = "auto";
   std::string dtype = "auto";
-  std::string network_g = "sr-small";       ///< the generator to improve; a frozen copy is the reference
+  std::string network_g = "sr-small";  ///< the generator to improve; a frozen copy is the reference
   std::string reward = "finpercep-rm-rl";
   std::vector<int64_t> stages = {0, 1, 2, 3, 4};
   std::vector<int64_t> stage_iters = {40, 40, 40, 40, 80};
@@ -37,42 +37,42 @@ struct RlSettings {
   std::string algorithm = "refl";
   std::vector<int64_t> refl_steps = {1};  ///< the step with gradient is drawn from these; 1 is the picture that the user gets
   DraftSettings draft;
-  int64_t group_size = 8;                    ///< grpo, nft, dpo: pictures made of one LR picture
+  int64_t group_size = 8;  ///< grpo, nft, dpo: pictures made of one LR picture
   PolicySettings policy;
   GrpoSettings grpo;
   NftSettings nft;
   DpoSettings dpo;
-  double reward_weight = 0.02;               ///< of the algorithm's loss
-  double pixel_weight = 0.0;                 ///< the generator's own training loss (ReFL's pre-training loss)
-  GeneratorLossSettings losses;              ///< which that is
+  double reward_weight = 0.02;   ///< of the algorithm's loss
+  double pixel_weight = 0.0;     ///< the generator's own training loss (ReFL's pre-training loss)
+  GeneratorLossSettings losses;  ///< which that is
   std::string pixel_states = "diffused";
-  double reference_weight = 1.0;             ///< frozen reference
-  double lr_weight = 0.5;                    ///< LR consistency
-  int64_t lr_block = 16;                     ///< pixels averaged for it
-  int64_t coevolve_freq = 1;                 ///< iterations for one reward update; 0: the reward stays frozen
-  double label_alpha = -1;                   ///< share of the pixels in the labels of its samples; -1: as the reward was trained
-  double coevolve_distort = 0;               ///< share of its samples whose I_SR is the photograph with a planted distortion
+  double reference_weight = 1.0;  ///< frozen reference
+  double lr_weight = 0.5;         ///< LR consistency
+  int64_t lr_block = 16;          ///< pixels averaged for it
+  int64_t coevolve_freq = 1;      ///< iterations for one reward update; 0: the reward stays frozen
+  double label_alpha = -1;        ///< share of the pixels in the labels of its samples; -1: as the reward was trained
+  double coevolve_distort = 0;    ///< share of its samples whose I_SR is the photograph with a planted distortion
   RewardLossSettings reward_losses;
   MaskSettings masks;
-  int64_t accumulate = 1;                    ///< batches for one update of the generator
-  double guard_ratio = 20;                   ///< an update of the generator is left out if its gradient is so many times larger than usual; 0: never
+  int64_t accumulate = 1;   ///< batches for one update of the generator
+  double guard_ratio = 20;  ///< an update of the generator is left out if its gradient is so many times larger than usual; 0: never
   LoraSettings lora;
   OptimSettings optim_g, optim_r;
   double ema_decay = 0.98;
   int64_t print_freq = 10;
   int64_t save_checkpoint_freq = 100;
   int64_t val_freq = 20;
-  int64_t val_count = 8;                     ///< held-out photographs that are measured; none where val_photos is empty
+  int64_t val_count = 8;  ///< held-out photographs that are measured; none where val_photos is empty
   int64_t val_size = 192;
-  int64_t sample_count = 4;                  ///< of them shown in samples/ITERATION.png
+  int64_t sample_count = 4;  ///< of them shown in samples/ITERATION.png
   PhotoSettings val_photos;
   MonitorSettings monitor;
   RlSettings();
   void visit(SettingsVisitor& v);
 };
 
-/// What can be told before a picture is read: usage_error in one line for stages, steps, sides, cells, masks and groups that do not fit each other, the generator
-/// or the reward's `finest` stage.
+/// What can be told before a picture is read: usage_error in one line for stages, steps, sides, cells, masks and groups that do not fit
+/// each other, the generator or the reward's `finest` stage.
 void check(const RlSettings& settings, const Generator& generator, int64_t finest);
 
 }  // namespace finpercep

@@ -7,10 +7,12 @@ namespace finpercep {
 
 namespace {
 
-// ReFL's pre-training loss: the supervised one, on states diffused from the photograph or on the chain's own, where L1 alone averages detail away.
+// ReFL's pre-training loss: the supervised one, on states diffused from the photograph or on the chain's own, where L1 alone averages
+// detail away.
 GeneratorLoss pretrain_loss(const Players& p, const RlBatch& batch, const Term& term, const RlSettings& s) {
   Random random(static_cast<uint64_t>(s.manual_seed), "pretrain", batch.index);
-  if (s.pixel_states == "chain") return generator_loss(term.x0, batch.gt.repeat_interleave(term.x0.size(0) / batch.gt.size(0), 0), s.losses, p.lpips, random);
+  if (s.pixel_states == "chain")
+    return generator_loss(term.x0, batch.gt.repeat_interleave(term.x0.size(0) / batch.gt.size(0), 0), s.losses, p.lpips, random);
   const at::Tensor diffused = diffuse(p.generator->schedule, batch.gt, batch.y, batch.pretrain_noise, batch.pretrain_t);
   return generator_loss(p.generator->predict_each(diffused, batch.y, batch.pretrain_t), batch.gt, s.losses, p.lpips, random);
 }
@@ -76,7 +78,10 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
   }
   if (p.old) update_ema(p.old->params.all(), p.generator->params.all(), old_policy_decay(p.updates, s.nft));
   out.metrics = rewards.means();
-  for (const Metrics& more : {losses.means(), Metrics{{"grad_norm", grad_norm / static_cast<double>(updates)}, {"stage", static_cast<double>(batches.front().stage)}}, own.means()})
+  for (const Metrics& more :
+       {losses.means(),
+        Metrics{{"grad_norm", grad_norm / static_cast<double>(updates)}, {"stage", static_cast<double>(batches.front().stage)}},
+        own.means()})
     out.metrics.insert(out.metrics.end(), more.begin(), more.end());
   return out;
 }

@@ -126,7 +126,8 @@ Image filter_terms(const Image& image, const std::vector<Term>& terms) {
   std::vector<float> lines(terms.size() * kRows * stride);  // of each term the four rows, weighed downwards
   std::vector<const float*> rows(height + 2 * radius + kRows - 1);
   for (int c = 0; c < image.channels; ++c) {
-    for (int i = 0; i < static_cast<int>(rows.size()); ++i) rows[i] = image.plane(c) + static_cast<std::size_t>(reflect101(i - radius, height)) * width;
+    for (int i = 0; i < static_cast<int>(rows.size()); ++i)
+      rows[i] = image.plane(c) + static_cast<std::size_t>(reflect101(i - radius, height)) * width;
     for (int y = 0; y < height; y += kRows) {
       const int count = std::min(kRows, height - y);
       for (std::size_t t = 0; t < terms.size(); ++t) {
@@ -136,7 +137,8 @@ Image filter_terms(const Image& image, const std::vector<Term>& terms) {
         for (int r = 0; r < count; ++r) pad_row(line[r] - radius, width, radius);
       }
       for (int r = 0; r < count; ++r)
-        correlate_row(lines.data() + static_cast<std::size_t>(r) * stride, along, out.plane(c) + static_cast<std::size_t>(y + r) * width, width);
+        correlate_row(lines.data() + static_cast<std::size_t>(r) * stride, along, out.plane(c) + static_cast<std::size_t>(y + r) * width,
+                      width);
     }
   }
   return out;
@@ -225,10 +227,15 @@ Kernel make_kernel(const KernelSpec& spec) {
         const double q = squared_distance(spec, iso, x, y);
         switch (spec.kind) {
           case KernelKind::generalized_iso:
-          case KernelKind::generalized_aniso: at(y, x) = std::exp(-0.5 * std::pow(q, spec.beta)); break;
+          case KernelKind::generalized_aniso:
+            at(y, x) = std::exp(-0.5 * std::pow(q, spec.beta));
+            break;
           case KernelKind::plateau_iso:
-          case KernelKind::plateau_aniso: at(y, x) = 1 / (1 + std::pow(q, spec.beta)); break;
-          default: at(y, x) = std::exp(-0.5 * q);
+          case KernelKind::plateau_aniso:
+            at(y, x) = 1 / (1 + std::pow(q, spec.beta));
+            break;
+          default:
+            at(y, x) = std::exp(-0.5 * q);
         }
       }
   }

@@ -19,7 +19,8 @@ Image scene(int width, int height) {
   for (int c = 0; c < 3; ++c)
     for (int y = 0; y < height; ++y)
       for (int x = 0; x < width; ++x)
-        image.at(c, y, x) = static_cast<float>(std::round(127 + 50 * std::sin(0.21 * x + 0.4 * c) * std::cos(0.13 * y) + 12 * std::sin(1.9 * x + 0.7 * y)) / 255);
+        image.at(c, y, x) = static_cast<float>(
+            std::round(127 + 50 * std::sin(0.21 * x + 0.4 * c) * std::cos(0.13 * y) + 12 * std::sin(1.9 * x + 0.7 * y)) / 255);
   return image;
 }
 

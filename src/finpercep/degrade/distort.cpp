@@ -65,7 +65,8 @@ const std::vector<std::string>& distortion_kinds() {
 }
 
 double level_strength(int level) {
-  if (level < 1 || level > distortion_levels) throw usage_error(fmt::format("distortion: level: expected 1 to {}, found {}. 1 is the weakest", distortion_levels, level));
+  if (level < 1 || level > distortion_levels)
+    throw usage_error(fmt::format("distortion: level: expected 1 to {}, found {}. 1 is the weakest", distortion_levels, level));
   return (level - 0.5) / distortion_levels;
 }
 

@@ -19,7 +19,8 @@ Image blur_by(const Image& photo, double sigma) {
 
 Image luma(const Image& photo) {
   Image out(photo.width, photo.height, 1);
-  for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = 0.299f * photo.plane(0)[i] + 0.587f * photo.plane(1)[i] + 0.114f * photo.plane(2)[i];
+  for (std::size_t i = 0; i < out.data.size(); ++i)
+    out.data[i] = 0.299f * photo.plane(0)[i] + 0.587f * photo.plane(1)[i] + 0.114f * photo.plane(2)[i];
   return out;
 }
 
@@ -34,7 +35,8 @@ Image box(const Image& image, int radius) { return filter_separable(image, std::
 
 // Mean of the squares less the square of the mean.
 Image variance(const Image& mean, Image mean_square) {
-  for (std::size_t i = 0; i < mean.data.size(); ++i) mean_square.data[i] = std::max(0.0f, mean_square.data[i] - mean.data[i] * mean.data[i]);
+  for (std::size_t i = 0; i < mean.data.size(); ++i)
+    mean_square.data[i] = std::max(0.0f, mean_square.data[i] - mean.data[i] * mean.data[i]);
   return mean_square;
 }
 
@@ -92,7 +94,8 @@ Image lens_blur(const Image& photo, double strength, Random&) {
   for (int y = -reach; y <= reach; ++y)
     for (int x = -reach; x <= reach; ++x) {
       int inside = 0;
-      for (int i = 0; i < parts * parts; ++i) inside += std::hypot(x + (i % parts + 0.5) / parts - 0.5, y + (i / parts + 0.5) / parts - 0.5) <= radius;
+      for (int i = 0; i < parts * parts; ++i)
+        inside += std::hypot(x + (i % parts + 0.5) / parts - 0.5, y + (i / parts + 0.5) / parts - 0.5) <= radius;
       kernel.weights.push_back(static_cast<float>(inside));
       sum += inside;
     }
@@ -122,7 +125,9 @@ Image aliasing(const Image& photo, double strength, Random&) {
   return down_up(photo, geometric(1.3, 6, strength), Resize::nearest, Resize::bicubic);
 }
 
-Image oversmooth(const Image& photo, double strength, Random&) { return guided_filter(photo, 4, std::pow(geometric(0.02, 0.5, strength), 2)); }
+Image oversmooth(const Image& photo, double strength, Random&) {
+  return guided_filter(photo, 4, std::pow(geometric(0.02, 0.5, strength), 2));
+}
 
 namespace {
 

@@ -60,7 +60,7 @@ namespace {
 struct Box {
   std::vector<int> pixels;
   std::array<double, 3> mean{};
-  int axis = 0;        // of the greatest spread
+  int axis = 0;       // of the greatest spread
   double spread = 0;  // sum of squares about the mean along it
 };
 
@@ -95,7 +95,8 @@ Image colour_quantise(const Image& photo, double strength, Random&) {
   while (boxes.size() < colours) {
     Box& widest = *std::max_element(boxes.begin(), boxes.end(), [](const Box& a, const Box& b) { return a.spread < b.spread; });
     const float* plane = photo.plane(widest.axis);
-    const auto middle = std::partition(widest.pixels.begin(), widest.pixels.end(), [&](int i) { return plane[i] < widest.mean[widest.axis]; });
+    const auto middle =
+        std::partition(widest.pixels.begin(), widest.pixels.end(), [&](int i) { return plane[i] < widest.mean[widest.axis]; });
     std::vector<int> low(widest.pixels.begin(), middle), high(middle, widest.pixels.end());
     if (low.empty() || high.empty()) break;  // every colour has its entry
     widest = make_box(photo, std::move(low));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The distortions of distort.h by family. Each takes the photograph, a strength in [0,1] and its random stream, which it draws from in the same
-// way whatever the strength, so that strengths of one stream differ in degree alone. Values may leave [0,1]; distort() clamps them.
+// The distortions of distort.h by family. Each takes the photograph, a strength in [0,1] and its random stream, which it draws from in the
+// same way whatever the strength, so that strengths of one stream differ in degree alone. Values may leave [0,1]; distort() clamps them.
 // "KADID nn": the distortion of that number of KADID-10k (Lin et al. 2019).
 #pragma once
 #include "finpercep/base/random.h"
@@ -15,18 +15,19 @@ Image blur_by(const Image& photo, double sigma);
 Image luma(const Image& photo);
 /// Standard deviation of the luma in a Gaussian window, one channel.
 Image local_deviation(const Image& photo, double sigma);
-/// Edge-preserving smoothing, each channel guided by itself (He et al. 2010): what varies by less than sqrt(epsilon) in the window is flattened.
+/// Edge-preserving smoothing, each channel guided by itself (He et al. 2010): what varies by less than sqrt(epsilon) in the window is
+/// flattened.
 Image guided_filter(const Image& photo, int radius, double epsilon);
 
 // distort_blur.cpp: detail is lost.
-Image gaussian_blur(const Image& photo, double strength, Random& random);    ///< KADID 01
-Image lens_blur(const Image& photo, double strength, Random& random);        ///< KADID 02: a disc
-Image motion_blur(const Image& photo, double strength, Random& random);      ///< KADID 03
-Image pixelate(const Image& photo, double strength, Random& random);         ///< KADID 21
+Image gaussian_blur(const Image& photo, double strength, Random& random);  ///< KADID 01
+Image lens_blur(const Image& photo, double strength, Random& random);      ///< KADID 02: a disc
+Image motion_blur(const Image& photo, double strength, Random& random);    ///< KADID 03
+Image pixelate(const Image& photo, double strength, Random& random);       ///< KADID 21
 Image bicubic_down_up(const Image& photo, double strength, Random& random);
-Image aliasing(const Image& photo, double strength, Random& random);         ///< staircases of sampling without a low pass
-Image oversmooth(const Image& photo, double strength, Random& random);       ///< edges stay, texture goes: what an L1 net does
-Image painting(const Image& photo, double strength, Random& random);         ///< strokes: the filter of Kuwahara et al. 1976
+Image aliasing(const Image& photo, double strength, Random& random);    ///< staircases of sampling without a low pass
+Image oversmooth(const Image& photo, double strength, Random& random);  ///< edges stay, texture goes: what an L1 net does
+Image painting(const Image& photo, double strength, Random& random);    ///< strokes: the filter of Kuwahara et al. 1976
 
 // distort_noise.cpp: something random is added.
 Image noise(const Image& photo, double strength, Random& random);                 ///< KADID 11
@@ -34,7 +35,8 @@ Image colour_noise(const Image& photo, double strength, Random& random);        
 Image impulse_noise(const Image& photo, double strength, Random& random);         ///< KADID 13
 Image multiplicative_noise(const Image& photo, double strength, Random& random);  ///< KADID 14
 Image denoise(const Image& photo, double strength, Random& random);               ///< KADID 15: noise, then an edge-preserving filter
-Image fake_texture(const Image& photo, double strength, Random& random);          ///< invented texture where the photograph has some: what a GAN does
+Image fake_texture(const Image& photo, double strength,
+                   Random& random);  ///< invented texture where the photograph has some: what a GAN does
 
 // distort_colour.cpp: values change, places do not.
 Image jpeg(const Image& photo, double strength, Random& random);              ///< KADID 10
@@ -53,7 +55,8 @@ Image contrast(const Image& photo, double strength, Random& random);          //
 // distort_structure.cpp: places change, edges and lattices appear.
 Image ringing(const Image& photo, double strength, Random& random);
 Image grid(const Image& photo, double strength, Random& random);
-Image checkerboard(const Image& photo, double strength, Random& random);  ///< of transposed convolutions (Odena et al. 2016), where there is detail
+Image checkerboard(const Image& photo, double strength,
+                   Random& random);  ///< of transposed convolutions (Odena et al. 2016), where there is detail
 Image sharpen(const Image& photo, double strength, Random& random);       ///< KADID 24
 Image halo(const Image& photo, double strength, Random& random);          ///< wide bright and dark rims
 Image jitter(const Image& photo, double strength, Random& random);        ///< KADID 19: every pixel moves by itself

@@ -59,7 +59,8 @@ Image fake_texture(const Image& photo, double strength, Random& random) {
   const Image fine = blur_by(field, 0.8), coarse = blur_by(field, 1.6), deviation = local_deviation(photo, 2);
   double square = 0;
   for (std::size_t i = 0; i < field.data.size(); ++i) square += std::pow(fine.data[i] - coarse.data[i], 2);
-  const float gain = static_cast<float>(geometric(0.25, 2.5, strength) / std::sqrt(square / static_cast<double>(field.data.size()) + 1e-12));
+  const float gain =
+      static_cast<float>(geometric(0.25, 2.5, strength) / std::sqrt(square / static_cast<double>(field.data.size()) + 1e-12));
   Image out = photo;
   for (int c = 0; c < 3; ++c)
     for (std::size_t i = 0; i < field.data.size(); ++i) out.plane(c)[i] += gain * deviation.data[i] * (fine.data[i] - coarse.data[i]);

@@ -38,7 +38,8 @@ Image displace(const Image& photo, const float* dx, const float* dy, double ampl
 float sample(const Image& photo, int channel, double x, double y) {
   x = std::clamp(x, 0.0, photo.width - 1.0);
   y = std::clamp(y, 0.0, photo.height - 1.0);
-  const int x0 = static_cast<int>(x), y0 = static_cast<int>(y), x1 = std::min(x0 + 1, photo.width - 1), y1 = std::min(y0 + 1, photo.height - 1);
+  const int x0 = static_cast<int>(x), y0 = static_cast<int>(y), x1 = std::min(x0 + 1, photo.width - 1),
+            y1 = std::min(y0 + 1, photo.height - 1);
   const float u = static_cast<float>(x - x0), v = static_cast<float>(y - y0);
   const float top = photo.at(channel, y0, x0) * (1 - u) + photo.at(channel, y0, x1) * u;
   return top * (1 - v) + (photo.at(channel, y1, x0) * (1 - u) + photo.at(channel, y1, x1) * u) * v;
@@ -93,7 +94,9 @@ Image checkerboard(const Image& photo, double strength, Random& random) {
 
 Image sharpen(const Image& photo, double strength, Random&) { return unsharp(photo, 1, geometric(0.4, 8, strength)); }
 
-Image halo(const Image& photo, double strength, Random& random) { return unsharp(photo, random.uniform(4, 9), geometric(0.12, 2, strength)); }
+Image halo(const Image& photo, double strength, Random& random) {
+  return unsharp(photo, random.uniform(4, 9), geometric(0.12, 2, strength));
+}
 
 Image jitter(const Image& photo, double strength, Random& random) {
   Image shift(photo.width, photo.height, 2);

@@ -75,12 +75,14 @@ TEST_CASE("each distortion grows with its strength, keeps the size and is reprod
 TEST_CASE("the first ten kinds give what they always gave") {
   const Image clean = scene(96, 72);
   const std::vector<std::pair<const char*, double>> expected = {
-      {"gaussian_blur", 0.056828288}, {"motion_blur", 0.053304772}, {"noise", 0.043558197}, {"jpeg", 0.057046833}, {"ringing", 0.055596277},
-      {"pixelate", 0.069022744}, {"bicubic_down_up", 0.055149848}, {"banding", 0.019073756}, {"colour_shift", 0.061098254}, {"grid", 0.030551881}};
+      {"gaussian_blur", 0.056828288}, {"motion_blur", 0.053304772}, {"noise", 0.043558197},           {"jpeg", 0.057046833},
+      {"ringing", 0.055596277},       {"pixelate", 0.069022744},    {"bicubic_down_up", 0.055149848}, {"banding", 0.019073756},
+      {"colour_shift", 0.061098254},  {"grid", 0.030551881}};
   for (std::size_t i = 0; i < expected.size(); ++i) {
     CAPTURE(expected[i].first);
     CHECK(distortion_kinds()[i] == expected[i].first);
-    CHECK(rms(distort(clean, expected[i].first, 0.37, Random(1, "distort", 5)), clean) == doctest::Approx(expected[i].second).epsilon(1e-6));
+    CHECK(rms(distort(clean, expected[i].first, 0.37, Random(1, "distort", 5)), clean) ==
+          doctest::Approx(expected[i].second).epsilon(1e-6));
   }
 }
 
@@ -95,8 +97,10 @@ TEST_CASE("distortions are what they are called") {
   CHECK(rms(tint, clean) > 0.02);
   // A blur of a flat picture changes nothing: its kernel sums to 1.
   const Image flat(40, 40, 3, 0.4f);
-  for (const char* kind : {"gaussian_blur", "motion_blur", "ringing", "pixelate", "bicubic_down_up", "lens_blur", "aliasing", "oversmooth", "painting", "fake_texture", "colour_diffusion", "channel_shift", "colour_quantise",
-                           "saturation_lab", "contrast", "checkerboard", "sharpen", "halo", "jitter", "warp", "patch_shift"}) {
+  for (const char* kind : {"gaussian_blur",   "motion_blur",    "ringing",    "pixelate",     "bicubic_down_up",  "lens_blur",
+                           "aliasing",        "oversmooth",     "painting",   "fake_texture", "colour_diffusion", "channel_shift",
+                           "colour_quantise", "saturation_lab", "contrast",   "checkerboard", "sharpen",          "halo",
+                           "jitter",          "warp",           "patch_shift"}) {
     CAPTURE(kind);
     CHECK(rms(distort(flat, kind, 0.8, Random(2, "distort")), flat) < 1e-5);
   }
@@ -107,7 +111,8 @@ TEST_CASE("distortions are what they are called") {
     const Image& before = out.width == 40 ? grey : clean;
     double sum = 0;
     for (std::size_t i = 0; i < before.plane_size(); ++i)
-      sum += std::abs(0.299 * (out.plane(0)[i] - before.plane(0)[i]) + 0.587 * (out.plane(1)[i] - before.plane(1)[i]) + 0.114 * (out.plane(2)[i] - before.plane(2)[i]));
+      sum += std::abs(0.299 * (out.plane(0)[i] - before.plane(0)[i]) + 0.587 * (out.plane(1)[i] - before.plane(1)[i]) +
+                      0.114 * (out.plane(2)[i] - before.plane(2)[i]));
     CHECK(sum / before.plane_size() < 2e-3);
   }
   // Less colour is grey in the end; a palette has as many colours as it says.

@@ -62,10 +62,8 @@ TEST_CASE("Gaussian noise has the asked mean and deviation") {
       CHECK(std::abs(m.mean) < 5 * 20.0 / 255 / 200);
       CHECK(std::sqrt(m.variance) * 255 / 20 == doctest::Approx(1).epsilon(0.01));
     }
-    if (gray)
-      CHECK(channel_correlation(noisy, clean) > 0.9999);
-    else
-      CHECK(std::abs(channel_correlation(noisy, clean)) < 0.03);
+    if (gray) CHECK(channel_correlation(noisy, clean) > 0.9999);
+    else CHECK(std::abs(channel_correlation(noisy, clean)) < 0.03);
   }
 }
 
@@ -130,8 +128,7 @@ TEST_CASE("gray Poisson noise is the same in all channels and follows the luma")
   const double luma = std::round(0.2989 * 200 + 0.587 * 100 + 0.114 * 50) / 255;
   double worst = 0;
   for (std::size_t i = 0; i < clean.plane_size(); ++i)
-    for (int c = 1; c < 3; ++c)
-      worst = std::max(worst, std::abs((0.0 + noisy.plane(c)[i] - rgb[c]) - (0.0 + noisy.plane(0)[i] - rgb[0])));
+    for (int c = 1; c < 3; ++c) worst = std::max(worst, std::abs((0.0 + noisy.plane(c)[i] - rgb[c]) - (0.0 + noisy.plane(0)[i] - rgb[0])));
   CHECK(worst < 1e-6);
   CHECK(moments_of_difference(noisy, clean, 0, 0, 200).variance / (0.02 * 0.02 * luma) == doctest::Approx(1).epsilon(0.02));
 }

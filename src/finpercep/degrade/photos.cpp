@@ -42,8 +42,11 @@ void PhotoSettings::visit(SettingsVisitor& v) {
   v.field("strict", strict, "a photograph that cannot be read or is too small is an error instead of being skipped");
 }
 
-PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
-  if (settings.photos.empty()) throw usage_error("photos: expected at least one file or folder, found none. name them in the config, or for training by --set datasets.photos.photos=[DIR] (train reward, fgr build: see --print-config)");
+std::vector<std::filesystem::path> photo_files(const PhotoSettings& settings) {
+  if (settings.photos.empty())
+    throw usage_error(
+        "photos: expected at least one file or folder, found none. name them in the config, or for training by --set "
+        "datasets.photos.photos=[DIR] (train reward, fgr build: see --print-config)");
   std::vector<std::filesystem::path> paths = list_images(settings.photos);
   const auto excluded = settings.exclude.empty() ? std::set<std::string>() : read_stems(settings.exclude);
   std::erase_if(paths, [&](const auto& path) { return excluded.contains(path.stem().string()); });
@@ -51,6 +54,19 @@ PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
     const auto only = read_stems(settings.only);
     std::erase_if(paths, [&](const auto& path) { return !only.contains(path.stem().string()); });
   }
+  return paths;
+}
+
+std::vector<std::filesystem::path> trained_on(const PhotoSettings& held_out, const PhotoSettings& training) {
+  std::set<std::filesystem::path> known;
+  for (const auto& path : photo_files(training)) known.insert(std::filesystem::weakly_canonical(path));
+  std::vector<std::filesystem::path> both = photo_files(held_out);
+  std::erase_if(both, [&](const auto& path) { return !known.contains(std::filesystem::weakly_canonical(path)); });
+  return both;
+}
+
+PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
+  const std::vector<std::filesystem::path> paths = photo_files(settings);
   std::vector<std::optional<Photo>> read(paths.size());
   std::vector<std::string> problems(paths.size());
   parallel_for(static_cast<int64_t>(paths.size()), 0, [&](int64_t i) {
@@ -59,14 +75,17 @@ PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
       const int side = std::max(image.width, image.height);
       if (side > settings.max_side) {
         const double scale = static_cast<double>(settings.max_side) / side;
-        image = resize(image, static_cast<int>(std::lround(image.width * scale)), static_cast<int>(std::lround(image.height * scale)), Resize::area);
+        image = resize(image, static_cast<int>(std::lround(image.width * scale)), static_cast<int>(std::lround(image.height * scale)),
+                       Resize::area);
       }
       if (std::min(image.width, image.height) < min_side) {
-        problems[i] = fmt::format("photo: {}: expected at least {} pixels a side, found {} x {}", paths[i].string(), min_side, image.width, image.height);
+        problems[i] = fmt::format("photo: {}: expected at least {} pixels a side, found {} x {}", paths[i].string(), min_side, image.width,
+                                  image.height);
         return;
       }
       Photo photo{paths[i].stem().string(), image.width, image.height, std::vector<uint8_t>(image.data.size())};
-      for (std::size_t k = 0; k < image.data.size(); ++k) photo.data[k] = static_cast<uint8_t>(std::lround(std::clamp(image.data[k], 0.0f, 1.0f) * 255));
+      for (std::size_t k = 0; k < image.data.size(); ++k)
+        photo.data[k] = static_cast<uint8_t>(std::lround(std::clamp(image.data[k], 0.0f, 1.0f) * 255));
       read[i] = std::move(photo);
     } catch (const Error& error) {
       problems[i] = error.what();
@@ -80,10 +99,21 @@ PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
   }
   for (auto& photo : read)
     if (photo) photos_.push_back(std::move(*photo));
-  if (photos_.empty()) throw input_error(fmt::format("photos: {}: expected photographs of at least {} pixels a side, found none among {} files", settings.photos[0], min_side, paths.size()));
+  if (photos_.empty())
+    throw input_error(fmt::format("photos: {}: expected photographs of at least {} pixels a side, found none among {} files",
+                                  settings.photos[0], min_side, paths.size()));
   double smallest = 1e18;
   for (const Photo& photo : photos_) smallest = std::min(smallest, static_cast<double>(photo.width) * photo.height);
   for (const Photo& photo : photos_) weights_.push_back(std::min(static_cast<double>(photo.width) * photo.height, 4 * smallest));
+}
+
+void check_names_differ(const PhotoSet& photos, const std::string& what) {
+  std::set<std::string> known;
+  for (int64_t i = 0; i < photos.size(); ++i)
+    if (!known.insert(photos.name(i)).second)
+      throw usage_error(
+          fmt::format("{}: expected photographs of different names, by which their pictures are found, found '{}' twice. rename one", what,
+                      photos.name(i)));
 }
 
 Image PhotoSet::cut(const Photo& photo, int x, int y, int width, int height) const {

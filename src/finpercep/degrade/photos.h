@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Clean photographs in memory and the training pairs cut from them.
 #pragma once
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -9,13 +10,18 @@
 namespace finpercep {
 
 struct PhotoSettings {
-  std::vector<std::string> photos = {};      ///< files, folders, globs
-  std::string exclude = "";                  ///< text file of stems that stay out (the validation split)
-  std::string only = "";                     ///< text file of stems: nothing else is taken
-  int64_t max_side = 1600;                   ///< larger photographs are reduced to this (area average)
-  bool strict = false;                       ///< a photograph that cannot be used ends the work instead of being skipped
+  std::vector<std::string> photos = {};  ///< files, folders, globs
+  std::string exclude = "";              ///< text file of stems that stay out (the validation split)
+  std::string only = "";                 ///< text file of stems: nothing else is taken
+  int64_t max_side = 1600;               ///< larger photographs are reduced to this (area average)
+  bool strict = false;                   ///< a photograph that cannot be used ends the work instead of being skipped
   void visit(SettingsVisitor& v);
 };
+
+/// The files that the settings name, sorted.
+std::vector<std::filesystem::path> photo_files(const PhotoSettings& settings);
+/// The files of `held_out` that are among those of `training`.
+std::vector<std::filesystem::path> trained_on(const PhotoSettings& held_out, const PhotoSettings& training);
 
 /// A square of a photograph, perhaps mirrored.
 struct PhotoCrop {
@@ -54,6 +60,9 @@ class PhotoSet {
   std::vector<double> weights_;
   std::vector<std::string> skipped_;
 };
+
+/// For what finds pictures of a photograph by its name: usage_error, which `what` begins, where two photographs have one.
+void check_names_differ(const PhotoSet& photos, const std::string& what);
 
 struct TrainingPair {
   Image gt, lr;

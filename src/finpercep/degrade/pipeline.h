@@ -24,8 +24,8 @@ struct DegradeRound {
   std::vector<double> betap_range = {1.0, 2.0};
   std::vector<double> resize_prob = {0.2, 0.7, 0.1};  ///< up, down, keep
   std::vector<double> resize_range = {0.15, 1.5};
-  double gaussian_noise_prob = 0.5;                   ///< else Poisson
-  std::vector<double> noise_range = {1, 30};          ///< sigma, of 255
+  double gaussian_noise_prob = 0.5;           ///< else Poisson
+  std::vector<double> noise_range = {1, 30};  ///< sigma, of 255
   std::vector<double> poisson_scale_range = {0.05, 3.0};
   double gray_noise_prob = 0.4;
   std::vector<double> jpeg_range = {30, 95};
@@ -34,14 +34,14 @@ struct DegradeRound {
 
 struct DegradeSettings {
   int64_t scale = 4;
-  bool usm = true;                     ///< sharpen the clean photograph first (gt_usm)
-  double second_order_prob = 1.0;      ///< share of images that get the second round's blur, resize and noise; the last JPEG is for all
+  bool usm = true;                 ///< sharpen the clean photograph first (gt_usm)
+  double second_order_prob = 1.0;  ///< share of images that get the second round's blur, resize and noise; the last JPEG is for all
   DegradeRound first;
-  DegradeRound second;                 ///< constructed with the second round's published values
+  DegradeRound second;  ///< constructed with the second round's published values
   double final_sinc_prob = 0.8;
   std::string final_resize = "random";  ///< to the size of the result: random (area, bilinear, bicubic), or one of them, or bicubic_matlab
-  std::string jpeg = "libjpeg";         ///< or diff: JPEG as arithmetic (diff_jpeg.h), as the Real-ESRGAN release does; nothing else differs
-  DegradeSettings();                   ///< Real-ESRGAN x4plus
+  std::string jpeg = "libjpeg";  ///< or diff: JPEG as arithmetic (diff_jpeg.h), as the Real-ESRGAN release does; nothing else differs
+  DegradeSettings();             ///< Real-ESRGAN x4plus
   void visit(SettingsVisitor& v);
 };
 

@@ -84,10 +84,8 @@ Resize final_method(const std::string& name, Random& random) {
 
 void add_noise(Image& image, const RoundPlan& plan) {
   Random random(plan.noise_seed, "noise");
-  if (plan.gaussian)
-    add_gaussian_noise(image, plan.noise, plan.gray, random);
-  else
-    add_poisson_noise(image, plan.noise, plan.gray, random);
+  if (plan.gaussian) add_gaussian_noise(image, plan.noise, plan.gray, random);
+  else add_poisson_noise(image, plan.noise, plan.gray, random);
 }
 
 Image apply_jpeg(Image image, int quality, bool by_arithmetic) {
@@ -122,9 +120,10 @@ DegradePlan draw_plan(const DegradeSettings& settings, Random random) {
 Image apply_plan(const Image& photo, const DegradePlan& plan) {
   const int width = photo.width / plan.scale, height = photo.height / plan.scale;
   if (photo.channels != 3 || width < 1 || height < 1 || photo.width % plan.scale != 0 || photo.height % plan.scale != 0)
-    throw input_error(fmt::format("degradation: photograph: expected 3 channels and sides that are multiples of the scale {}, "
-                                  "found {} x {} with {} channels. crop it first",
-                                  plan.scale, photo.width, photo.height, photo.channels));
+    throw input_error(
+        fmt::format("degradation: photograph: expected 3 channels and sides that are multiples of the scale {}, "
+                    "found {} x {} with {} channels. crop it first",
+                    plan.scale, photo.width, photo.height, photo.channels));
   Image image = plan.usm ? unsharp_mask(photo) : photo;
   if (plan.first.active) {
     const RoundPlan& round = plan.first;

@@ -18,23 +18,23 @@ struct RoundPlan {
   ResizeStep step = ResizeStep::keep;
   double factor = 1.0;
   Resize method = Resize::area;
-  bool gaussian = true;   ///< else Poisson
-  double noise = 0;       ///< sigma of 255, or the Poisson scale
+  bool gaussian = true;  ///< else Poisson
+  double noise = 0;      ///< sigma of 255, or the Poisson scale
   bool gray = false;
   uint64_t noise_seed = 0;
-  int jpeg_quality = 0;   ///< 0: none
+  int jpeg_quality = 0;  ///< 0: none
 };
 
 struct DegradePlan {
   int scale = 4;
   bool usm = true;
   RoundPlan first;
-  RoundPlan second;              ///< its JPEG belongs to the final stage and stays when `active` is false
+  RoundPlan second;  ///< its JPEG belongs to the final stage and stays when `active` is false
   bool final_sinc = true;
   KernelSpec final_kernel;
   Resize final_method = Resize::area;
-  bool jpeg_last = true;         ///< resize + sinc, then JPEG; else JPEG first
-  bool diff_jpeg = false;        ///< by arithmetic instead of libjpeg
+  bool jpeg_last = true;   ///< resize + sinc, then JPEG; else JPEG first
+  bool diff_jpeg = false;  ///< by arithmetic instead of libjpeg
 };
 
 DegradePlan draw_plan(const DegradeSettings& settings, Random random);

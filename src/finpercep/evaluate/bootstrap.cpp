@@ -50,7 +50,8 @@ Interval bootstrap_difference(const std::vector<double>& first, const std::vecto
   return bootstrap_mean(differences, options);
 }
 
-Interval bootstrap_statistic(int64_t count, const std::function<double(const std::vector<int64_t>&)>& statistic, const BootstrapOptions& options) {
+Interval bootstrap_statistic(int64_t count, const std::function<double(const std::vector<int64_t>&)>& statistic,
+                             const BootstrapOptions& options) {
   if (count < 1) throw usage_error("bootstrap: expected at least one value, found none");
   if (options.resamples < 1) throw usage_error(fmt::format("bootstrap: expected at least 1 resample, found {}", options.resamples));
   std::vector<int64_t> items(count);

@@ -20,13 +20,15 @@ struct BootstrapOptions {
 
 double mean_of(const std::vector<double>& values);
 
-/// usage_error for no values or fewer than one resample. A single value has an interval of zero width; where a value is not finite, neither is the mean nor the interval.
+/// usage_error for no values or fewer than one resample. A single value has an interval of zero width; where a value is not finite, neither
+/// is the mean nor the interval.
 Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options = {});
 /// Of first[i] - second[i], resampling pairs: the interval excludes 0 when the methods differ on these images.
 Interval bootstrap_difference(const std::vector<double>& first, const std::vector<double>& second, const BootstrapOptions& options = {});
 
-/// The same of any statistic of `count` items, given which of them a resample holds; `mean` is its value on all of them. Resamples for which it is not finite are left out; where it is
-/// not finite on all items, so is the interval.
-Interval bootstrap_statistic(int64_t count, const std::function<double(const std::vector<int64_t>&)>& statistic, const BootstrapOptions& options = {});
+/// The same of any statistic of `count` items, given which of them a resample holds; `mean` is its value on all of them. Resamples for
+/// which it is not finite are left out; where it is not finite on all items, so is the interval.
+Interval bootstrap_statistic(int64_t count, const std::function<double(const std::vector<int64_t>&)>& statistic,
+                             const BootstrapOptions& options = {});
 
 }  // namespace finpercep

@@ -13,7 +13,8 @@
 namespace finpercep {
 
 double pearson(const std::vector<double>& a, const std::vector<double>& b) {
-  if (a.size() != b.size()) throw usage_error(fmt::format("correlation: expected two lists of equal length, found {} and {}", a.size(), b.size()));
+  if (a.size() != b.size())
+    throw usage_error(fmt::format("correlation: expected two lists of equal length, found {} and {}", a.size(), b.size()));
   const auto n = static_cast<double>(a.size());
   const double ma = std::accumulate(a.begin(), a.end(), 0.0) / n, mb = std::accumulate(b.begin(), b.end(), 0.0) / n;
   double va = 0, vb = 0, cov = 0;
@@ -43,8 +44,10 @@ std::vector<double> ranks(const std::vector<double>& values) {
 
 double spearman(const std::vector<double>& a, const std::vector<double>& b) { return pearson(ranks(a), ranks(b)); }
 
-Interval bootstrap_correlation(Correlation correlation, const std::vector<double>& a, const std::vector<double>& b, const BootstrapOptions& options) {
-  if (a.size() != b.size()) throw usage_error(fmt::format("correlation: expected two lists of equal length, found {} and {}", a.size(), b.size()));
+Interval bootstrap_correlation(Correlation correlation, const std::vector<double>& a, const std::vector<double>& b,
+                               const BootstrapOptions& options) {
+  if (a.size() != b.size())
+    throw usage_error(fmt::format("correlation: expected two lists of equal length, found {} and {}", a.size(), b.size()));
   std::vector<double> x(a.size()), y(b.size());
   return bootstrap_statistic(
       static_cast<int64_t>(a.size()),

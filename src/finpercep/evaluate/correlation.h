@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Agreement of two lists of numbers: Pearson's correlation (PLCC) and that of the ranks (SRCC, Spearman 1904), ties sharing their mean rank.
+// Agreement of two lists of numbers: Pearson's correlation (PLCC) and that of the ranks (SRCC, Spearman 1904), ties sharing their mean
+// rank.
 #pragma once
 #include <vector>
 
@@ -15,6 +16,7 @@ std::vector<double> ranks(const std::vector<double>& values);
 
 using Correlation = double (*)(const std::vector<double>&, const std::vector<double>&);
 /// With its interval over the pairs.
-Interval bootstrap_correlation(Correlation correlation, const std::vector<double>& a, const std::vector<double>& b, const BootstrapOptions& options = {});
+Interval bootstrap_correlation(Correlation correlation, const std::vector<double>& a, const std::vector<double>& b,
+                               const BootstrapOptions& options = {});
 
 }  // namespace finpercep

@@ -5,6 +5,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <optional>
 
 #include "finpercep/base/error.h"
@@ -22,18 +24,27 @@ constexpr int pictures_ahead = 8;  // bounds the memory that finished but not ye
 struct Measured {
   Sample sample;
   std::vector<double> values;  // of the metrics without nets
+  std::string failure;
 };
 
 void check_sizes(const Sample& sample, const std::string& picture, const std::string& reference) {
   const Image &sr = sample.sr, &ref = sample.ref;
   if (sr.width != ref.width || sr.height != ref.height)
-    throw input_error(fmt::format("{}: expected the size of its reference {}, {}x{}, found {}x{}. resize or crop one of them", picture, reference, ref.width, ref.height, sr.width, sr.height));
+    throw input_error(fmt::format("{}: expected the size of its reference{}, {}x{}, found {}x{}. resize or crop one of them", picture,
+                                  reference, ref.width, ref.height, sr.width, sr.height));
 }
 
-Sample read_sample(const Pair& pair) {
-  Sample sample{pair.name, read_image(pair.first), read_image(pair.second)};
-  check_sizes(sample, pair.first.string(), pair.second.string());
-  return sample;
+// What `work` throws for this picture alone.
+template <class Work>
+std::string failure_of(const std::string& name, const Work& work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    if (error.code() != ExitCode::input) throw;
+    const std::string what = error.what();
+    return what.find(name) == std::string::npos ? fmt::format("{}: {}", name, what) : what;
+  }
+  return "";
 }
 
 }  // namespace
@@ -47,46 +58,63 @@ std::vector<double> Evaluation::column(const std::string& metric) const {
 }
 
 // Reading and the metrics in plain C++ run on workers, one picture a thread; nets run here, where torch has its own threads.
-Evaluation evaluate(int64_t count, const std::function<Sample(int64_t)>& load, const EvaluateOptions& options) {
-  if (count < 1) throw usage_error("evaluate: expected at least one picture, found none");
+Evaluation evaluate(const std::vector<std::string>& names, const std::function<Sample(int64_t)>& load, const EvaluateOptions& options) {
+  if (names.empty()) throw usage_error("evaluate: expected at least one picture, found none");
   std::vector<std::string> plain, learned;
   for (const auto& name : options.metrics) (find_metric(name).runs_net ? learned : plain).push_back(name);
   const MetricSet plain_set(plain, options.metric), learned_set(learned, options.metric);
 
   Evaluation out;
   out.metrics = options.metrics;
+  out.names = names;
   std::optional<Progress> bar;
+  const auto count = static_cast<int64_t>(names.size());
   if (!options.progress.empty()) bar.emplace(options.progress, count);
   Prefetcher<Measured> measured(0, count, options.threads, pictures_ahead, [&](int64_t i) {
-    Measured item{load(i), {}};
-    check_sizes(item.sample, item.sample.name, item.sample.name);
-    item.values = plain_set.compute(item.sample.sr, item.sample.ref);
-    if (learned.empty()) item.sample.sr = item.sample.ref = Image();
+    Measured item;
+    item.failure = failure_of(names[i], [&] {
+      item.sample = load(i);
+      check_sizes(item.sample, names[i], "");
+      item.values = plain_set.compute(item.sample.sr, item.sample.ref);
+    });
+    if (learned.empty()) item.sample = {};
     return item;
   });
   while (auto item = measured.next()) {
-    const std::vector<double> deep = learned.empty() ? std::vector<double>{} : learned_set.compute(item->sample.sr, item->sample.ref);
-    std::vector<double> row;
-    std::size_t next_plain = 0, next_deep = 0;
-    for (const auto& name : options.metrics)
-      row.push_back(find_metric(name).runs_net ? deep[next_deep++] : item->values[next_plain++]);
-    out.names.push_back(item->sample.name);
+    std::vector<double> deep;
+    if (item->failure.empty() && !learned.empty())
+      item->failure = failure_of(names[out.values.size()], [&] { deep = learned_set.compute(item->sample.sr, item->sample.ref); });
+    std::vector<double> row(options.metrics.size(), std::numeric_limits<double>::quiet_NaN());
+    if (item->failure.empty()) {
+      std::size_t next_plain = 0, next_deep = 0;
+      for (std::size_t m = 0; m < row.size(); ++m)
+        row[m] = find_metric(options.metrics[m]).runs_net ? deep[next_deep++] : item->values[next_plain++];
+    } else {
+      log_warning(item->failure);
+      out.failures.push_back(std::move(item->failure));
+    }
     out.values.push_back(std::move(row));
     if (bar) bar->advance();
-    stop_if_interrupted(fmt::format("after {} of {} pictures", out.names.size(), count));
+    stop_if_interrupted(fmt::format("after {} of {} pictures", out.values.size(), count));
   }
-  for (const auto& name : out.metrics) out.summary.push_back(bootstrap_mean(out.column(name), options.bootstrap));
+  if (out.failures.size() == names.size()) throw input_error(out.failures.front());
+  for (const auto& name : out.metrics) {
+    std::vector<double> values = out.column(name);
+    if (!out.failures.empty()) std::erase_if(values, [](double value) { return !std::isfinite(value); });
+    out.summary.push_back(bootstrap_mean(values, options.bootstrap));
+  }
   return out;
 }
 
 Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& options) {
-  return evaluate(
-      static_cast<int64_t>(pairs.size()), [&](int64_t i) { return read_sample(pairs[i]); }, options);
-}
-
-Evaluation evaluate(const std::vector<Sample>& samples, const EvaluateOptions& options) {
-  return evaluate(
-      static_cast<int64_t>(samples.size()), [&](int64_t i) { return samples[i]; }, options);
+  std::vector<std::string> names;
+  for (const Pair& pair : pairs) names.push_back(pair.name);
+  const auto load = [&](int64_t i) {
+    Sample sample{read_image(pairs[i].first), read_image(pairs[i].second)};
+    check_sizes(sample, pairs[i].first.string(), " " + pairs[i].second.string());
+    return sample;
+  };
+  return evaluate(names, load, options);
 }
 
 Table comparison_table(const std::vector<std::pair<std::string, Evaluation>>& methods, const EvaluateOptions& options) {
@@ -100,7 +128,7 @@ Table comparison_table(const std::vector<std::pair<std::string, Evaluation>>& me
     variants.push_back(fmt::format("{}: {}", name, variant_text(name, options.metric.protocol, options.metric.crop_border)));
   }
   for (const auto& [method, evaluation] : methods) {
-    std::vector<Cell> row = {method, static_cast<double>(evaluation.names.size())};
+    std::vector<Cell> row = {method, static_cast<double>(evaluation.names.size() - evaluation.failures.size())};
     for (std::size_t m = 0; m < options.metrics.size(); ++m) {
       const auto at = std::find(evaluation.metrics.begin(), evaluation.metrics.end(), options.metrics[m]);
       row.push_back(at == evaluation.metrics.end() ? Cell{} : Cell{evaluation.summary[at - evaluation.metrics.begin()]});

@@ -22,7 +22,7 @@ Image noise(int width, int height, uint64_t item) {
   return image;
 }
 
-Sample sample(int64_t i) { return {"image" + std::to_string(i), noise(24, 20, 2 * i), noise(24, 20, 2 * i + 1)}; }
+Sample sample(int64_t i) { return {noise(24, 20, 2 * i), noise(24, 20, 2 * i + 1)}; }
 
 struct Folder {
   std::filesystem::path path = std::filesystem::temp_directory_path() / ("finpercep_evaluate_test_" + std::to_string(::getpid()));
@@ -106,11 +106,17 @@ TEST_CASE("a paired difference sees what two separate intervals hide") {
   CHECK_THROWS_AS(bootstrap_difference({1, 2}, {1}), Error);
 }
 
+std::vector<std::string> names(int count) {
+  std::vector<std::string> out;
+  for (int i = 0; i < count; ++i) out.push_back("image" + std::to_string(i));
+  return out;
+}
+
 TEST_CASE("evaluate: order, values and threads") {
   EvaluateOptions options{.metrics = {"ssim", "psnr"}, .threads = 1, .bootstrap = {.resamples = 200}};
-  const Evaluation one = evaluate(11, sample, options);
+  const Evaluation one = evaluate(names(11), sample, options);
   options.threads = 4;
-  const Evaluation four = evaluate(11, sample, options);
+  const Evaluation four = evaluate(names(11), sample, options);
   REQUIRE(one.names.size() == 11);
   CHECK(one.names[10] == "image10");
   CHECK(one.values == four.values);
@@ -121,15 +127,25 @@ TEST_CASE("evaluate: order, values and threads") {
   for (double v : column) mean += v / 11;
   CHECK(one.summary[1].mean == doctest::Approx(mean));
   CHECK_THROWS_AS(one.column("lpips"), Error);
-  CHECK_THROWS_AS(evaluate(0, sample, options), Error);
+  CHECK_THROWS_AS(evaluate({}, sample, options), Error);
+  // A picture that fails is left out and said; the others keep their values.
+  const auto broken = [](int64_t i) -> Sample {
+    if (i == 2) throw input_error("two is broken");
+    return i == 4 ? Sample{noise(24, 20, 1), noise(24, 21, 1)} : sample(i);
+  };
+  const Evaluation rest = evaluate(names(11), broken, options);
+  REQUIRE(rest.failures.size() == 2);
+  CHECK(rest.failures[0] == "image2: two is broken");
+  CHECK(rest.failures[1].find("image4: expected the size of its reference, 24x21, found 24x20") == 0);
+  CHECK((std::isnan(rest.values[2][0]) && std::isnan(rest.values[4][1])));
+  CHECK(rest.values[3] == one.values[3]);
+  CHECK(rest.summary[1].mean == doctest::Approx((11 * one.summary[1].mean - one.values[2][1] - one.values[4][1]) / 9));
   CHECK_THROWS_WITH_AS(evaluate(
-                           5,
-                           [](int64_t i) -> Sample {
-                             if (i == 2) throw input_error("two is broken");
-                             return sample(i);
-                           },
-                           options),
-                       doctest::Contains("two is broken"), Error);
+                           names(3), [](int64_t) -> Sample { throw input_error("all are broken"); }, options),
+                       doctest::Contains("image0: all are broken"), Error);
+  CHECK_THROWS_AS(evaluate(
+                      names(3), [](int64_t) -> Sample { throw model_error("no model"); }, options),
+                  Error);
 }
 
 TEST_CASE("evaluate: files, and pairs of different sizes") {
@@ -148,7 +164,7 @@ TEST_CASE("evaluate: files, and pairs of different sizes") {
 
 TEST_CASE("tables of an evaluation state the variants") {
   EvaluateOptions options{.metrics = {"psnry", "ssim"}, .bootstrap = {.resamples = 100}};
-  const Evaluation evaluation = evaluate(std::vector<Sample>{sample(0), sample(1)}, options);
+  const Evaluation evaluation = evaluate(names(2), sample, options);
   const std::string text = render(comparison_table({{"ours", evaluation}, {"same", evaluation}}, options), TableFormat::text);
   CHECK(text.find("psnry ↑") != std::string::npos);
   CHECK(text.find("Y of studio YCbCr, not rounded, mse + 1e-8, crop 0") != std::string::npos);

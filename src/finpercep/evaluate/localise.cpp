@@ -41,7 +41,17 @@ struct Measure {
   const char* title;
   std::optional<bool> higher_is_better;
 };
-constexpr std::array<Measure, 11> map_measures = {{{"L1", false}, {"PLCC", true}, {"SRCC", true}, {"AUROC", true}, {"AUPR", true}, {"IoU", true}, {"F1", true}, {"F1*", true}, {"cP", true}, {"cR", true}, {"pointing", true}}};
+constexpr std::array<Measure, 11> map_measures = {{{"L1", false},
+                                                   {"PLCC", true},
+                                                   {"SRCC", true},
+                                                   {"AUROC", true},
+                                                   {"AUPR", true},
+                                                   {"IoU", true},
+                                                   {"F1", true},
+                                                   {"F1*", true},
+                                                   {"cP", true},
+                                                   {"cR", true},
+                                                   {"pointing", true}}};
 constexpr std::array<Measure, 4> score_measures = {{{"order", true}, {"map_in", std::nullopt}, {"map_out", false}, {"map_clean", false}}};
 using MapValues = std::array<double, map_measures.size()>;
 using ScoreValues = std::array<double, score_measures.size()>;
@@ -50,6 +60,7 @@ using ScoreValues = std::array<double, score_measures.size()>;
 struct Tally {
   std::vector<double> f1_sums = std::vector<double>(map_levels, 0.0);
   double threshold = -1;
+  bool fitted = false;
 
   MapValues measure(const Image& map, const Image& label, bool fitting) {
     const MapAgreement m = compare_maps(map, label);
@@ -57,9 +68,10 @@ struct Tally {
     if (fitting) {
       const std::vector<double> f1 = f1_by_threshold(map, label);
       for (std::size_t k = 0; k < f1.size(); ++k) f1_sums[k] += f1[k];
+      fitted = true;
     } else {
-      if (threshold < 0) threshold = best_threshold(f1_sums);
-      r = compare_regions(map, label, threshold, std::max<int>(1, static_cast<int>(map.data.size()) / smallest_component));
+      if (threshold < 0 && fitted) threshold = best_threshold(f1_sums);
+      if (fitted) r = compare_regions(map, label, threshold, std::max<int>(1, static_cast<int>(map.data.size()) / smallest_component));
     }
     return {m.l1, m.plcc, m.srcc, m.auroc, m.aupr, m.iou, m.f1, r.f1, r.precision, r.recall, m.hit};
   }
@@ -106,7 +118,8 @@ std::string row_of(const std::string& source) { return source.starts_with("clean
 }  // namespace
 
 Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptions& options) {
-  const int64_t count = options.count == 0 ? set.size() : std::min(options.count, set.size());
+  const std::vector<int64_t> chosen = set.some(options.count);
+  const auto count = static_cast<int64_t>(chosen.size());
   const std::vector<MapRival> rivals = options.baselines ? map_rivals() : std::vector<MapRival>{};
   std::optional<MetricSet> judges;
   if (options.judges) judges.emplace(std::vector<std::string>{"lpips", "dists"}, MetricOptions{.device = options.device});
@@ -120,12 +133,13 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   Verdict of_clean;
   for (int64_t k = 0; k < count; ++k) {
     stop_if_interrupted();
-    const FgrSample sample = set.sample(k * set.size() / count);
+    const FgrSample sample = set.sample(chosen[k]);
     if (sample.gt.data != clean.data) {
       clean = sample.gt;
       of_clean = judge(clean);
     }
-    const bool control = sample.facts.source.starts_with("clean"), whole = sample.facts.mask == "whole", defective = !control && sample.facts.severity > 0.01;
+    const bool control = sample.facts.source.starts_with("clean"), whole = sample.facts.mask == "whole",
+               defective = !control && sample.facts.severity > 0.01;
     const Image picture = compose(sample.gt, sample.sr, sample.mask);
     const Verdict syn = judge(picture);
     const std::string row = row_of(sample.facts.source);
@@ -136,7 +150,8 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
       const bool fitting = 2 * k < count;
       maps[row].push_back(tally.measure(syn.map, sample.label, fitting));
       maps["all"].push_back(maps[row].back());
-      for (const MapRival& rival : rivals) of_rivals[rival.name].push_back(rival_tallies[rival.name].measure(rival.map(picture, clean), sample.label, fitting));
+      for (const MapRival& rival : rivals)
+        of_rivals[rival.name].push_back(rival_tallies[rival.name].measure(rival.map(picture, clean), sample.label, fitting));
       if (whole && judges) {
         const std::vector<double> distances = judges->compute(picture, clean);
         whole_score.push_back(syn.score);
@@ -156,33 +171,48 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   for (const auto& [name, samples] : maps)
     if (name != "all") add_row(out.maps, name, samples, options.bootstrap);
   if (maps.contains("all")) add_row(out.maps, "all", maps["all"], options.bootstrap);
-  std::string thresholds = fmt::format("{:.3f}", tally.threshold);
+  const auto threshold_text = [](const Tally& t) { return t.threshold < 0 ? std::string("none") : fmt::format("{:.3f}", t.threshold); };
+  std::string thresholds = threshold_text(tally);
   for (const MapRival& rival : rivals) {
     add_row(out.maps, fmt::format("baseline: {}", rival.name), of_rivals[rival.name], options.bootstrap);
-    thresholds += fmt::format(", {} {:.3f}", rival.name, rival_tallies[rival.name].threshold);
+    thresholds += fmt::format(", {} {}", rival.name, threshold_text(rival_tallies[rival.name]));
   }
-  out.maps.caption = fmt::format("Mean [95 % bootstrap interval over samples] on the swapped pictures. Defect pixels: label >= {:.1f}; SRCC on means of 8 x 8 pixels; IoU and F1 of the map at 0.5; F1*: at the threshold that is "
-                                 "best on the first half of the samples ({}), measured on the second half; cP, cR at the same threshold: share of the map's (label's) components of at least 1/{} of the picture that "
-                                 "lie by half on the label's (map's) pixels. |x - GT| and 1 - SSIM see the clean picture. {} samples.", defect_label, thresholds, smallest_component, count);
+  out.maps.caption = fmt::format(
+      "Mean [95 % bootstrap interval over samples] on the swapped pictures. Defect pixels: label >= {:.1f}; SRCC on means of 8 x 8 pixels; "
+      "IoU and F1 of the map at 0.5; F1*: at the threshold that is "
+      "best on the first half of the samples ({}), measured on the second half; cP, cR at the same threshold: share of the map's (label's) "
+      "components of at least 1/{} of the picture that "
+      "lie by half on the label's (map's) pixels. |x - GT| and 1 - SSIM see the clean picture. {} samples.",
+      defect_label, thresholds, smallest_component, count);
 
   out.scores.columns = columns_of(score_measures);
   for (const auto& [name, samples] : scores)
     if (name != "all" && name != "seam control") add_row(out.scores, name, samples, options.bootstrap);
   for (const char* name : {"all", "seam control"})
     if (scores.contains(name)) add_row(out.scores, name, scores[name], options.bootstrap);
-  out.scores.caption = "Mean [95 % bootstrap interval over samples]. order: S_SR < S_syn < S_GT (whole swaps: S_SR < S_GT); map_in, map_out: mean map inside and outside the mask; map_clean: of the clean picture.";
+  out.scores.caption =
+      "Mean [95 % bootstrap interval over samples]. order: S_SR < S_syn < S_GT (whole swaps: S_SR < S_GT); map_in, map_out: mean map "
+      "inside and outside the mask; map_clean: of the clean picture.";
 
   out.summary.columns = {{"question", std::nullopt, 0}, {"samples", std::nullopt, 0}, {"value", std::nullopt, 3}};
-  const auto answer = [&](const std::string& question, std::size_t samples, const Interval& value) { out.summary.rows.push_back({question, static_cast<double>(samples), value}); };
+  const auto answer = [&](const std::string& question, std::size_t samples, const Interval& value) {
+    out.summary.rows.push_back({question, static_cast<double>(samples), value});
+  };
   if (!seams.empty() && !swaps.empty()) answer("seam ratio", seams.size(), seam_ratio(seams, swaps, options.bootstrap));
   if (whole_score.size() > 2) {
-    answer("PLCC of S and LPIPS-alex, whole swaps", whole_score.size(), bootstrap_correlation(pearson, whole_score, whole_lpips, options.bootstrap));
-    answer("PLCC of S and DISTS, whole swaps", whole_score.size(), bootstrap_correlation(pearson, whole_score, whole_dists, options.bootstrap));
-    answer("SRCC of S and LPIPS-alex, whole swaps", whole_score.size(), bootstrap_correlation(spearman, whole_score, whole_lpips, options.bootstrap));
-    answer("SRCC of S and DISTS, whole swaps", whole_score.size(), bootstrap_correlation(spearman, whole_score, whole_dists, options.bootstrap));
+    answer("PLCC of S and LPIPS-alex, whole swaps", whole_score.size(),
+           bootstrap_correlation(pearson, whole_score, whole_lpips, options.bootstrap));
+    answer("PLCC of S and DISTS, whole swaps", whole_score.size(),
+           bootstrap_correlation(pearson, whole_score, whole_dists, options.bootstrap));
+    answer("SRCC of S and LPIPS-alex, whole swaps", whole_score.size(),
+           bootstrap_correlation(spearman, whole_score, whole_lpips, options.bootstrap));
+    answer("SRCC of S and DISTS, whole swaps", whole_score.size(),
+           bootstrap_correlation(spearman, whole_score, whole_dists, options.bootstrap));
   }
-  out.summary.caption = "Value [95 % bootstrap interval over samples]. seam ratio: mean of the map in the mask of regions, clean pixels swapped in over I_SR swapped in; 0 is best. S is better where it is higher, the distances where "
-                        "they are lower: -1 is best. They only judge.";
+  out.summary.caption =
+      "Value [95 % bootstrap interval over samples]. seam ratio: mean of the map in the mask of regions, clean pixels swapped in over I_SR "
+      "swapped in; 0 is best. S is better where it is higher, the distances where "
+      "they are lower: -1 is best. They only judge.";
   return out;
 }
 

@@ -21,14 +21,16 @@ struct LocaliseOptions {
 };
 
 struct Localisation {
-  /// Maps against labels (map_agreement.h), over samples with a defect. A row for each source (the kinds of one, "distort:jpeg", together), for all, for each baseline. F1*, cP, cR: at the
-  /// threshold that gives the highest mean F1 on the first half of the samples, measured on the second half. Means with 95 % intervals over samples.
+  /// Maps against labels (map_agreement.h), over samples with a defect. A row for each source (the kinds of one, "distort:jpeg", together),
+  /// for all, for each baseline. F1*, cP, cR: at the threshold that gives the highest mean F1 on the first half of the samples, measured on
+  /// the second half. Means with 95 % intervals over samples.
   Table maps;
-  /// order: share with S_SR < S_syn < S_GT, or S_SR < S_GT where the swap is whole; map_in, map_out: mean of the map inside and outside the mask; map_clean: mean of the map of the clean
-  /// picture. A row for each source, for all, for the seam controls (clean pixels swapped in).
+  /// order: share with S_SR < S_syn < S_GT, or S_SR < S_GT where the swap is whole; map_in, map_out: mean of the map inside and outside the
+  /// mask; map_clean: mean of the map of the clean picture. A row for each source, for all, for the seam controls (clean pixels swapped
+  /// in).
   Table scores;
-  /// seam ratio: mean of the map in the mask, seam controls' over true swaps' (1: the map shows seams, 0: defects); PLCC and SRCC of S with LPIPS-alex and DISTS over whole swaps. A row a
-  /// question.
+  /// seam ratio: mean of the map in the mask, seam controls' over true swaps' (1: the map shows seams, 0: defects); PLCC and SRCC of S with
+  /// LPIPS-alex and DISTS over whole swaps. A row a question.
   Table summary;
 };
 

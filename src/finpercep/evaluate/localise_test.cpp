@@ -39,7 +39,8 @@ TEST_CASE("maps against labels: six pixels by hand") {
 
 TEST_CASE("maps against labels: perfect, reversed, constant and empty") {
   const Image label = row({1, 1, 0, 0});
-  const MapAgreement perfect = compare_maps(label, label), reversed = compare_maps(row({0, 0, 1, 1}), label), flat = compare_maps(row({0.3f, 0.3f, 0.3f, 0.3f}), label);
+  const MapAgreement perfect = compare_maps(label, label), reversed = compare_maps(row({0, 0, 1, 1}), label),
+                     flat = compare_maps(row({0.3f, 0.3f, 0.3f, 0.3f}), label);
   CHECK(perfect.auroc == 1);
   CHECK(perfect.aupr == 1);
   CHECK(perfect.plcc == doctest::Approx(1));
@@ -73,7 +74,8 @@ TEST_CASE("correlations: by hand, with ties, and what has none") {
 }
 
 TEST_CASE("thresholds and components: two found, one of them wrong, one missed") {
-  // 16 x 8: the label has squares of 4 x 4 at (0,0) and (12,0); the map has (0,0) to the height of 3 at 0.6, a false one at (6,4) at 0.3, and two pixels that are no component.
+  // 16 x 8: the label has squares of 4 x 4 at (0,0) and (12,0); the map has (0,0) to the height of 3 at 0.6, a false one at (6,4) at 0.3,
+  // and two pixels that are no component.
   Image label(16, 8, 1), map(16, 8, 1);
   for (int y = 0; y < 4; ++y)
     for (int x = 0; x < 4; ++x) {

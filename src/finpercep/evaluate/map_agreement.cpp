@@ -22,7 +22,8 @@ constexpr int rank_cell = 8;  // side of the squares that are ranked
 
 void require_pair(const Image& map, const Image& label) {
   if (map.width != label.width || map.height != label.height || map.channels != 1 || label.channels != 1)
-    throw usage_error(fmt::format("maps: expected two of one channel and one size, found {} x {} x {} and {} x {} x {}", map.channels, map.height, map.width, label.channels, label.height, label.width));
+    throw usage_error(fmt::format("maps: expected two of one channel and one size, found {} x {} x {} and {} x {} x {}", map.channels,
+                                  map.height, map.width, label.channels, label.height, label.width));
 }
 
 struct Counts {
@@ -155,7 +156,8 @@ RegionAgreement compare_regions(const Image& map, const Image& label, double thr
     sum += found[i] + truth[i];
     defects += truth[i];
   }
-  return {defects == 0 ? undefined : 2.0 * static_cast<double>(both) / static_cast<double>(sum), share_of_components(found, truth, map.width, map.height, min_area),
+  return {defects == 0 ? undefined : 2.0 * static_cast<double>(both) / static_cast<double>(sum),
+          share_of_components(found, truth, map.width, map.height, min_area),
           share_of_components(truth, found, map.width, map.height, min_area)};
 }
 

@@ -19,7 +19,8 @@ constexpr int window = 96, stride = 32;  // NIQE's block; from block to block
 
 Image luma(const Image& photo) {
   Image out(photo.width, photo.height, 1);
-  for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] = 0.299f * photo.plane(0)[i] + 0.587f * photo.plane(1)[i] + 0.114f * photo.plane(2)[i];
+  for (std::size_t i = 0; i < out.data.size(); ++i)
+    out.data[i] = 0.299f * photo.plane(0)[i] + 0.587f * photo.plane(1)[i] + 0.114f * photo.plane(2)[i];
   return out;
 }
 
@@ -34,7 +35,8 @@ Image dissimilarity(const Image& picture, const Image& clean) {
   const std::vector<float> row = gaussian_row(11, 1.5);
   const Image a = luma(picture), b = luma(clean);
   const Image ma = filter_separable(a, row), mb = filter_separable(b, row);
-  const Image aa = filter_separable(product(a, a), row), bb = filter_separable(product(b, b), row), ab = filter_separable(product(a, b), row);
+  const Image aa = filter_separable(product(a, a), row), bb = filter_separable(product(b, b), row),
+              ab = filter_separable(product(a, b), row);
   Image out = ma;
   for (std::size_t i = 0; i < out.data.size(); ++i) {
     const float x = ma.data[i], y = mb.data[i], vx = aa.data[i] - x * x, vy = bb.data[i] - y * y, cov = ab.data[i] - x * y;
@@ -43,7 +45,8 @@ Image dissimilarity(const Image& picture, const Image& clean) {
   return out;
 }
 
-// Mahalanobis' distance of each block's features from the pristine ones', d -> d / (d + median of what good photographs have, about 6), bilinear between the blocks' centres.
+// Mahalanobis' distance of each block's features from the pristine ones', d -> d / (d + median of what good photographs have, about 6),
+// bilinear between the blocks' centres.
 Image local_niqe(const Image& picture, const at::Tensor& mu, const at::Tensor& precision) {
   const int across = std::max(1, (picture.width - window) / stride + 1), down = std::max(1, (picture.height - window) / stride + 1);
   Image coarse(across, down, 1, 0.5f);
@@ -51,17 +54,21 @@ Image local_niqe(const Image& picture, const at::Tensor& mu, const at::Tensor& p
     for (int y = 0; y < down; ++y)
       for (int x = 0; x < across; ++x) {
         const at::Tensor gap = niqe_features(crop(picture, x * stride, y * stride, window, window))[0] - mu;
-        const double distance = std::sqrt(std::max(0.0, gap.dot(precision.mv(gap)).item<double>()));
-        if (std::isfinite(distance)) coarse.at(0, y, x) = static_cast<float>(distance / (distance + 6));  // a block without texture says nothing
+        const auto squared = gap.dot(precision.mv(gap)).item<double>();
+        const double distance = std::sqrt(std::max(0.0, squared));
+        if (std::isfinite(squared))
+          coarse.at(0, y, x) = static_cast<float>(distance / (distance + 6));  // a block without texture says nothing
       }
   // The blocks' centres cover the middle: beyond, the nearest goes on.
   Image out(picture.width, picture.height, 1);
   for (int y = 0; y < out.height; ++y)
     for (int x = 0; x < out.width; ++x) {
-      const double u = std::clamp((x + 0.5 - window / 2) / stride, 0.0, across - 1.0), v = std::clamp((y + 0.5 - window / 2) / stride, 0.0, down - 1.0);
+      const double u = std::clamp((x + 0.5 - window / 2) / stride, 0.0, across - 1.0),
+                   v = std::clamp((y + 0.5 - window / 2) / stride, 0.0, down - 1.0);
       const int x0 = static_cast<int>(u), y0 = static_cast<int>(v), x1 = std::min(x0 + 1, across - 1), y1 = std::min(y0 + 1, down - 1);
       const double fx = u - x0, fy = v - y0;
-      out.at(0, y, x) = static_cast<float>((1 - fy) * ((1 - fx) * coarse.at(0, y0, x0) + fx * coarse.at(0, y0, x1)) + fy * ((1 - fx) * coarse.at(0, y1, x0) + fx * coarse.at(0, y1, x1)));
+      out.at(0, y, x) = static_cast<float>((1 - fy) * ((1 - fx) * coarse.at(0, y0, x0) + fx * coarse.at(0, y0, x1)) +
+                                           fy * ((1 - fx) * coarse.at(0, y1, x0) + fx * coarse.at(0, y1, x1)));
     }
   return out;
 }

@@ -66,14 +66,15 @@ struct Measured {
 std::string one_line(const std::exception& error, const std::filesystem::path& path) {
   std::string text = error.what();
   text = text.substr(0, text.find('\n'));
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr) text = "expected enough memory for this picture, ran out. score it alone, or make it smaller";
+  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
+    text = "expected enough memory for this picture, ran out. score it alone, or make it smaller";
   return text.find(path.string()) == std::string::npos ? fmt::format("{}: {}", path.string(), text) : text;
 }
 
 void check_sizes(const Image& picture, const Image& reference, const std::string& name, const std::string& reference_name) {
   if (picture.width == reference.width && picture.height == reference.height) return;
-  throw input_error(fmt::format("pair: {} and {}: expected equal sizes, found {} x {} and {} x {}. resize or crop one of them", name, reference_name, picture.width,
-                                picture.height, reference.width, reference.height));
+  throw input_error(fmt::format("pair: {} and {}: expected equal sizes, found {} x {} and {} x {}. resize or crop one of them", name,
+                                reference_name, picture.width, picture.height, reference.width, reference.height));
 }
 
 double checked(const std::string& metric, double value) {
@@ -98,7 +99,8 @@ struct Metrics {
 }  // namespace
 
 ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLine)>& on_line) {
-  if (!job.references.empty() && job.references.size() != job.pictures.size()) throw Error(ExitCode::internal, "score: expected one reference a picture");
+  if (!job.references.empty() && job.references.size() != job.pictures.size())
+    throw Error(ExitCode::internal, "score: expected one reference a picture");
   const auto count = static_cast<int64_t>(job.pictures.size());
   const int threads = job.threads > 0 ? job.threads : default_threads();
   const Metrics metrics(job, static_cast<int>(std::max<int64_t>(1, threads / std::max<int64_t>(1, count))));
@@ -149,11 +151,15 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
       try {
         if (judge) {
           const Verdict verdict = (*judge)(item.picture);
-          line.values = {{"finpercep.score", checked("finpercep", verdict.score)}, {"finpercep.map_max", verdict.map_max}, {"finpercep.map_mean", verdict.map_mean}};
+          line.values = {{"finpercep.score", checked("finpercep", verdict.score)},
+                         {"finpercep.map_max", verdict.map_max},
+                         {"finpercep.map_mean", verdict.map_mean}};
         }
-        const std::vector<double> values = metrics.deep ? metrics.deep->compute(item.picture, paired ? item.reference : item.picture) : std::vector<double>();
+        const std::vector<double> values =
+            metrics.deep ? metrics.deep->compute(item.picture, paired ? item.reference : item.picture) : std::vector<double>();
         std::size_t plain_at = 0, deep_at = 0;
-        for (const std::string& name : job.metrics) line.values.emplace_back(name, checked(name, find_metric(name).runs_net ? values[deep_at++] : item.values[plain_at++]));
+        for (const std::string& name : job.metrics)
+          line.values.emplace_back(name, checked(name, find_metric(name).runs_net ? values[deep_at++] : item.values[plain_at++]));
       } catch (const std::exception& error) {
         line.values.clear();
         line.error = one_line(error, job.pictures[i]);

@@ -5,8 +5,8 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
-#include <cmath>
 #include <array>
+#include <cmath>
 #include <tuple>
 
 #include "finpercep/base/error.h"
@@ -65,7 +65,8 @@ Table distortion_response(const std::vector<Image>& photos, const Score& score, 
       std::vector<double> scores = {of_clean}, weakness = {0};
       double in_order = 0;
       for (int level = 1; level <= distortion_levels; ++level) {
-        scores.push_back(score(distort(photos[p], kinds[k], level_strength(level), Random(options.seed, "response", p * kinds.size() + k))));
+        scores.push_back(
+            score(distort(photos[p], kinds[k], level_strength(level), Random(options.seed, "response", p * kinds.size() + k))));
         weakness.push_back(-level);
         in_order += scores[level] < scores[level - 1];
       }
@@ -83,19 +84,31 @@ Table distortion_response(const std::vector<Image>& photos, const Score& score, 
     all.drop.push_back(mean_of(of_photo.drop));
   }
   Table table;
-  table.columns = {{"distortion", std::nullopt, 0}, {"photographs", std::nullopt, 0}, {"pairs in order", true, 3}, {"SRCC", true, 3}, {"S clean - S level 5", true, 3}};
+  table.columns = {{"distortion", std::nullopt, 0},
+                   {"photographs", std::nullopt, 0},
+                   {"pairs in order", true, 3},
+                   {"SRCC", true, 3},
+                   {"S clean - S level 5", true, 3}};
   const auto add = [&](const std::string& name, const Answers& a) {
-    table.rows.push_back({name, static_cast<double>(photos.size()), mean_cell(a.pairs, options.bootstrap), mean_cell(a.srcc, options.bootstrap), mean_cell(a.drop, options.bootstrap)});
+    table.rows.push_back({name, static_cast<double>(photos.size()), mean_cell(a.pairs, options.bootstrap),
+                          mean_cell(a.srcc, options.bootstrap), mean_cell(a.drop, options.bootstrap)});
   };
   for (std::size_t k = 0; k < kinds.size(); ++k) add(kinds[k], answers[k]);
   add("all", all);
-  table.caption = fmt::format("Mean [95 % bootstrap interval over photographs]. Each photograph clean and at {} levels of each distortion. pairs in order: share of adjacent levels (clean included) with S lower at the stronger "
-                              "one; SRCC: of S with weakness, within a photograph.", distortion_levels);
+  table.caption = fmt::format(
+      "Mean [95 % bootstrap interval over photographs]. Each photograph clean and at {} levels of each distortion. pairs in order: share "
+      "of adjacent levels (clean included) with S lower at the stronger "
+      "one; SRCC: of S with weakness, within a photograph.",
+      distortion_levels);
   return table;
 }
 
-Table restoration_response(const std::vector<Image>& photos, const Score& score, const std::vector<NamedResolver>& restorers, const DegradeSettings& degradation, const ResponseOptions& options) {
+Table restoration_response(const std::vector<Image>& photos, const Score& score, const std::vector<NamedResolver>& restorers,
+                           const DegradeSettings& degradation, const ResponseOptions& options) {
   require_photos(photos);
+  if (degradation.scale != direct_scale)
+    throw usage_error(
+        fmt::format("degradation: scale: expected {}, the factor of the restorers, found {}", direct_scale, degradation.scale));
   const MetricSet metrics({"lpips", "dists", "psnr"}, {.device = options.device});
   constexpr std::array<const char*, 3> sets = {"blends", "restorations", "both"};
   std::array<std::array<std::vector<double>, 3>, sets.size()> found;  // [set][metric]: one SRCC a photograph
@@ -122,7 +135,11 @@ Table restoration_response(const std::vector<Image>& photos, const Score& score,
     progress.advance();
   }
   Table table;
-  table.columns = {{"pictures", std::nullopt, 0}, {"photographs", std::nullopt, 0}, {"SRCC with LPIPS-alex", false, 3}, {"SRCC with DISTS", false, 3}, {"SRCC with PSNR", true, 3}};
+  table.columns = {{"pictures", std::nullopt, 0},
+                   {"photographs", std::nullopt, 0},
+                   {"SRCC with LPIPS-alex", false, 3},
+                   {"SRCC with DISTS", false, 3},
+                   {"SRCC with PSNR", true, 3}};
   for (std::size_t s = 0; s < sets.size(); ++s) {
     std::vector<Cell> row = {std::string(sets[s]), static_cast<double>(photos.size())};
     for (const auto& values : found[s]) row.push_back(mean_cell(values, options.bootstrap));
@@ -130,8 +147,11 @@ Table restoration_response(const std::vector<Image>& photos, const Score& score,
   }
   std::vector<std::string> names;
   for (const auto& restorer : restorers) names.push_back(restorer.first);
-  table.caption = fmt::format("Rank correlation of S with full-reference metrics among restorations of one photograph, mean [95 % bootstrap interval over photographs]; -1 is best for the distances. blends: {} from bicubic to "
-                              "clean; restorations: {}.", blends, fmt::join(names, ", "));
+  table.caption = fmt::format(
+      "Rank correlation of S with full-reference metrics among restorations of one photograph, mean [95 % bootstrap interval over "
+      "photographs]; -1 is best for the distances. blends: {} from bicubic to "
+      "clean; restorations: {}.",
+      blends, fmt::join(names, ", "));
   return table;
 }
 
@@ -146,8 +166,8 @@ std::vector<StageReward> stage_rewards(const RewardModel& model, const Image& pi
   return out;
 }
 
-Table reward_variance(const std::vector<Image>& photos, const std::function<std::vector<StageReward>(const Image&)>& judge, const SuperResolver& generator, const DegradeSettings& degradation, int draws,
-                      const ResponseOptions& options) {
+Table reward_variance(const std::vector<Image>& photos, const std::function<std::vector<StageReward>(const Image&)>& judge,
+                      const SuperResolver& generator, const DegradeSettings& degradation, int draws, const ResponseOptions& options) {
   require_photos(photos);
   if (draws < 2) throw usage_error(fmt::format("response: expected at least 2 draws, found {}", draws));
   struct Spread {
@@ -178,7 +198,13 @@ Table reward_variance(const std::vector<Image>& photos, const std::function<std:
     }
   }
   Table table;
-  table.columns = {{"stage", std::nullopt, 0}, {"photographs", std::nullopt, 0}, {"std S", std::nullopt, 4}, {"std logit S", std::nullopt, 4}, {"std region term", std::nullopt, 4}, {"mean S", std::nullopt, 3}, {"std S / std over photographs", std::nullopt, 3}};
+  table.columns = {{"stage", std::nullopt, 0},
+                   {"photographs", std::nullopt, 0},
+                   {"std S", std::nullopt, 4},
+                   {"std logit S", std::nullopt, 4},
+                   {"std region term", std::nullopt, 4},
+                   {"mean S", std::nullopt, 3},
+                   {"std S / std over photographs", std::nullopt, 3}};
   for (std::size_t k = 0; k < stages.size(); ++k) {
     const Spread& s = stages[k];
     std::vector<Cell> row = {fmt::format("{}", k), static_cast<double>(photos.size())};
@@ -186,7 +212,10 @@ Table reward_variance(const std::vector<Image>& photos, const std::function<std:
     row.push_back(photos.size() < 2 ? Cell{} : Cell{mean_of(s.score) / deviation(s.mean)});
     table.rows.push_back(std::move(row));
   }
-  table.caption = fmt::format("Standard deviation over {} draws of one degraded photograph, mean [95 % bootstrap interval over photographs], by stage of the ladder. region term: 1 - mean of the worst fifth of the map.", draws);
+  table.caption = fmt::format(
+      "Standard deviation over {} draws of one degraded photograph, mean [95 % bootstrap interval over photographs], by stage of the "
+      "ladder. region term: 1 - mean of the worst fifth of the map.",
+      draws);
   return table;
 }
 

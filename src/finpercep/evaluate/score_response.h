@@ -25,13 +25,15 @@ struct ResponseOptions {
   std::string device = "auto";  ///< of the metrics
 };
 
-/// A row for each of distortion_kinds() and one for all; over photographs, with intervals: share of the adjacent pairs of (clean, level 1 .. 5) that the score puts in order; SRCC of the score
-/// with weakness (1: falls all the way); score of the clean picture less that of level 5.
+/// A row for each of distortion_kinds() and one for all; over photographs, with intervals: share of the adjacent pairs of (clean, level 1
+/// .. 5) that the score puts in order; SRCC of the score with weakness (1: falls all the way); score of the clean picture less that of
+/// level 5.
 Table distortion_response(const std::vector<Image>& photos, const Score& score, const ResponseOptions& options);
 
-/// Each photograph (sides multiples of four) is degraded and restored. SRCC of the score with LPIPS-alex, DISTS and PSNR within each photograph, mean over photographs with intervals: over six
-/// blends from bicubic to clean; over the given restorations; over both.
-Table restoration_response(const std::vector<Image>& photos, const Score& score, const std::vector<NamedResolver>& restorers, const DegradeSettings& degradation, const ResponseOptions& options);
+/// Each photograph (sides multiples of four) is degraded and restored. SRCC of the score with LPIPS-alex, DISTS and PSNR within each
+/// photograph, mean over photographs with intervals: over six blends from bicubic to clean; over the given restorations; over both.
+Table restoration_response(const std::vector<Image>& photos, const Score& score, const std::vector<NamedResolver>& restorers,
+                           const DegradeSettings& degradation, const ResponseOptions& options);
 
 /// What stage k of the ladder says of a picture.
 struct StageReward {
@@ -41,9 +43,10 @@ struct StageReward {
 /// Of stages 0 .. the model's finest, from one pass.
 std::vector<StageReward> stage_rewards(const RewardModel& model, const Image& picture, at::Device device);
 
-/// A row for each stage: over the degraded photographs, mean and interval of the standard deviation over `draws` restorations by seeds 0 ..: of S, of its logit, of the region term; and the first
-/// over the standard deviation of the pictures' mean S over photographs. The paper's premise is that the first grows with k.
-Table reward_variance(const std::vector<Image>& photos, const std::function<std::vector<StageReward>(const Image&)>& judge, const SuperResolver& generator, const DegradeSettings& degradation, int draws,
-                      const ResponseOptions& options);
+/// A row for each stage: over the degraded photographs, mean and interval of the standard deviation over `draws` restorations by seeds 0
+/// ..: of S, of its logit, of the region term; and the first over the standard deviation of the pictures' mean S over photographs. The
+/// paper's premise is that the first grows with k.
+Table reward_variance(const std::vector<Image>& photos, const std::function<std::vector<StageReward>(const Image&)>& judge,
+                      const SuperResolver& generator, const DegradeSettings& degradation, int draws, const ResponseOptions& options);
 
 }  // namespace finpercep

@@ -27,9 +27,12 @@ double distance(const Image& a, const Image& b) {
 TEST_CASE("distortions: a score that knows the clean picture is in order, its reverse never, a constant has no rank") {
   const std::vector<Image> photos = {test::photo(101, 75)};
   const ResponseOptions options{.bootstrap = {.resamples = 20}};
-  const Table right = distortion_response(photos, [&](const Image& x) { return -distance(x, photos[0]); }, options);
-  const Table wrong = distortion_response(photos, [&](const Image& x) { return distance(x, photos[0]); }, options);
-  const Table flat = distortion_response(photos, [](const Image&) { return 0.5; }, options);
+  const Table right = distortion_response(
+      photos, [&](const Image& x) { return -distance(x, photos[0]); }, options);
+  const Table wrong = distortion_response(
+      photos, [&](const Image& x) { return distance(x, photos[0]); }, options);
+  const Table flat = distortion_response(
+      photos, [](const Image&) { return 0.5; }, options);
   REQUIRE(right.rows.size() == distortion_kinds().size() + 1);
   CHECK(std::get<std::string>(right.rows.back()[0]) == "all");
   CHECK(mean_of(right.rows.back()[2]) > 0.97);
@@ -39,14 +42,17 @@ TEST_CASE("distortions: a score that knows the clean picture is in order, its re
   CHECK(mean_of(wrong.rows.back()[3]) < -0.97);
   CHECK(mean_of(flat.rows.back()[2]) == 0);
   CHECK(std::holds_alternative<std::monostate>(flat.rows.back()[3]));
-  CHECK_THROWS_AS(distortion_response({}, [](const Image&) { return 0.5; }, options), Error);
+  CHECK_THROWS_AS(distortion_response(
+                      {}, [](const Image&) { return 0.5; }, options),
+                  Error);
 }
 
 TEST_CASE("restorations: blends towards the clean picture are ranked as the metrics rank them") {
   const std::vector<Image> photos = {test::photo(96, 64)};
   const auto bicubic = [](const Image& lr, uint64_t) { return resize(lr, 4 * lr.width, 4 * lr.height, Resize::bicubic); };
   try {
-    const Table table = restoration_response(photos, [&](const Image& x) { return -distance(x, photos[0]); }, {{"bicubic", bicubic}}, {}, {.bootstrap = {.resamples = 20}});
+    const Table table = restoration_response(photos, [&](const Image& x) { return -distance(x, photos[0]); }, {{"bicubic", bicubic}}, {},
+                                             {.bootstrap = {.resamples = 20}});
     REQUIRE(table.rows.size() == 3);
     CHECK(mean_of(table.rows[0][2]) == doctest::Approx(-1));
     CHECK(mean_of(table.rows[0][3]) == doctest::Approx(-1));
@@ -59,7 +65,9 @@ TEST_CASE("restorations: blends towards the clean picture are ranked as the metr
 
 TEST_CASE("draws: the spread by stage is the standard deviation over seeds") {
   const std::vector<Image> photos = {test::photo(32, 32), test::photo(48, 32)};
-  const auto generator = [](const Image& lr, uint64_t seed) { return Image(4 * lr.width, 4 * lr.height, 3, 0.1f * static_cast<float>(seed) + 0.001f * static_cast<float>(lr.width)); };
+  const auto generator = [](const Image& lr, uint64_t seed) {
+    return Image(4 * lr.width, 4 * lr.height, 3, 0.1f * static_cast<float>(seed) + 0.001f * static_cast<float>(lr.width));
+  };
   const auto judge = [](const Image& x) { return std::vector<StageReward>{{x.data[0], 2 * x.data[0], 0.5}, {3 * x.data[0], 0, 0}}; };
   const Table table = reward_variance(photos, judge, generator, {}, 3, {.bootstrap = {.resamples = 20}});
   REQUIRE(table.rows.size() == 2);

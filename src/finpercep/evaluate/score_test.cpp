@@ -99,7 +99,8 @@ TEST_CASE("stopping early ends the workers") {
 }
 
 TEST_CASE("summaries are means with intervals over the lines that have a value") {
-  const std::vector<ScoreLine> lines = {{"a", {{"psnr", 20.0}, {"ssim", 0.5}}}, {"b", {}, "bad"}, {"c", {{"psnr", 30.0}, {"ssim", std::nullopt}}}};
+  const std::vector<ScoreLine> lines = {
+      {"a", {{"psnr", 20.0}, {"ssim", 0.5}}}, {"b", {}, "bad"}, {"c", {{"psnr", 30.0}, {"ssim", std::nullopt}}}};
   const auto summary = summarise(lines, {"psnr", "ssim", "lpips"});
   REQUIRE(summary.size() == 2);
   CHECK(summary[0].count == 2);

@@ -14,7 +14,8 @@ namespace {
 
 constexpr std::size_t exact_up_to = 50;
 
-// Share of the 2^n assignments of signs whose sum of positive ranks is at most `sum`. Ranks and sum are doubled, so that mean ranks of ties are whole numbers.
+// Share of the 2^n assignments of signs whose sum of positive ranks is at most `sum`. Ranks and sum are doubled, so that mean ranks of ties
+// are whole numbers.
 double lower_tail(const std::vector<int64_t>& ranks, int64_t sum) {
   std::vector<double> share(static_cast<std::size_t>(sum) + 1, 0.0);
   share[0] = 1;
@@ -29,7 +30,8 @@ double lower_tail(const std::vector<int64_t>& ranks, int64_t sum) {
 
 SignedRank wilcoxon_signed_rank(const std::vector<double>& first, const std::vector<double>& second) {
   if (first.size() != second.size())
-    throw usage_error(fmt::format("wilcoxon: expected two lists of equal length, found {} and {}. a paired test needs the same images", first.size(), second.size()));
+    throw usage_error(fmt::format("wilcoxon: expected two lists of equal length, found {} and {}. a paired test needs the same images",
+                                  first.size(), second.size()));
   std::vector<double> differences;
   for (std::size_t i = 0; i < first.size(); ++i)
     if (const double d = first[i] - second[i]; std::isfinite(d) && d != 0) differences.push_back(d);

@@ -12,8 +12,9 @@ struct SignedRank {
   int64_t count = 0;     ///< differences that are not 0: the others take no part (Wilcoxon's own treatment)
 };
 
-/// Of first[i] - second[i]; ties have their mean rank. p is exact given the ranks for up to 50 differences, beyond that by the normal distribution with corrections for ties and
-/// continuity. A pair that is not finite takes no part; without any difference p is 1. usage_error for lists of different length.
+/// Of first[i] - second[i]; ties have their mean rank. p is exact given the ranks for up to 50 differences, beyond that by the normal
+/// distribution with corrections for ties and continuity. A pair that is not finite takes no part; without any difference p is 1.
+/// usage_error for lists of different length.
 SignedRank wilcoxon_signed_rank(const std::vector<double>& first, const std::vector<double>& second);
 
 }  // namespace finpercep

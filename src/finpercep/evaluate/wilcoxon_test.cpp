@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Golden numbers: scipy 1.17.1, scipy.stats.wilcoxon(d, method="exact"), (d, method=PermutationMethod(n_resamples=10**6)) where there are ties, and
-// (d, method="asymptotic", correction=True, zero_method="wilcox") for many.
+// Golden numbers: scipy 1.17.1, scipy.stats.wilcoxon(d, method="exact"), (d, method=PermutationMethod(n_resamples=10**6)) where there are
+// ties, and (d, method="asymptotic", correction=True, zero_method="wilcox") for many.
 #include "finpercep/evaluate/wilcoxon.h"
 
 #include <doctest/doctest.h>
@@ -14,7 +14,9 @@ using namespace finpercep;
 
 namespace {
 
-SignedRank test(const std::vector<double>& differences) { return wilcoxon_signed_rank(differences, std::vector<double>(differences.size(), 0.0)); }
+SignedRank test(const std::vector<double>& differences) {
+  return wilcoxon_signed_rank(differences, std::vector<double>(differences.size(), 0.0));
+}
 
 }  // namespace
 

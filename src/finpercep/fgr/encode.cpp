@@ -48,14 +48,17 @@ FgrSample decode_sample(Bytes gt, Bytes sr, Bytes mask, Bytes map, const std::st
   std::string hash;
   FgrSample sample;
   sample.facts = facts_from_json(json, where, hash);
-  if (hash_of(gt, sr, mask, map) != hash) throw input_error(fmt::format("fgr: {}: the pictures' hash differs from the one in the JSON. the shard is damaged: delete it and build again", where));
+  if (hash_of(gt, sr, mask, map) != hash)
+    throw input_error(fmt::format(
+        "fgr: {}: the pictures' hash differs from the one in the JSON. the shard is damaged: delete it and build again", where));
   sample.gt = decode_image(gt, where);
   sample.sr = decode_image(sr, where);
   sample.mask = first_channel(decode_image(mask, where));
   sample.label = first_channel(decode_image(map, where));
   for (const Image* image : {&sample.sr, &sample.mask, &sample.label})
     if (image->width != sample.gt.width || image->height != sample.gt.height)
-      throw input_error(fmt::format("fgr: {}: expected four pictures of {} x {}, found one of {} x {}. build the shard again", where, sample.gt.width, sample.gt.height, image->width, image->height));
+      throw input_error(fmt::format("fgr: {}: expected four pictures of {} x {}, found one of {} x {}. build the shard again", where,
+                                    sample.gt.width, sample.gt.height, image->width, image->height));
   return sample;
 }
 

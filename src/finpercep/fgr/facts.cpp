@@ -18,10 +18,17 @@ double rounded(double value) { return std::round(value * 1e6) / 1e6; }
 }  // namespace
 
 std::string to_json(const FgrFacts& f, const std::string& hash) {
-  const nlohmann::ordered_json json = {{"index", f.index},   {"photo", f.photo},         {"x", f.x},
-                                       {"y", f.y},           {"mirrored", f.mirrored},   {"source", f.source},
-                                       {"mask", f.mask},     {"variation", f.variation}, {"area", rounded(f.area)},
-                                       {"severity", rounded(f.severity)}, {"hash", hash}};
+  const nlohmann::ordered_json json = {{"index", f.index},
+                                       {"photo", f.photo},
+                                       {"x", f.x},
+                                       {"y", f.y},
+                                       {"mirrored", f.mirrored},
+                                       {"source", f.source},
+                                       {"mask", f.mask},
+                                       {"variation", f.variation},
+                                       {"area", rounded(f.area)},
+                                       {"severity", rounded(f.severity)},
+                                       {"hash", hash}};
   return json.dump(-1, ' ', true, nlohmann::ordered_json::error_handler_t::replace);  // a stem need not be UTF-8
 }
 
@@ -29,9 +36,11 @@ FgrFacts facts_from_json(const std::string& text, const std::string& where, std:
   try {
     const auto json = nlohmann::json::parse(text);
     hash = json.at("hash");
-    return {json.at("index"), json.at("photo"), json.at("x"), json.at("y"), json.at("mirrored"), json.at("source"), json.at("mask"), json.at("variation"), json.at("area"), json.at("severity")};
+    return {json.at("index"),  json.at("photo"), json.at("x"),         json.at("y"),    json.at("mirrored"),
+            json.at("source"), json.at("mask"),  json.at("variation"), json.at("area"), json.at("severity")};
   } catch (const nlohmann::json::exception& error) {
-    throw input_error(fmt::format("fgr: {}: expected the facts of a sample, found something else ({}). build the shard again", where, error.what()));
+    throw input_error(
+        fmt::format("fgr: {}: expected the facts of a sample, found something else ({}). build the shard again", where, error.what()));
   }
 }
 

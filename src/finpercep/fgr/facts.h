@@ -8,8 +8,8 @@ namespace finpercep {
 
 struct FgrFacts {
   int64_t index = 0;
-  std::string photo;      ///< stem of the clean photograph
-  int x = 0, y = 0;       ///< where in it
+  std::string photo;  ///< stem of the clean photograph
+  int x = 0, y = 0;   ///< where in it
   bool mirrored = false;
   std::string source;     ///< who made I_SR; "clean": nobody, clean is swapped into clean
   std::string mask;       ///< family of M: brush .. grid, people, sam, dino, whole

@@ -37,7 +37,8 @@ void add(FgrHistogram& histogram, const std::vector<double>& edges, double value
 
 std::vector<FgrHistogram> fgr_histograms(const FgrSet& set, const std::vector<double>& areas) {
   std::vector<double> area_edges, severity_edges;
-  for (int k = 0; k <= area_bins; ++k) area_edges.push_back(areas.at(0) * std::pow(areas.at(1) / areas.at(0), static_cast<double>(k) / area_bins));
+  for (int k = 0; k <= area_bins; ++k)
+    area_edges.push_back(areas.at(0) * std::pow(areas.at(1) / areas.at(0), static_cast<double>(k) / area_bins));
   for (int k = 0; k <= severity_bins; ++k) severity_edges.push_back(static_cast<double>(k) / severity_bins);
   FgrHistogram area = empty_bins("area", area_edges), severity = empty_bins("severity", severity_edges);
   for (int64_t i = 0; i < set.size(); ++i) {
@@ -45,7 +46,8 @@ std::vector<FgrHistogram> fgr_histograms(const FgrSet& set, const std::vector<do
     if (facts.mask != "whole") add(area, area_edges, facts.area);
     if (!facts.source.starts_with("clean")) add(severity, severity_edges, facts.severity);
   }
-  return {counted("source", set, &FgrFacts::source, ""), counted("mask", set, &FgrFacts::mask, ""), counted("variation", set, &FgrFacts::variation, "none"), area, severity};
+  return {counted("source", set, &FgrFacts::source, ""), counted("mask", set, &FgrFacts::mask, ""),
+          counted("variation", set, &FgrFacts::variation, "none"), area, severity};
 }
 
 std::vector<std::string> fgr_gaps(const std::vector<FgrHistogram>& histograms, const FgrSettings& settings) {

@@ -14,8 +14,8 @@ struct FgrHistogram {
   std::vector<std::pair<std::string, int64_t>> bins;
 };
 
-/// source, mask, variation: in order of name. area: of the samples that are not swapped whole, bins of equal ratio over `areas`. severity: tenths, of the
-/// samples whose label is not zero by construction.
+/// source, mask, variation: in order of name. area: of the samples that are not swapped whole, bins of equal ratio over `areas`. severity:
+/// tenths, of the samples whose label is not zero by construction.
 std::vector<FgrHistogram> fgr_histograms(const FgrSet& set, const std::vector<double>& areas);
 
 /// "severity: no sample in 0.9..1", one line for each empty bin and each source of `settings` that made none.

@@ -22,7 +22,8 @@ const std::vector<int64_t> dino_layers = {3, 6, 9};
 void LabelSettings::visit(SettingsVisitor& v) {
   v.field("alpha", alpha, "weight of the pixel difference against the feature distance", {.min = 0, .max = 1});
   v.field("scale", scale, "raw difference that becomes 1; 0 takes the quantile over the data set", {.min = 0, .max = 10});
-  v.choice("normalize", normalize, "by one scale for the whole set (dataset) or by each picture's own quantile (image)", {"dataset", "image"});
+  v.choice("normalize", normalize, "by one scale for the whole set (dataset) or by each picture's own quantile (image)",
+           {"dataset", "image"});
   v.field("quantile", quantile, "of the raw differences that gives the scale", {.min = 0.5, .max = 1});
   v.choice("features", features, "net of the feature distance", {"efficientnet", "dinov2", "dinov3"});
 }
@@ -79,7 +80,8 @@ Image compose(const Image& gt, const Image& sr, const Image& mask) {
 Image pixel_difference(const Image& a, const Image& b) {
   Image out(a.width, a.height, 1);
   for (int c = 0; c < a.channels; ++c)
-    for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] += std::abs(a.plane(c)[i] - b.plane(c)[i]) / static_cast<float>(a.channels);
+    for (std::size_t i = 0; i < out.data.size(); ++i)
+      out.data[i] += std::abs(a.plane(c)[i] - b.plane(c)[i]) / static_cast<float>(a.channels);
   return out;
 }
 

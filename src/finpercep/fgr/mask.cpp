@@ -23,7 +23,9 @@ double filled(const Image& mask) {
   return sum / static_cast<double>(mask.data.size());
 }
 
-Image soften(const Image& image, double sigma) { return filter_separable(image, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma)); }
+Image soften(const Image& image, double sigma) {
+  return filter_separable(image, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma));
+}
 
 void fill_ellipse(Image& mask, double cx, double cy, double rx, double ry, double angle) {
   const double c = std::cos(angle), s = std::sin(angle);
@@ -59,8 +61,8 @@ void box(Image& mask, double area, Random& random) {
 
 void ellipse(Image& mask, double area, Random& random) {
   const double aspect = std::exp(random.uniform(-0.7, 0.7)), r = std::sqrt(area * mask.width * mask.height / std::numbers::pi);
-  fill_ellipse(mask, random.uniform(0.15, 0.85) * mask.width, random.uniform(0.15, 0.85) * mask.height, r * std::sqrt(aspect), r / std::sqrt(aspect),
-               random.uniform(0, std::numbers::pi));
+  fill_ellipse(mask, random.uniform(0.15, 0.85) * mask.width, random.uniform(0.15, 0.85) * mask.height, r * std::sqrt(aspect),
+               r / std::sqrt(aspect), random.uniform(0, std::numbers::pi));
 }
 
 // Three octaves of smoothed white noise, cut at the quantile that leaves the area.
@@ -107,7 +109,8 @@ void MaskSettings::visit(SettingsVisitor& v) {
   v.field("area", area, "share of the picture that is swapped, [low, high]", {.min = 0.001, .max = 1});
   v.field("feather", feather, "soft edge, standard deviation in pixels, [low, high]", {.min = 0, .max = 64});
   v.field("feather_prob", feather_prob, "share of masks with a soft edge", {.min = 0, .max = 1});
-  v.field("semantic_prob", semantic_prob, "share of masks that follow what the picture shows: from segments, else from clustered DINOv2 tokens", {.min = 0, .max = 1});
+  v.field("semantic_prob", semantic_prob,
+          "share of masks that follow what the picture shows: from segments, else from clustered DINOv2 tokens", {.min = 0, .max = 1});
   v.field("segments", segments, "folders of label maps (STEM.png), SAM masks (STEM.json) or mask pictures (STEM/*.png, STEM_k.png)");
 }
 
@@ -115,9 +118,11 @@ void check_mask_settings(const MaskSettings& settings) {
   constexpr std::array known = {"brush", "box", "ellipse", "noise", "grid"};
   if (settings.kinds.empty()) throw usage_error("masks.kinds: expected at least one of brush, box, ellipse, noise, grid, found none");
   for (const std::string& kind : settings.kinds)
-    if (std::ranges::find(known, kind) == known.end()) throw usage_error(fmt::format("masks.kinds: expected brush, box, ellipse, noise or grid, found '{}'", kind));
+    if (std::ranges::find(known, kind) == known.end())
+      throw usage_error(fmt::format("masks.kinds: expected brush, box, ellipse, noise or grid, found '{}'", kind));
   for (const auto& [name, range] : {std::pair{"area", &settings.area}, std::pair{"feather", &settings.feather}})
-    if (range->size() != 2 || (*range)[0] > (*range)[1]) throw usage_error(fmt::format("masks.{}: expected [low, high] with low <= high, found [{}]", name, fmt::join(*range, ", ")));
+    if (range->size() != 2 || (*range)[0] > (*range)[1])
+      throw usage_error(fmt::format("masks.{}: expected [low, high] with low <= high, found [{}]", name, fmt::join(*range, ", ")));
 }
 
 double draw_area(const MaskSettings& settings, Random& random) {

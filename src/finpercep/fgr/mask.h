@@ -12,11 +12,12 @@ namespace finpercep {
 
 struct MaskSettings {
   std::vector<std::string> kinds = {"brush", "box", "ellipse", "noise", "grid"};
-  std::vector<double> area = {0.05, 0.6};      ///< share of the picture, drawn log-uniform
-  std::vector<double> feather = {0, 4};        ///< standard deviation of the soft edge, pixels; 0 is a hard edge
+  std::vector<double> area = {0.05, 0.6};  ///< share of the picture, drawn log-uniform
+  std::vector<double> feather = {0, 4};    ///< standard deviation of the soft edge, pixels; 0 is a hard edge
   double feather_prob = 0.5;
-  double semantic_prob = 0;                    ///< share of masks that follow what the picture shows
-  std::vector<std::string> segments = {};      ///< folders of label maps, SAM's JSON or mask folders, by the photo's stem; without: clustered DINO tokens
+  double semantic_prob = 0;  ///< share of masks that follow what the picture shows
+  std::vector<std::string> segments =
+      {};  ///< folders of label maps, SAM's JSON or mask folders, by the photo's stem; without: clustered DINO tokens
   void visit(SettingsVisitor& v);
 };
 

@@ -9,6 +9,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/nets/optimise.h"
 
@@ -47,7 +48,9 @@ double quantile(std::vector<float> values, double q) {
 }
 
 // EfficientNet's small distances do not stand bf16; DINO's do.
-at::ScalarType feature_type(const FgrSettings& settings, const Compute& compute) { return settings.label.features == "efficientnet" ? at::kFloat : compute.dtype; }
+at::ScalarType feature_type(const FgrSettings& settings, const Compute& compute) {
+  return settings.label.features == "efficientnet" ? at::kFloat : compute.dtype;
+}
 
 // Clean pixels of somewhere else put in place: a seam without a defect, so that seams are not what the reward learns to find.
 SourcePicture clean_picture(const PhotoSet& photos, const PhotoCrop& crop, const Image& gt, Random& random) {
@@ -69,7 +72,8 @@ void FgrSettings::visit(SettingsVisitor& v) {
   v.field("size", size, "side of a sample, pixels; a multiple of 32", {.min = 32, .max = 2048});
   v.field("manual_seed", manual_seed, "seed of every random draw", {.min = 0, .max = 9e15});
   v.group("photos", photos, "where the clean photographs are");
-  v.choice("photo_order", photo_order, "which photograph a crop is cut from: any by chance (random), or each as often as the others (in_turn)", {"random", "in_turn"});
+  v.choice("photo_order", photo_order,
+           "which photograph a crop is cut from: any by chance (random), or each as often as the others (in_turn)", {"random", "in_turn"});
   v.group("degradation", degradation, "how LR pictures are made for the generators");
   v.group("strong_degradation", strong_degradation, "the same for a share of them, so that one net fails mildly and severely");
   v.field("strong_prob", strong_prob, "that share", {.min = 0, .max = 1});
@@ -78,7 +82,8 @@ void FgrSettings::visit(SettingsVisitor& v) {
   v.field("samples_per_crop", samples_per_crop, "samples made of one clean crop", {.min = 1, .max = 64});
   v.field("sources_per_crop", sources_per_crop, "pictures I_SR made of one clean crop", {.min = 1, .max = 64});
   v.group("masks", masks, "regions");
-  v.field("mask_candidates", mask_candidates, "I_SR and masks drawn for one kept, which keeps the severities flat; 1 takes the first", {.min = 1, .max = 64});
+  v.field("mask_candidates", mask_candidates, "I_SR and masks drawn for one kept, which keeps the severities flat; 1 takes the first",
+          {.min = 1, .max = 64});
   v.field("whole_prob", whole_prob, "share of whole SR pictures", {.min = 0, .max = 1});
   v.field("whole_first", whole_first, "the first sample of every crop is a whole SR picture");
   v.field("clean_prob", clean_prob, "share of clean-into-clean swaps, whose label is zero", {.min = 0, .max = 1});
@@ -89,12 +94,20 @@ void FgrSettings::visit(SettingsVisitor& v) {
 }
 
 FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
-    : settings_(settings), compute_(resolve_compute(settings.device, settings.dtype)), photos_(settings.photos, static_cast<int>(settings.size)),
-      features_(compute_.device, settings.label.features, feature_type(settings, compute_)), segments_(photos_, settings.masks, static_cast<uint64_t>(settings.manual_seed), compute_.device) {
+    : settings_(settings),
+      compute_(resolve_compute(settings.device, settings.dtype)),
+      photos_(settings.photos, static_cast<int>(settings.size)),
+      features_(compute_.device, settings.label.features, feature_type(settings, compute_)),
+      segments_(photos_, settings.masks, static_cast<uint64_t>(settings.manual_seed), compute_.device) {
   check_mask_settings(settings.masks);
   if (settings.size % 32 != 0) throw usage_error(fmt::format("size: expected a multiple of 32, found {}", settings.size));
   if (!settings.source_weights.empty() && settings.source_weights.size() != settings.sources.size())
-    throw usage_error(fmt::format("source_weights: expected a number for each of {} sources, found {}", settings.sources.size(), settings.source_weights.size()));
+    throw usage_error(fmt::format("source_weights: expected a number for each of {} sources, found {}", settings.sources.size(),
+                                  settings.source_weights.size()));
+  for (const DegradeSettings& degradation : {settings.degradation, settings.strong_degradation})
+    if (degradation.scale != direct_scale)
+      throw usage_error(
+          fmt::format("degradation.scale: expected {}, the factor of the sources, found {}", direct_scale, degradation.scale));
   check_variation_settings(settings.clean_variation);
   sources_ = make_sources(settings.sources, photos_, {settings.degradation, settings.strong_degradation, settings.strong_prob}, compute_);
   if (label_scale > 0) settings_.label.scale = label_scale;
@@ -103,7 +116,9 @@ FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
 
 // Pictures N x 3 x H x W against the clean crop; N x 1 x H x W, zero outside the masks.
 at::Tensor FgrBuilder::difference(const Drawn& drawn, const at::Tensor& pictures, const at::Tensor& masks) const {
-  return raw_difference(features_, drawn.features, to_tensor(drawn.gt).to(compute_.device), pictures, masks, settings_.label.alpha).to(at::kCPU, at::kFloat).contiguous();
+  return raw_difference(features_, drawn.features, to_tensor(drawn.gt).to(compute_.device), pictures, masks, settings_.label.alpha)
+      .to(at::kCPU, at::kFloat)
+      .contiguous();
 }
 
 FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
@@ -111,13 +126,15 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
   Random random(seed, "fgr", static_cast<uint64_t>(crop));
   Drawn drawn;
   const int size = static_cast<int>(settings_.size);
-  drawn.crop = settings_.photo_order == "in_turn" ? photos_.random_crop(crop % photos_.size(), size, random) : photos_.random_crop(size, random);
+  drawn.crop =
+      settings_.photo_order == "in_turn" ? photos_.random_crop(crop % photos_.size(), size, random) : photos_.random_crop(size, random);
   const Image photo = photos_.cut(drawn.crop);
   std::vector<double> chances(sources_.size());
   for (std::size_t k = 0; k < sources_.size(); ++k)
     chances[k] = sources_[k].has(drawn.crop.photo) ? settings_.source_weights.empty() ? 1 : settings_.source_weights[k] : 0;
   if (std::ranges::all_of(chances, [](double c) { return c == 0; }))
-    throw input_error(fmt::format("sources: expected one that has the photograph '{}', found none. add distort or bicubic to sources", photos_.name(drawn.crop.photo)));
+    throw input_error(fmt::format("sources: expected one that has the photograph '{}', found none. add distort or bicubic to sources",
+                                  photos_.name(drawn.crop.photo)));
   std::vector<Image> pictures;
   for (int64_t k = 0; k < settings_.sources_per_crop; ++k) {
     const FgrSource& source = sources_[random.pick(chances)];
@@ -138,7 +155,8 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
   return drawn;
 }
 
-// Of some I_SR and masks the pair whose severity is nearest to a flat draw. All candidates share one draw of the area, so that choosing leaves the areas as they were drawn.
+// Of some I_SR and masks the pair whose severity is nearest to a flat draw. All candidates share one draw of the area, so that choosing
+// leaves the areas as they were drawn.
 Image FgrBuilder::choose_mask(const Drawn& drawn, bool clean, std::size_t& made, std::string& kind, Random& random) const {
   const int size = static_cast<int>(settings_.size);
   MaskSettings masks = settings_.masks;
@@ -175,7 +193,13 @@ FgrSample FgrBuilder::swap(const Drawn& drawn, int64_t index) const {
   Random random(static_cast<uint64_t>(settings_.manual_seed), "swap", static_cast<uint64_t>(index));
   FgrSample sample;
   sample.gt = drawn.gt;
-  sample.facts = {.index = index, .photo = photos_.name(drawn.crop.photo), .x = drawn.crop.x, .y = drawn.crop.y, .mirrored = drawn.crop.mirrored, .source = {}, .mask = "whole",
+  sample.facts = {.index = index,
+                  .photo = photos_.name(drawn.crop.photo),
+                  .x = drawn.crop.x,
+                  .y = drawn.crop.y,
+                  .mirrored = drawn.crop.mirrored,
+                  .source = {},
+                  .mask = "whole",
                   .variation = drawn.variation};
   const bool first = settings_.whole_first && index % per_crop() == 0;
   const bool clean = random.chance(settings_.clean_prob) && !first, whole = random.chance(settings_.whole_prob) || first;

@@ -16,22 +16,23 @@ namespace finpercep {
 
 struct FgrSettings {
   int64_t count = 2000;
-  int64_t size = 192;                                         ///< side of a sample, pixels
+  int64_t size = 192;  ///< side of a sample, pixels
   int64_t manual_seed = 0;
   PhotoSettings photos;
-  std::string photo_order = "random";                         ///< in_turn: crop i is cut from photograph i mod their number, so that a test set holds each equally
+  std::string photo_order = "random";  ///< in_turn: crop i is cut from photograph i mod their number, so that a test set holds each equally
   DegradeSettings degradation;
-  DegradeSettings strong_degradation;                         ///< taken for this share of the generators' inputs: mild and severe failures of one net
+  DegradeSettings strong_degradation;  ///< taken for this share of the generators' inputs: mild and severe failures of one net
   double strong_prob = 0;
   std::vector<std::string> sources = {"sr-small", "bicubic", "distort"};  ///< see make_sources()
-  std::vector<double> source_weights = {};                    ///< chance of each, in proportion; empty: equal
-  /// A crop gives this many samples, made of this many I_SR: they share the features of the clean crop and pictures, which cost most of the time.
+  std::vector<double> source_weights = {};                                ///< chance of each, in proportion; empty: equal
+  /// A crop gives this many samples, made of this many I_SR: they share the features of the clean crop and pictures, which cost most of the
+  /// time.
   int64_t samples_per_crop = 4, sources_per_crop = 2;
   MaskSettings masks;
-  int64_t mask_candidates = 8;                                ///< I_SR and masks drawn for one kept: the one whose severity is nearest to a flat draw
-  double whole_prob = 0.2;                                    ///< whole SR pictures: the mask is 1 everywhere
-  bool whole_first = false;                                   ///< the first sample of every crop is a whole SR picture, whatever the chances
-  double clean_prob = 0.1;                                    ///< clean swapped into clean: the label is zero, a seam control
+  int64_t mask_candidates = 8;  ///< I_SR and masks drawn for one kept: the one whose severity is nearest to a flat draw
+  double whole_prob = 0.2;      ///< whole SR pictures: the mask is 1 everywhere
+  bool whole_first = false;     ///< the first sample of every crop is a whole SR picture, whatever the chances
+  double clean_prob = 0.1;      ///< clean swapped into clean: the label is zero, a seam control
   VariationSettings clean_variation;
   LabelSettings label;
   std::string device = "auto";
@@ -66,7 +67,7 @@ class FgrBuilder {
     Image gt;
     std::string variation;
     std::vector<SourcePicture> made;
-    std::vector<at::Tensor> raw;  // difference of each whole I_SR, H x W: it tells the severity of any mask before its label is made
+    std::vector<at::Tensor> raw;   // difference of each whole I_SR, H x W: it tells the severity of any mask before its label is made
     LabelFeatures::Maps features;  // of gt
   };
   Drawn draw(int64_t crop) const;

@@ -17,6 +17,7 @@ struct SegmentSet::Net {
 
 SegmentSet::SegmentSet(const PhotoSet& photos, const MaskSettings& masks, uint64_t seed, at::Device device)
     : photos_(photos), folders_(masks.segments), seed_(seed), device_(device) {
+  if (!folders_.empty()) check_names_differ(photos, "masks.segments");
   for (int64_t i = 0; i < photos.size(); ++i) slots_.push_back(std::make_unique<Slot>());
 }
 

@@ -16,7 +16,8 @@ namespace finpercep {
 /// Maps are made when first asked for, from the photograph alone, and kept: 2 bytes a pixel.
 class SegmentSet {
  public:
-  /// Of the photographs that random_mask's settings name segments for. `photos` must outlive this. Loads DINO only if some photograph has no file.
+  /// Of the photographs that random_mask's settings name segments for. `photos` must outlive this. Loads DINO only if some photograph has
+  /// no file.
   SegmentSet(const PhotoSet& photos, const MaskSettings& masks, uint64_t seed, at::Device device);
 
   struct Found {

@@ -14,6 +14,7 @@
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/base/random.h"
 #include "finpercep/fgr/shards.h"
 #include "finpercep/fgr/tar.h"
 #include "finpercep/nets/optimise.h"
@@ -52,12 +53,15 @@ std::string text_of(const std::vector<std::byte>& bytes) { return {reinterpret_c
 // The samples of one shard, in order; the JSON of each is read, the pictures are not.
 void index_shard(const TarReader& tar, std::size_t shard, std::vector<Place>& places, std::vector<FgrFacts>& facts) {
   const std::vector<TarPlace> files = tar.list();
-  if (files.size() % endings.size() != 0) throw input_error(fmt::format("fgr: {}: expected five files a sample, found {} files", tar.where(), files.size()));
+  if (files.size() % endings.size() != 0)
+    throw input_error(fmt::format("fgr: {}: expected five files a sample, found {} files", tar.where(), files.size()));
   for (std::size_t i = 0; i < files.size(); i += endings.size()) {
     Place place{shard, {}};
     const std::string key = files[i].name.substr(0, files[i].name.find('.'));
     for (std::size_t k = 0; k < endings.size(); ++k) {
-      if (files[i + k].name != key + endings[k]) throw input_error(fmt::format("fgr: {}: expected '{}{}', found '{}'. build the shard again", tar.where(), key, endings[k], files[i + k].name));
+      if (files[i + k].name != key + endings[k])
+        throw input_error(
+            fmt::format("fgr: {}: expected '{}{}', found '{}'. build the shard again", tar.where(), key, endings[k], files[i + k].name));
       place.files[k] = files[i + k];
     }
     std::string hash;
@@ -103,7 +107,8 @@ FgrSet::FgrSet(const std::filesystem::path& directory) {
     index_shard(tars->back(), tars->size() - 1, *places, facts_);
   }
   if (static_cast<int64_t>(facts_.size()) != manifest.count)
-    throw input_error(fmt::format("fgr: {}: expected {} samples as the manifest says, found {}. build the set again", directory.string(), manifest.count, facts_.size()));
+    throw input_error(fmt::format("fgr: {}: expected {} samples as the manifest says, found {}. build the set again", directory.string(),
+                                  manifest.count, facts_.size()));
   read_ = [tars, places](int64_t i) {
     const Place& place = (*places)[i];
     const TarReader& tar = (*tars)[place.shard];
@@ -113,6 +118,14 @@ FgrSet::FgrSet(const std::filesystem::path& directory) {
   label_ = manifest.settings.label;
   kept_.resize(facts_.size());
   std::iota(kept_.begin(), kept_.end(), int64_t{0});
+}
+
+std::vector<int64_t> FgrSet::some(int64_t count) const {
+  if (count == 0) count = size();
+  std::vector<int64_t> chosen = Random(0, "some samples").permutation(size());
+  chosen.resize(std::min(count, size()));
+  std::ranges::sort(chosen);
+  return chosen;
 }
 
 void FgrSet::keep(const std::function<bool(const FgrFacts&)>& wanted) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// FGR samples to train on. Sample i is the same whenever it is asked for, so that a shuffle is a permutation of numbers and a training that is
-// resumed needs nothing but its iteration.
+// FGR samples to train on. Sample i is the same whenever it is asked for, so that a shuffle is a permutation of numbers and a training that
+// is resumed needs nothing but its iteration.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -15,14 +15,17 @@ class FgrSet {
  public:
   /// All samples of the settings, made in parallel and held in memory, 8 bits a value.
   explicit FgrSet(const FgrSettings& settings);
-  /// A folder of shards. Only places and facts are held (a few hundred bytes a sample); pictures are read, checked against the sample's hash and decoded when
-  /// asked for. input_error for what is missing or damaged.
+  /// A folder of shards. Only places and facts are held (a few hundred bytes a sample); pictures are read, checked against the sample's
+  /// hash and decoded when asked for. input_error for what is missing or damaged.
   explicit FgrSet(const std::filesystem::path& directory);
 
   int64_t size() const { return static_cast<int64_t>(kept_.size()); }
   /// From any thread.
   FgrSample sample(int64_t index) const { return read_(kept_.at(index)); }
   const FgrFacts& facts(int64_t index) const { return facts_[kept_.at(index)]; }
+  /// Numbers of `count` samples in rising order, drawn once and for all: neighbours share a crop, and equal steps would take the same kind
+  /// of sample of each. All for 0.
+  std::vector<int64_t> some(int64_t count) const;
   /// Leaves out the samples that `wanted` does not want; input_error if none is left.
   void keep(const std::function<bool(const FgrFacts&)>& wanted);
 

@@ -2,7 +2,6 @@
 #include "finpercep/fgr/shards.h"
 
 #include <fmt/format.h>
-#include <xxhash.h>
 
 #include <mutex>
 #include <nlohmann/json.hpp>
@@ -13,7 +12,7 @@
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/fgr/tar.h"
-#include "finpercep/nets/checkpoint.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/nets/optimise.h"
 
 namespace finpercep {
@@ -42,22 +41,40 @@ void append(std::vector<TarEntry>& entries, int64_t index, EncodedSample&& sampl
 // A source that is a model file can change under its name; its hash tells.
 std::vector<std::pair<std::string, std::string>> model_hashes(const std::vector<std::string>& sources) {
   std::vector<std::pair<std::string, std::string>> hashes;
-  std::error_code none;
-  for (const std::string& source : sources) {
-    if (source == "distort" || source == "bicubic" || std::filesystem::is_directory(source, none)) continue;
-    try {
-      hashes.emplace_back(source, hash_of(read_file(find_model(source.substr(0, source.find('@'))), max_shard_bytes)));
-    } catch (const Error&) {  // a source that is no model of ours: pinned elsewhere
-    }
-  }
+  for (const std::string& source : sources)
+    if (const std::string hash = weights_hash(source); !hash.empty()) hashes.emplace_back(source, hash);
   return hashes;
+}
+
+// What samples depend on beside the settings. A build that goes on with other models or photographs would mix two data sets.
+void check_inputs(const FgrBuilder& builder, const std::filesystem::path& directory) {
+  nlohmann::ordered_json inputs = {{"models", nlohmann::ordered_json::object()}, {"photographs", nlohmann::ordered_json::array()}};
+  for (const auto& [source, hash] : model_hashes(builder.settings().sources)) inputs["models"][source] = hash;
+  const PhotoSet& photos = builder.photos();
+  for (int64_t i = 0; i < photos.size(); ++i)
+    inputs["photographs"].push_back(fmt::format("{} {}x{}", photos.name(i), photos.width(i), photos.height(i)));
+  const std::string text = inputs.dump(1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+  const auto path = directory / "inputs.json";
+  if (std::filesystem::exists(path) && read_text_file(path) != text)
+    throw input_error(
+        fmt::format("fgr: {}: expected the models and photographs that the shards here were begun with, found others. build into another "
+                    "folder, or remove this one",
+                    directory.string()));
+  write_file(path, text);
 }
 
 void write_manifest(const FgrBuilder& builder, const std::filesystem::path& directory, int64_t shards, int64_t crops_per_shard) {
   using nlohmann::ordered_json;
-  ordered_json manifest = {{"format", format_name}, {"count", builder.settings().count}, {"crops_per_shard", crops_per_shard}, {"label_scale", builder.label_scale()}, {"config", to_yaml(builder.settings())},
-                           {"models", ordered_json::array()}, {"skipped", builder.photos().skipped()}, {"shards", ordered_json::array()}};
-  for (const auto& [source, hash] : model_hashes(builder.settings().sources)) manifest["models"].push_back({{"source", source}, {"hash", hash}});
+  ordered_json manifest = {{"format", format_name},
+                           {"count", builder.settings().count},
+                           {"crops_per_shard", crops_per_shard},
+                           {"label_scale", builder.label_scale()},
+                           {"config", to_yaml(builder.settings())},
+                           {"models", ordered_json::array()},
+                           {"skipped", builder.photos().skipped()},
+                           {"shards", ordered_json::array()}};
+  for (const auto& [source, hash] : model_hashes(builder.settings().sources))
+    manifest["models"].push_back({{"source", source}, {"hash", hash}});
   for (int64_t s = 0; s < shards; ++s) {
     const auto path = directory / shard_name(s);
     if (!std::filesystem::exists(path)) return;  // another part is still at work and will write it
@@ -66,7 +83,8 @@ void write_manifest(const FgrBuilder& builder, const std::filesystem::path& dire
   write_file(directory / "manifest.json", manifest.dump(1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
 }
 
-// The label scale of a build that has begun in this folder, or 0. A shard that is there belongs to this build only if the settings are the same.
+// The label scale of a build that has begun in this folder, or 0. A shard that is there belongs to this build only if the settings are the
+// same.
 double begun_scale(const FgrSettings& settings, const std::filesystem::path& directory) {
   const auto stamp = directory / "config.yaml";
   if (!std::filesystem::exists(stamp)) return 0;
@@ -75,17 +93,19 @@ double begun_scale(const FgrSettings& settings, const std::filesystem::path& dir
   const double scale = begun.label.scale;
   if (settings.label.scale == 0) begun.label.scale = 0;
   if (to_yaml(begun) != to_yaml(settings))
-    throw input_error(fmt::format("fgr: {}: expected a new folder or one of the same settings, found shards of other settings. choose another -o", directory.string()));
+    throw input_error(
+        fmt::format("fgr: {}: expected a new folder or one of the same settings, found shards of other settings. choose another -o",
+                    directory.string()));
   return scale;
 }
 
 }  // namespace
 
-std::string hash_of(std::span<const std::byte> bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
-
-void build_shards(const FgrSettings& settings, const std::filesystem::path& directory, int64_t part, int64_t parts, int64_t samples_per_shard) {
+void build_shards(const FgrSettings& settings, const std::filesystem::path& directory, int64_t part, int64_t parts,
+                  int64_t samples_per_shard) {
   make_directory(directory);
   const FgrBuilder builder(settings, begun_scale(settings, directory));
+  check_inputs(builder, directory);
   write_file(directory / "config.yaml", to_yaml(builder.settings()));
   // Whole crops to a shard, so that no crop is made twice.
   const int64_t per_crop = builder.per_crop(), crops_per_shard = std::max<int64_t>(1, samples_per_shard / per_crop);
@@ -120,14 +140,23 @@ ShardManifest read_manifest(const std::filesystem::path& directory) {
   try {
     const auto json = nlohmann::json::parse(read_text_file(path));
     if (json.at("format") != format_name)
-      throw input_error(fmt::format("fgr: {}: expected format {}, found {}. build the set again", path.string(), format_name, json.at("format").dump()));
-    ShardManifest manifest{.label_scale = json.at("label_scale"), .count = json.at("count"), .crops_per_shard = json.at("crops_per_shard"), .settings = {}, .models = {}, .skipped = json.at("skipped"), .shards = {}};
-    if (manifest.count < 1 || manifest.crops_per_shard < 1) throw input_error(fmt::format("fgr: {}: expected counts of at least 1. build the set again", path.string()));
+      throw input_error(
+          fmt::format("fgr: {}: expected format {}, found {}. build the set again", path.string(), format_name, json.at("format").dump()));
+    ShardManifest manifest{.label_scale = json.at("label_scale"),
+                           .count = json.at("count"),
+                           .crops_per_shard = json.at("crops_per_shard"),
+                           .settings = {},
+                           .models = {},
+                           .skipped = json.at("skipped"),
+                           .shards = {}};
+    if (manifest.count < 1 || manifest.crops_per_shard < 1)
+      throw input_error(fmt::format("fgr: {}: expected counts of at least 1. build the set again", path.string()));
     load_settings(manifest.settings, json.at("config").get<std::string>(), path.string());
     for (const auto& model : json.at("models")) manifest.models.emplace_back(model.at("source"), model.at("hash"));
     for (const auto& shard : json.at("shards")) {
       const std::string file = shard.at("file");
-      if (file.find('/') != std::string::npos || file.starts_with(".")) throw input_error(fmt::format("fgr: {}: shard name '{}' leads out of the folder", path.string(), file));
+      if (file.find('/') != std::string::npos || file.starts_with("."))
+        throw input_error(fmt::format("fgr: {}: shard name '{}' leads out of the folder", path.string(), file));
       manifest.shards.emplace_back(file, shard.at("hash"));
     }
     return manifest;
@@ -143,7 +172,8 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
   parallel_for(static_cast<int64_t>(manifest.shards.size()), 0, [&](int64_t s) {
     const auto& [file, hash] = manifest.shards[s];
     if (hash_of(read_file(directory / file, max_shard_bytes)) != hash)
-      throw input_error(fmt::format("fgr: {}: the hash differs from the manifest's. the shard is damaged: delete it and build again", (directory / file).string()));
+      throw input_error(fmt::format("fgr: {}: the hash differs from the manifest's. the shard is damaged: delete it and build again",
+                                    (directory / file).string()));
     const std::lock_guard lock(mutex);
     progress.advance();
   });
@@ -151,8 +181,10 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
   if (samples == 0) return verified;
   for (const auto& [source, hash] : manifest.models)
     if (model_hashes({source}) != std::vector<std::pair<std::string, std::string>>{{source, hash}})
-      throw input_error(fmt::format("fgr: {}: source '{}': expected the model of hash {} that the set was built with, found another or none. only its shards' hashes can be checked (--samples 0)",
-                                    directory.string(), source, hash));
+      throw input_error(
+          fmt::format("fgr: {}: source '{}': expected the model of hash {} that the set was built with, found another or none. only its "
+                      "shards' hashes can be checked (--samples 0)",
+                      directory.string(), source, hash));
   const FgrBuilder builder(manifest.settings, manifest.label_scale);
   const int64_t per_crop = builder.per_crop();
   const int64_t crops = std::min(builder.crops(), (samples + per_crop - 1) / per_crop);
@@ -169,7 +201,9 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
       for (const TarEntry& entry : expected) {
         const auto found = std::ranges::find(entries, entry.name, &TarEntry::name);
         if (found == entries.end() || found->bytes != entry.bytes)
-          throw input_error(fmt::format("fgr: {}: {}: rebuilt from the manifest it differs. photographs, models or the processor are not those of the build", (directory / file).string(), entry.name));
+          throw input_error(fmt::format(
+              "fgr: {}: {}: rebuilt from the manifest it differs. photographs, models or the processor are not those of the build",
+              (directory / file).string(), entry.name));
       }
       ++verified.samples;
     }

@@ -9,8 +9,6 @@
 namespace finpercep {
 
 /// "xxh3:<16 hex>" of a file's bytes: how shards, models and whatever else is compared later are named.
-std::string hash_of(std::span<const std::byte> bytes);
-
 struct ShardManifest {
   double label_scale = 0;
   int64_t count = 0, crops_per_shard = 0;
@@ -20,10 +18,11 @@ struct ShardManifest {
   std::vector<std::pair<std::string, std::string>> shards;  ///< file name, hash
 };
 
-/// Writes the missing shards of `directory` (whole tars, atomically: a killed build goes on where it stopped) and then the manifest. Samples are made
-/// in parallel; the bytes depend on the settings alone. Shard s is built when s % parts == part; the manifest is written by whichever build finds all
-/// shards there. input_error for a folder that holds shards of other settings.
-void build_shards(const FgrSettings& settings, const std::filesystem::path& directory, int64_t part = 0, int64_t parts = 1, int64_t samples_per_shard = 256);
+/// Writes the missing shards of `directory` (whole tars, atomically: a killed build goes on where it stopped) and then the manifest.
+/// Samples are made in parallel; the bytes depend on the settings alone. Shard s is built when s % parts == part; the manifest is written
+/// by whichever build finds all shards there. input_error for a folder that holds shards of other settings.
+void build_shards(const FgrSettings& settings, const std::filesystem::path& directory, int64_t part = 0, int64_t parts = 1,
+                  int64_t samples_per_shard = 256);
 
 /// input_error for a folder without one (its build has not ended) or one that is damaged.
 ShardManifest read_manifest(const std::filesystem::path& directory);
@@ -42,7 +41,7 @@ struct EncodedSample {
 /// Samples of one crop share pictures, which are encoded once.
 std::vector<EncodedSample> encode_samples(const std::vector<FgrSample>& samples);
 /// Checks the hash that the JSON carries, the sizes and the JSON itself; input_error naming `where`.
-FgrSample decode_sample(std::span<const std::byte> gt, std::span<const std::byte> sr, std::span<const std::byte> mask, std::span<const std::byte> map, const std::string& json,
-                        const std::string& where);
+FgrSample decode_sample(std::span<const std::byte> gt, std::span<const std::byte> sr, std::span<const std::byte> mask,
+                        std::span<const std::byte> map, const std::string& json, const std::string& where);
 
 }  // namespace finpercep

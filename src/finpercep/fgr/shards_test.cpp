@@ -61,7 +61,8 @@ FgrSettings small_set(const TestFolder& folder) {
 // File name -> bytes, of every file.
 std::map<std::string, std::vector<std::byte>> contents(const std::filesystem::path& directory) {
   std::map<std::string, std::vector<std::byte>> found;
-  for (const auto& entry : std::filesystem::directory_iterator(directory)) found[entry.path().filename().string()] = read_file(entry.path());
+  for (const auto& entry : std::filesystem::directory_iterator(directory))
+    found[entry.path().filename().string()] = read_file(entry.path());
   return found;
 }
 
@@ -151,7 +152,7 @@ TEST_CASE("shards: two parts, a rebuilt shard and one whole build are the same b
 
   build_shards(settings, folder / "whole", 0, 1, 4);
   const auto whole = contents(folder / "whole");
-  CHECK(whole.size() == 2 + 2);  // shards, config.yaml, manifest.json
+  CHECK(whole.size() == 2 + 3);  // shards, config.yaml, inputs.json, manifest.json
   build_shards(settings, folder / "parts", 1, 2, 4);
   CHECK_FALSE(std::filesystem::exists(folder / "parts" / "manifest.json"));
   CHECK(test::input_message([&] { read_manifest(folder / "parts"); }) != "");
@@ -277,7 +278,8 @@ TEST_CASE("sources: distort stays what old sets were made with, distort-all draw
   const auto found = [&](const std::string& name) {
     std::set<std::string> kinds;
     const auto sources = make_sources({name}, photos, {}, {});
-    for (uint64_t item = 0; item < 500; ++item) kinds.insert(sources[0].make({.crop = {}, .gt = gt, .seed = 1, .item = item}).name.substr(8));
+    for (uint64_t item = 0; item < 500; ++item)
+      kinds.insert(sources[0].make({.crop = {}, .gt = gt, .seed = 1, .item = item}).name.substr(8));
     return kinds;
   };
   CHECK(found("distort") == std::set<std::string>(distortion_kinds().begin(), distortion_kinds().begin() + 10));
@@ -329,7 +331,8 @@ TEST_CASE("set: samples of an unwanted kind are left out") {
 }
 
 TEST_CASE("encoding: pictures of one crop are encoded once; pictures of two sizes and a wrong hash are refused") {
-  FgrSample sample{.gt = test::photo(40, 40), .sr = test::photo(40, 40), .mask = Image(40, 40, 1, 1.0f), .label = Image(40, 40, 1, 0.5f), .facts = {}};
+  FgrSample sample{
+      .gt = test::photo(40, 40), .sr = test::photo(40, 40), .mask = Image(40, 40, 1, 1.0f), .label = Image(40, 40, 1, 0.5f), .facts = {}};
   for (Image* image : {&sample.gt, &sample.sr})
     for (float& v : image->data) v = std::round(v * 255) / 255;
   FgrSample second = sample;
@@ -350,7 +353,16 @@ TEST_CASE("encoding: pictures of one crop are encoded once; pictures of two size
 }
 
 TEST_CASE("facts: JSON both ways; what is no such JSON is an input error") {
-  const FgrFacts facts{.index = 7, .photo = "a \"b\"", .x = 3, .y = 4, .mirrored = true, .source = "distort:jpeg", .mask = "brush", .variation = "grain", .area = 0.25, .severity = 0.5};
+  const FgrFacts facts{.index = 7,
+                       .photo = "a \"b\"",
+                       .x = 3,
+                       .y = 4,
+                       .mirrored = true,
+                       .source = "distort:jpeg",
+                       .mask = "brush",
+                       .variation = "grain",
+                       .area = 0.25,
+                       .severity = 0.5};
   std::string hash;
   const FgrFacts read = facts_from_json(to_json(facts, "xxh3:00"), "TAR", hash);
   CHECK(hash == "xxh3:00");
@@ -360,16 +372,19 @@ TEST_CASE("facts: JSON both ways; what is no such JSON is an input error") {
   FgrFacts odd;
   odd.photo = "\xff\xfe";
   CHECK(to_json(odd, "").find("\\ufffd") != std::string::npos);
-  for (const std::string text : {"", "{", "[]", "{}", R"({"index": "x"})"}) CHECK(test::input_message([&] { facts_from_json(text, "TAR", hash); }).find("TAR") != std::string::npos);
+  for (const std::string text : {"", "{", "[]", "{}", R"({"index": "x"})"})
+    CHECK(test::input_message([&] { facts_from_json(text, "TAR", hash); }).find("TAR") != std::string::npos);
 }
 
 TEST_CASE("manifest: what is no manifest is an input error") {
   const TestFolder folder;
   CHECK(test::input_message([&] { read_manifest(folder.path()); }) != "");
-  for (const std::string text : {"", "{", "[]", "{}", R"({"format": "finpercep-fgr-1"})",
-                                 R"({"format": "finpercep-fgr-2", "label_scale": "x", "count": 1, "crops_per_shard": 1, "config": "", "models": [], "skipped": [], "shards": []})",
-                                 R"({"format": "finpercep-fgr-2", "label_scale": 1, "count": 1, "crops_per_shard": 0, "config": "", "models": [], "skipped": [], "shards": []})",
-                                 R"({"format": "finpercep-fgr-2", "label_scale": 1, "count": 1, "crops_per_shard": 1, "config": "", "models": [], "skipped": [], "shards": [{"file": "../x.tar", "hash": ""}]})"}) {
+  for (
+      const std::string text :
+      {"", "{", "[]", "{}", R"({"format": "finpercep-fgr-1"})",
+       R"({"format": "finpercep-fgr-2", "label_scale": "x", "count": 1, "crops_per_shard": 1, "config": "", "models": [], "skipped": [], "shards": []})",
+       R"({"format": "finpercep-fgr-2", "label_scale": 1, "count": 1, "crops_per_shard": 0, "config": "", "models": [], "skipped": [], "shards": []})",
+       R"({"format": "finpercep-fgr-2", "label_scale": 1, "count": 1, "crops_per_shard": 1, "config": "", "models": [], "skipped": [], "shards": [{"file": "../x.tar", "hash": ""}]})"}) {
     CAPTURE(text);
     write_file(folder / "manifest.json", text);
     CHECK(test::input_message([&] { read_manifest(folder.path()); }).find("manifest.json") != std::string::npos);

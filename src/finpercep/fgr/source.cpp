@@ -26,15 +26,19 @@ FgrSource distortions(const std::string& name, std::size_t kinds) {
 }
 
 FgrSource generator(const std::string& name, const SourceDegradation& degradation, const Compute& compute) {
-  return {name, always, [name, degradation, resolver = make_super_resolver(name, {.tile = 0, .compute = compute})](const SourceRequest& request) -> SourcePicture {
+  return {name, always,
+          [name, degradation,
+           resolver = make_super_resolver(name, {.tile = 0, .compute = compute})](const SourceRequest& request) -> SourcePicture {
             Random random(request.seed, "generate", request.item);
-            const Image lr = degrade(request.gt, random.chance(degradation.strong_prob) ? degradation.strong : degradation.usual, Random(request.seed, "degrade", request.item));
+            const Image lr = degrade(request.gt, random.chance(degradation.strong_prob) ? degradation.strong : degradation.usual,
+                                     Random(request.seed, "degrade", request.item));
             return {resolver(lr, random.bits()), name};
           }};
 }
 
 // Pictures of whole photographs, cut as the photographs are.
 FgrSource folder(const std::string& directory, const PhotoSet& photos) {
+  check_names_differ(photos, "source: " + directory);
   auto pictures = std::make_shared<const PictureFolder>(directory);
   int64_t found = 0;
   for (int64_t i = 0; i < photos.size(); ++i) {
@@ -43,19 +47,25 @@ FgrSource folder(const std::string& directory, const PhotoSet& photos) {
     if (!fault.empty()) throw input_error("pictures: " + fault);
     ++found;
   }
-  if (found == 0) throw input_error(fmt::format("source: {}: expected pictures named as the photographs are, found none among {} files", directory, pictures->size()));
-  if (found < photos.size()) log_warning(fmt::format("source: {}: no picture for {} of {} photographs; they take other sources", directory, photos.size() - found, photos.size()));
+  if (found == 0)
+    throw input_error(
+        fmt::format("source: {}: expected pictures named as the photographs are, found none among {} files", directory, pictures->size()));
+  if (found < photos.size())
+    log_warning(fmt::format("source: {}: no picture for {} of {} photographs; they take other sources", directory, photos.size() - found,
+                            photos.size()));
   return {directory, [pictures, &photos](int64_t photo) { return pictures->contains(photos.name(photo)); },
           [pictures, &photos, directory](const SourceRequest& request) -> SourcePicture {
             const PhotoCrop& c = request.crop;
-            const Image square = crop(pictures->find(photos.name(c.photo), photos.width(c.photo), photos.height(c.photo)), c.x, c.y, c.size, c.size);
+            const Image square =
+                crop(pictures->find(photos.name(c.photo), photos.width(c.photo), photos.height(c.photo)), c.x, c.y, c.size, c.size);
             return {c.mirrored ? flip_horizontal(square) : square, directory};
           }};
 }
 
 }  // namespace
 
-std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const SourceDegradation& degradation, const Compute& compute) {
+std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const SourceDegradation& degradation,
+                                    const Compute& compute) {
   if (names.empty()) throw usage_error("sources: expected at least one of: a model, a folder, bicubic, distort, distort-all; found none");
   std::vector<FgrSource> sources;
   std::error_code none;

@@ -34,9 +34,11 @@ struct SourceDegradation {
   double strong_prob = 0;
 };
 
-/// One source a name: "distort" (a planted distortion of the clean crop, of the ten kinds that FGR-30k has), "distort-all" (of all kinds), a folder (pictures of the photographs' stems and sizes, made
-/// elsewhere), or whatever make_super_resolver() knows, which is given the crop degraded anew for each request. input_error for a folder that has no partner of
-/// any photograph or one of another size. `photos` must outlive what is returned.
-std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const SourceDegradation& degradation, const Compute& compute);
+/// One source a name: "distort" (a planted distortion of the clean crop, of the ten kinds that FGR-30k has), "distort-all" (of all kinds),
+/// a folder (pictures of the photographs' stems and sizes, made elsewhere), or whatever make_super_resolver() knows, which is given the
+/// crop degraded anew for each request. input_error for a folder that has no partner of any photograph or one of another size. `photos`
+/// must outlive what is returned.
+std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const PhotoSet& photos, const SourceDegradation& degradation,
+                                    const Compute& compute);
 
 }  // namespace finpercep

@@ -56,20 +56,27 @@ std::optional<Header> parse_header(const char* header, uint64_t at, const std::s
   std::size_t size = 0, sum = 0;
   if (header[0] == 0 || !read_octal(header + 148, 8, sum) || sum != header_sum(header) || !read_octal(header + 124, 12, size))
     throw input_error(fmt::format("tar: {}: damaged header at byte {}. build it again", where, at));
-  if (header[156] != '0' && header[156] != '\0') throw input_error(fmt::format("tar: {}: expected regular files only, found type {} at byte {}", where, static_cast<int>(header[156]), at));
+  if (header[156] != '0' && header[156] != '\0')
+    throw input_error(
+        fmt::format("tar: {}: expected regular files only, found type {} at byte {}", where, static_cast<int>(header[156]), at));
   return Header{std::string(header, strnlen(header, 100)), size};
 }
 
-Error cut_error(const std::string& where, uint64_t at) { return input_error(fmt::format("tar: {}: expected an end mark, the file is cut at byte {}. build it again", where, at)); }
+Error cut_error(const std::string& where, uint64_t at) {
+  return input_error(fmt::format("tar: {}: expected an end mark, the file is cut at byte {}. build it again", where, at));
+}
 
-Error overrun_error(const std::string& where, uint64_t size) { return input_error(fmt::format("tar: {}: an entry of {} bytes runs past the end of the file. build it again", where, size)); }
+Error overrun_error(const std::string& where, uint64_t size) {
+  return input_error(fmt::format("tar: {}: an entry of {} bytes runs past the end of the file. build it again", where, size));
+}
 
 }  // namespace
 
 std::vector<std::byte> encode_tar(const std::vector<TarEntry>& entries) {
   std::vector<std::byte> out;
   for (const TarEntry& entry : entries) {
-    if (entry.name.empty() || entry.name.size() > 100) throw input_error(fmt::format("tar: '{}': expected a name of 1 to 100 characters", entry.name));
+    if (entry.name.empty() || entry.name.size() > 100)
+      throw input_error(fmt::format("tar: '{}': expected a name of 1 to 100 characters", entry.name));
     char header[block] = {};
     std::memcpy(header, entry.name.data(), entry.name.size());
     put_octal(header + 100, 8, 0644);
@@ -99,7 +106,8 @@ std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::str
     if (!header) return entries;
     at += block;
     if (header->size > bytes.size() - at) throw overrun_error(where, header->size);
-    entries.push_back({header->name, {bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(at + header->size)}});
+    entries.push_back(
+        {header->name, {bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(at + header->size)}});
     at = std::min(at + padded(header->size), bytes.size());
   }
 }

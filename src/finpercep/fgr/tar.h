@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The part of POSIX ustar that WebDataset shards use: regular files with short names, no links, fixed times, so equal content is equal bytes.
+// The part of POSIX ustar that WebDataset shards use: regular files with short names, no links, fixed times, so equal content is equal
+// bytes.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -19,7 +20,8 @@ struct TarEntry {
 /// Names of at most 100 characters.
 std::vector<std::byte> encode_tar(const std::vector<TarEntry>& entries);
 
-/// Checks every header's checksum and every size against the file. input_error naming `where` for anything else than regular files, or a cut file.
+/// Checks every header's checksum and every size against the file. input_error naming `where` for anything else than regular files, or a
+/// cut file.
 std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::string& where);
 
 /// Where an entry's bytes lie in the file.

@@ -26,9 +26,14 @@ void check_variation_settings(const VariationSettings& s) {
   for (const std::string& kind : s.kinds)
     if (kind != "soften" && kind != "grain" && kind != "jpeg" && kind != "rescale")
       throw usage_error(fmt::format("clean_variation.kinds: expected soften, grain, jpeg or rescale, found '{}'", kind));
-  if (s.prob > 0 && s.kinds.empty()) throw usage_error("clean_variation.kinds: expected at least one of soften, grain, jpeg, rescale; found none");
-  for (const auto& [name, range] : {std::pair<const char*, const std::vector<double>&>{"soften", s.soften}, {"grain", s.grain}, {"jpeg", s.jpeg}, {"rescale", s.rescale}})
-    if (range.size() != 2 || range[0] > range[1]) throw usage_error(fmt::format("clean_variation.{}: expected [low, high] with low <= high", name));
+  if (s.prob > 0 && s.kinds.empty())
+    throw usage_error("clean_variation.kinds: expected at least one of soften, grain, jpeg, rescale; found none");
+  for (const auto& [name, range] : {std::pair<const char*, const std::vector<double>&>{"soften", s.soften},
+                                    {"grain", s.grain},
+                                    {"jpeg", s.jpeg},
+                                    {"rescale", s.rescale}})
+    if (range.size() != 2 || range[0] > range[1])
+      throw usage_error(fmt::format("clean_variation.{}: expected [low, high] with low <= high", name));
 }
 
 Image vary(const Image& photo, const std::string& kind, const VariationSettings& s, Random& random) {
@@ -43,7 +48,8 @@ Image vary(const Image& photo, const std::string& kind, const VariationSettings&
     out = jpeg_round_trip(photo, static_cast<int>(std::lround(random.uniform(s.jpeg[0], s.jpeg[1]))));
   } else {
     const double factor = random.uniform(s.rescale[0], s.rescale[1]);
-    const Image small = resize(photo, static_cast<int>(std::lround(photo.width / factor)), static_cast<int>(std::lround(photo.height / factor)), Resize::area);
+    const Image small = resize(photo, static_cast<int>(std::lround(photo.width / factor)),
+                               static_cast<int>(std::lround(photo.height / factor)), Resize::area);
     out = resize(small, photo.width, photo.height, Resize::bicubic);
   }
   clamp_unit(out);

@@ -10,7 +10,8 @@
 
 namespace finpercep {
 
-/// A share of the clean photographs is softened, grained, JPEG-ed or rescaled before it serves as I_GT, while I_SR stays as the generator made it.
+/// A share of the clean photographs is softened, grained, JPEG-ed or rescaled before it serves as I_GT, while I_SR stays as the generator
+/// made it.
 struct VariationSettings {
   double prob = 0;
   std::vector<std::string> kinds = {"soften", "grain", "jpeg", "rescale"};

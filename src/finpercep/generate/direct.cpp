@@ -31,7 +31,8 @@ void read_weights(const Settings& settings, const NcnnGraph& graph, const std::s
 }  // namespace
 
 const std::vector<PublicNet>& public_nets() {
-  static const std::vector<PublicNet> nets = {{"realesrgan-x4plus", "rrdb"}, {"realesrgan-x4plus-anime", "rrdb"}, {"realesr-animevideov3", "srvgg"}};
+  static const std::vector<PublicNet> nets = {
+      {"realesrgan-x4plus", "rrdb"}, {"realesrgan-x4plus-anime", "rrdb"}, {"realesr-animevideov3", "srvgg"}};
   return nets;
 }
 

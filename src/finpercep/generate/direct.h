@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Direct nets: one pass from the LR picture to the SR picture, without noise. As a generator that is trained they are a chain of one deterministic
-// step (generator.h); here is what is particular to them.
+// Direct nets: one pass from the LR picture to the SR picture, without noise. As a generator that is trained they are a chain of one
+// deterministic step (generator.h); here is what is particular to them.
 #pragma once
 #include <functional>
 #include <string>

@@ -35,7 +35,8 @@ std::string chain_script(const Generator& generator) {
   line("y = torch.clamp(torch.upsample_bicubic2d(padded, size, False), 0.0, 1.0)");
   line(fmt::format("draws = torch.randn([lr.size(0), {}, 3, size[0], size[1]], dtype=y.dtype, device=y.device)", draws));
   line("if noise is not None:");
-  line(fmt::format("  assert noise.dim() == 5 and noise.size(1) == {0}, \"noise: expected N x {0} x 3 x H x W, as many draws as steps\"", draws));
+  line(fmt::format("  assert noise.dim() == 5 and noise.size(1) == {0}, \"noise: expected N x {0} x 3 x H x W, as many draws as steps\"",
+                   draws));
   line("  draws = noise");
   line(fmt::format("x = y + {} * draws[:, 0]", chain.noise(steps)));
   for (int64_t t = steps; t >= 1; --t) {
@@ -52,14 +53,18 @@ std::string chain_script(const Generator& generator) {
 
 std::string generator_script(const Generator& generator) {
   const std::string net = net_script(generator.settings);
-  if (generator.settings.policy == "direct") return net + "\ndef forward(self, lr: Tensor) -> Tensor:\n  return torch.clamp(self.net(lr), 0.0, 1.0)\n";
+  if (generator.settings.policy == "direct")
+    return net + "\ndef forward(self, lr: Tensor) -> Tensor:\n  return torch.clamp(self.net(lr), 0.0, 1.0)\n";
   return net + "\n" + chain_script(generator);
 }
 
 std::string export_generator(const Generator& generator, const std::string& facts) {
-  if (generator.script) throw usage_error(fmt::format("generator: {}: expected a net of ours, found a TorchScript module: Python loads it as it is", generator.script->file()));
+  if (generator.script)
+    throw usage_error(fmt::format("generator: {}: expected a net of ours, found a TorchScript module: Python loads it as it is",
+                                  generator.script->file()));
   torch::jit::Module module("FinPercepGenerator");
-  for (const auto& [name, tensor] : generator.params.named()) module.register_parameter(script_name(name), tensor.detach().to(at::kCPU, at::kFloat).contiguous(), false);
+  for (const auto& [name, tensor] : generator.params.named())
+    module.register_parameter(script_name(name), tensor.detach().to(at::kCPU, at::kFloat).contiguous(), false);
   if (generator.settings.policy != "direct") {
     const std::vector<float> times(generator.schedule.time.begin() + 1, generator.schedule.time.end());
     module.register_buffer("step_times", time_embedding(at::tensor(times), module.attr("time1_weight").toTensor().size(1)));

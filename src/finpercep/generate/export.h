@@ -10,11 +10,13 @@ namespace finpercep {
 /// Source of the methods of such a module; its tensors are the generator's under their names, with '_' for '.'.
 ///   forward(lr: N x 3 x H x W in [0,1], any size) -> N x 3 x scale H x scale W in [0,1]
 /// for a direct net; for one with a chain of T steps
-///   forward(lr, noise=None)    noise: N x T x 3 x scale H' x scale W' standard normals (a flow: N x 1 x ..), H' and W' the LR sides rounded up to
+///   forward(lr, noise=None)    noise: N x T x 3 x scale H' x scale W' standard normals (a flow: N x 1 x ..), H' and W' the LR sides
+///   rounded up to
 ///                              what the net takes (`multiple` / scale); drawn by torch.randn where None.
 std::string generator_script(const Generator& generator);
 
-/// The bytes of the file. `facts` goes into it as JSON, the extra file "finpercep.json". usage_error for a generator that is TorchScript already.
+/// The bytes of the file. `facts` goes into it as JSON, the extra file "finpercep.json". usage_error for a generator that is TorchScript
+/// already.
 std::string export_generator(const Generator& generator, const std::string& facts);
 
 }  // namespace finpercep

@@ -15,7 +15,8 @@ namespace finpercep {
 
 void GeneratorSettings::visit(SettingsVisitor& v) {
   v.choice("policy", policy, "resshift (stochastic steps), flow (flow matching, ODE) or direct (one pass)", {"resshift", "flow", "direct"});
-  v.choice("type", type, "the net: unet or dit (a transformer), or for the direct policy rrdb (Real-ESRGAN x4plus) or srvgg (animevideov3)", {"unet", "dit", "rrdb", "srvgg"});
+  v.choice("type", type, "the net: unet or dit (a transformer), or for the direct policy rrdb (Real-ESRGAN x4plus) or srvgg (animevideov3)",
+           {"unet", "dit", "rrdb", "srvgg"});
   v.group("net", net, "the UNet");
   v.group("dit", dit, "the DiT");
   v.group("rrdb", rrdb, "the RRDBNet");
@@ -31,7 +32,9 @@ namespace {
 // From y, or with kappa 1 from y plus noise, to the picture in one step.
 ResShiftSchedule direct_schedule(double kappa) { return {.kappa = kappa, .eta = {0, 1}, .time = {0, 1}}; }
 
-at::Tensor lr_of(const at::Tensor& y, int64_t scale) { return y.slice(2, 0, std::nullopt, scale).slice(3, 0, std::nullopt, scale).contiguous(); }
+at::Tensor lr_of(const at::Tensor& y, int64_t scale) {
+  return y.slice(2, 0, std::nullopt, scale).slice(3, 0, std::nullopt, scale).contiguous();
+}
 
 template <class Net, class Settings>
 RestoringNet on_lr(Params& params, const Settings& settings, int64_t scale) {
@@ -60,7 +63,8 @@ Generator::Generator(const GeneratorSettings& given, uint64_t seed)
     : settings(given), schedule(chain_of(given, given.steps)), params(seed), sees_lr(given.type == "rrdb" || given.type == "srvgg") {
   if (sees_lr && given.policy != "direct")
     throw usage_error(fmt::format("network_g: type '{}' takes no noise: expected policy direct, found {}", given.type, given.policy));
-  if (sees_lr && given.scale != direct_scale) throw usage_error(fmt::format("network_g: type '{}': expected scale {}, found {}", given.type, direct_scale, given.scale));
+  if (sees_lr && given.scale != direct_scale)
+    throw usage_error(fmt::format("network_g: type '{}': expected scale {}, found {}", given.type, direct_scale, given.scale));
   if (given.type == "rrdb") {
     net = on_lr<RRDB>(params, given.rrdb, given.scale);
   } else if (given.type == "srvgg") {
@@ -76,7 +80,9 @@ Generator::Generator(const ScriptedNet& made)
     : schedule(direct_schedule(made.takes_noise() ? 1 : 0)), params(0), sees_lr(true), script(made) {
   settings.policy = "direct";
   for (const auto& [name, value] : made.parameters()) params.adopt(name, value);
-  if (params.count() == 0) throw model_error(fmt::format("generator: {}: expected parameters to train, found none. was it frozen by torch.jit.freeze?", made.file()));
+  if (params.count() == 0)
+    throw model_error(
+        fmt::format("generator: {}: expected parameters to train, found none. was it frozen by torch.jit.freeze?", made.file()));
   net = [made](const at::Tensor& x, const at::Tensor& y, const at::Tensor&) { return made(lr_of(y, direct_scale), x - y); };
 }
 
@@ -124,7 +130,8 @@ std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef sh
 }
 
 void check_side(const Generator& generator, int64_t side, const std::string& setting) {
-  if (side % generator.multiple != 0) throw usage_error(fmt::format("{}: expected a multiple of {}, as this net needs, found {}", setting, generator.multiple, side));
+  if (side % generator.multiple != 0)
+    throw usage_error(fmt::format("{}: expected a multiple of {}, as this net needs, found {}", setting, generator.multiple, side));
 }
 
 namespace {

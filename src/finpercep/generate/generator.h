@@ -26,7 +26,7 @@ struct GeneratorSettings {
   RRDBSettings rrdb;
   SRVGGSettings srvgg;
   int64_t scale = 4;
-  int64_t steps = 4;        ///< T
+  int64_t steps = 4;  ///< T
   double kappa = 1.0;
   double min_noise = 0.2;
   void visit(SettingsVisitor& v);
@@ -35,15 +35,16 @@ struct GeneratorSettings {
 /// x_t, y, time (N, in [0,1]) -> x0.
 using RestoringNet = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& y, const at::Tensor& time)>;
 
-/// The policy's chain of `steps` steps for a net that was trained with `settings.steps`. A flow is trained at all times and takes any number. A
-/// ResShift net knows its T noise levels only: fewer steps are some of these; in more steps it is told the nearest level that it knows.
-/// A direct net has one step, whatever is asked.
+/// The policy's chain of `steps` steps for a net that was trained with `settings.steps`. A flow is trained at all times and takes any
+/// number. A ResShift net knows its T noise levels only: fewer steps are some of these; in more steps it is told the nearest level that it
+/// knows. A direct net has one step, whatever is asked.
 ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps);
 
 class Generator {
  public:
   explicit Generator(const GeneratorSettings& settings, uint64_t seed = 0);  ///< usage_error for a net that does not fit the policy
-  /// A module made elsewhere, as a direct net; with forward(lr, noise) its noise is that of the one step. model_error where it has nothing to train.
+  /// A module made elsewhere, as a direct net; with forward(lr, noise) its noise is that of the one step. model_error where it has nothing
+  /// to train.
   explicit Generator(const ScriptedNet& script);
   Generator(const Generator&) = delete;  // layers hold handles into params
   Generator& operator=(const Generator&) = delete;
@@ -66,8 +67,8 @@ class Generator {
   ResShiftSchedule schedule;
   Params params;
   RestoringNet net;
-  int64_t multiple = 1;    ///< sides of pictures must be multiples of it
-  bool sees_lr = false;    ///< the net takes the LR picture itself
+  int64_t multiple = 1;  ///< sides of pictures must be multiples of it
+  bool sees_lr = false;  ///< the net takes the LR picture itself
   std::optional<ScriptedNet> script;
 };
 
@@ -76,8 +77,8 @@ void check_side(const Generator& generator, int64_t side, const std::string& set
 
 /// "sr-small", a public net, a checkpoint file or a TorchScript module.
 std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device);
-/// fp16 unless told otherwise; `facts` go to the metadata (iterations, data, command). A TorchScript module is saved as one, in its own type, with
-/// the ending .pt.
+/// fp16 unless told otherwise; `facts` go to the metadata (iterations, data, command). A TorchScript module is saved as one, in its own
+/// type, with the ending .pt.
 void save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
                     const std::map<std::string, std::string>& facts, at::ScalarType dtype = at::kHalf);
 

@@ -104,7 +104,8 @@ TEST_CASE("stopping on the way and going on is the whole chain") {
   Random random(2, "noise");
   const auto noise = generator.draw_noise(random, y.sizes(), at::kCPU);
   const at::Tensor x2 = generator.roll_out(y, noise, 2), x1 = generator.roll_out(y, noise, 1), x0 = generator.roll_out(y, noise);
-  const at::Tensor next = posterior_mean(generator.schedule, x2, generator.predict(x2, y, 2), 2) + posterior_std(generator.schedule, 2) * noise[3];
+  const at::Tensor next =
+      posterior_mean(generator.schedule, x2, generator.predict(x2, y, 2), 2) + posterior_std(generator.schedule, 2) * noise[3];
   CHECK((next - x1).abs().max().item<double>() < 1e-6);
   CHECK((generator.predict(x1, y, 1) - x0).abs().max().item<double>() < 1e-6);
   CHECK((x0 - y).abs().mean().item<double>() > 1e-3);
@@ -188,8 +189,10 @@ TEST_CASE("what is not a generator is a model error") {
   const TestFolder folder;
   const auto path = (folder / "r.safetensors").string();
   write_checkpoint(path, {}, "reward", "stage: 0\n");
-  CHECK(test::message_of(ExitCode::model, [&] { load_generator(path, at::kCPU); }).find("expected a generator, found a reward") != std::string::npos);
-  CHECK(test::message_of(ExitCode::model, [&] { load_generator("no-such-generator", at::kCPU); }).find("'no-such-generator'") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load_generator(path, at::kCPU); }).find("expected a generator, found a reward") !=
+        std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load_generator("no-such-generator", at::kCPU); }).find("'no-such-generator'") !=
+        std::string::npos);
   const Generator generator(tiny());
   save_generator(path, generator, generator.params.all(), {});
   auto bytes = read_file(path);
@@ -211,7 +214,8 @@ TEST_CASE("training: a run that lost its last three iterations and resumed is th
   std::filesystem::remove(folder / "resumed" / "checkpoints" / "generator.safetensors");
   train_generator(settings, folder / "resumed", true);
   const std::string state = "checkpoints/state-00000006.safetensors", shipped = "checkpoints/generator.safetensors";
-  const TensorFile whole = read_safetensors(folder / "whole" / state, Checksum::required), resumed = read_safetensors(folder / "resumed" / state, Checksum::required);
+  const TensorFile whole = read_safetensors(folder / "whole" / state, Checksum::required),
+                   resumed = read_safetensors(folder / "resumed" / state, Checksum::required);
   REQUIRE(whole.tensors.size() == resumed.tensors.size());
   for (const auto& [name, data] : whole.tensors) {
     CAPTURE(name);
@@ -233,10 +237,12 @@ TEST_CASE("training: a run that lost its last three iterations and resumed is th
   settings.snapshots = {};
   train_generator(settings, folder / "tuned", false);
   CHECK((read_safetensors(folder / "tuned" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes ==
-        read_safetensors(folder / "whole" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes));
+         read_safetensors(folder / "whole" / shipped, Checksum::required).tensors.at("down.0.0.conv1.weight").bytes));
 }
 
-TEST_CASE("a flow of either net is trained, saved and sampled like the chain, in any number of steps; checkpoints of before have no policy and are ResShift") {
+TEST_CASE(
+    "a flow of either net is trained, saved and sampled like the chain, in any number of steps; checkpoints of before have no policy and "
+    "are ResShift") {
   const Image lr = test::photo(16, 12);
   for (const char* type : {"unet", "dit"}) {
     CAPTURE(type);
@@ -262,7 +268,8 @@ TEST_CASE("a flow of either net is trained, saved and sampled like the chain, in
     for (const char* steps : {"@1", "@7", "@20"}) CHECK(make_super_resolver(file + steps, {})(lr, 1).data != four.data);
     CHECK(make_super_resolver(file, {})(lr, 2).data != four.data);
     settings.datasets.gt_size = 36;
-    CHECK_THROWS_WITH_AS(train_generator(settings, folder / "other", false), doctest::Contains("datasets.gt_size: expected a multiple of "), Error);
+    CHECK_THROWS_WITH_AS(train_generator(settings, folder / "other", false), doctest::Contains("datasets.gt_size: expected a multiple of "),
+                         Error);
     CHECK_FALSE(std::filesystem::exists(folder / "other"));
   }
 
@@ -321,7 +328,8 @@ TEST_CASE("more steps than trained: the finer chain's noise, the nearest time th
   for (int64_t t = 1; t <= 15; ++t) {
     const auto level = static_cast<std::size_t>(std::lround(4 * fine.time[t]));
     for (std::size_t k = 1; k <= 4; ++k)
-      CHECK(std::abs(std::sqrt(four.eta[level]) - std::sqrt(fine.eta[t])) <= std::abs(std::sqrt(four.eta[k]) - std::sqrt(fine.eta[t])) + 1e-12);
+      CHECK(std::abs(std::sqrt(four.eta[level]) - std::sqrt(fine.eta[t])) <=
+            std::abs(std::sqrt(four.eta[k]) - std::sqrt(fine.eta[t])) + 1e-12);
   }
   CHECK(timed_as(four, four).time == four.time);
 }
@@ -329,8 +337,10 @@ TEST_CASE("more steps than trained: the finer chain's noise, the nearest time th
 TEST_CASE("the training loss: l1, l2, LPIPS-vgg of a window that lies in the picture") {
   const at::Tensor a = picture(1, {2, 3, 48, 40}).clamp(0, 1), b = picture(2, {2, 3, 48, 40}).clamp(0, 1);
   Random random(1, "loss");
-  CHECK(generator_loss(a, b, {.pixel_weight = 3}, std::nullopt, random).total.item<double>() == doctest::Approx(3 * (a - b).abs().mean().item<double>()));
-  CHECK(generator_loss(a, b, {.pixel = "l2"}, std::nullopt, random).total.item<double>() == doctest::Approx((a - b).square().mean().item<double>()));
+  CHECK(generator_loss(a, b, {.pixel_weight = 3}, std::nullopt, random).total.item<double>() ==
+        doctest::Approx(3 * (a - b).abs().mean().item<double>()));
+  CHECK(generator_loss(a, b, {.pixel = "l2"}, std::nullopt, random).total.item<double>() ==
+        doctest::Approx((a - b).square().mean().item<double>()));
   CHECK(!load_perceptual({}, at::kCPU));
   std::optional<Lpips> lpips;
   try {
@@ -339,7 +349,8 @@ TEST_CASE("the training loss: l1, l2, LPIPS-vgg of a window that lies in the pic
     MESSAGE("skipped: " << error.what());
     return;
   }
-  const GeneratorLossSettings settings{.pixel_weight = 0, .perceptual_weight = 2, .perceptual_size = 64};  // larger than the picture: all of it
+  const GeneratorLossSettings settings{
+      .pixel_weight = 0, .perceptual_weight = 2, .perceptual_size = 64};  // larger than the picture: all of it
   const at::Tensor x = a.clone().set_requires_grad(true);
   const GeneratorLoss loss = generator_loss(x, b, settings, lpips, random);
   CHECK(loss.total.item<double>() == doctest::Approx(2 * (*lpips)(a, b).mean().item<double>()));

@@ -9,11 +9,13 @@
 namespace finpercep {
 
 void PolicySettings::visit(SettingsVisitor& v) {
-  v.choice("flow_sampler", flow_sampler, "what makes a flow stochastic: sde (keeps the spread of its pictures) or cps (cleaner, less spread)", {"sde", "cps"});
+  v.choice("flow_sampler", flow_sampler,
+           "what makes a flow stochastic: sde (keeps the spread of its pictures) or cps (cleaner, less spread)", {"sde", "cps"});
   v.field("flow_noise", flow_noise, "how much noise a flow's steps add: a of Flow-SDE, eta of CPS", {.min = 0.01, .max = 1});
 }
 
-GaussianStep policy_step(const ResShiftSchedule& schedule, const at::Tensor& x_t, const at::Tensor& y, const at::Tensor& x0, int64_t t, const PolicySettings& settings) {
+GaussianStep policy_step(const ResShiftSchedule& schedule, const at::Tensor& x_t, const at::Tensor& y, const at::Tensor& x0, int64_t t,
+                         const PolicySettings& settings) {
   const at::Tensor guess = x0.to(at::kFloat);
   if (t == 1) return {guess, 0};
   if (!schedule.flow) return {posterior_mean(schedule, x_t, guess, t), posterior_std(schedule, t)};
@@ -32,7 +34,8 @@ at::Tensor log_density(const GaussianStep& step, const at::Tensor& x) {
 at::Tensor log_prob(const GaussianStep& step, const at::Tensor& x) { return log_density(step, x).flatten(1).mean(1); }
 
 at::Tensor step_divergence(const GaussianStep& step, const GaussianStep& reference) {
-  TORCH_CHECK(step.std > 0 && step.std == reference.std, "step_divergence: expected one deviation > 0, found ", step.std, " and ", reference.std);
+  TORCH_CHECK(step.std > 0 && step.std == reference.std, "step_divergence: expected one deviation > 0, found ", step.std, " and ",
+              reference.std);
   return (step.mean.to(at::kFloat) - reference.mean.to(at::kFloat)).square() * (0.5 / (step.std * step.std));
 }
 
@@ -42,7 +45,8 @@ std::vector<at::Tensor> draw_policy_noise(const Generator& generator, Random& ra
   return noise;
 }
 
-Rollout roll_out_policy(const Generator& generator, const at::Tensor& y, const std::vector<at::Tensor>& noise, const PolicySettings& settings) {
+Rollout roll_out_policy(const Generator& generator, const at::Tensor& y, const std::vector<at::Tensor>& noise,
+                        const PolicySettings& settings) {
   at::NoGradGuard no_grad;
   const int64_t steps = generator.schedule.steps();
   Rollout rollout{y, std::vector<at::Tensor>(steps + 1), std::vector<GaussianStep>(steps + 1)};

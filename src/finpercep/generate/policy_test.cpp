@@ -67,7 +67,8 @@ TEST_CASE("the gradient of the log-probability is (x - mean) / std^2, and finite
   at::Tensor up = mean.detach().clone(), down = mean.detach().clone();
   up.view(-1)[5] += h;
   down.view(-1)[5] -= h;
-  CHECK((value(log_prob({up, 0.7}, x)) - value(log_prob({down, 0.7}, x))) / (2 * h) == doctest::Approx(value(mean.grad().view(-1)[5])).epsilon(1e-2));
+  CHECK((value(log_prob({up, 0.7}, x)) - value(log_prob({down, 0.7}, x))) / (2 * h) ==
+        doctest::Approx(value(mean.grad().view(-1)[5])).epsilon(1e-2));
 }
 
 TEST_CASE("a rollout keeps its states and steps; every draw is mean + std * noise, and the last step is the picture") {

@@ -45,7 +45,8 @@ ResShiftSchedule timed_as(ResShiftSchedule schedule, const ResShiftSchedule& tra
   return schedule;
 }
 
-at::Tensor diffuse(const ResShiftSchedule& schedule, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& noise, const at::Tensor& t) {
+at::Tensor diffuse(const ResShiftSchedule& schedule, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& noise,
+                   const at::Tensor& t) {
   at::Tensor eta = at::empty({x0.size(0), 1, 1, 1}, at::kFloat), spread = at::empty_like(eta);
   for (int64_t n = 0; n < x0.size(0); ++n) {
     eta[n].fill_(schedule.eta.at(t[n].item<int64_t>()));

@@ -20,7 +20,7 @@ struct ResShiftSchedule {
   double kappa = 1;
   std::vector<double> eta = {};   ///< eta[t], t = 0..T with eta[0] = 0
   std::vector<double> time = {};  ///< what the net is told of step t: t / T of the chain that it was trained on
-  bool flow = false;              ///< flow matching on the same road (flow.h): noise kappa eta instead of kappa sqrt(eta), and none on the way
+  bool flow = false;  ///< flow matching on the same road (flow.h): noise kappa eta instead of kappa sqrt(eta), and none on the way
   int64_t steps() const { return static_cast<int64_t>(eta.size()) - 1; }
   double alpha(int64_t t) const { return eta[t] - eta[t - 1]; }
   double noise(int64_t t) const;  ///< deviation of x_t around x0 + eta_t (y - x0)
@@ -34,11 +34,13 @@ ResShiftSchedule resshift_schedule(int64_t steps, double kappa, double min_noise
 /// posterior below is exact, as eta is all that it depends on.
 ResShiftSchedule thinned(const ResShiftSchedule& schedule, int64_t steps);
 
-/// The schedule with, at each step, the time of that step of `trained` whose sqrt(eta) is nearest: what a net that knows only those can be told.
+/// The schedule with, at each step, the time of that step of `trained` whose sqrt(eta) is nearest: what a net that knows only those can be
+/// told.
 ResShiftSchedule timed_as(ResShiftSchedule schedule, const ResShiftSchedule& trained);
 
 /// Eq. 5: x_t for t in 1..T. x0, y, noise: N x C x H x W; t: N int64 on the CPU.
-at::Tensor diffuse(const ResShiftSchedule& schedule, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& noise, const at::Tensor& t);
+at::Tensor diffuse(const ResShiftSchedule& schedule, const at::Tensor& x0, const at::Tensor& y, const at::Tensor& noise,
+                   const at::Tensor& t);
 
 /// Eq. 7: q(x_{t-1} | x_t, x0): mean = eta_{t-1}/eta_t x_t + alpha_t/eta_t x0, std = kappa sqrt(eta_{t-1}/eta_t alpha_t), 0 at t = 1.
 at::Tensor posterior_mean(const ResShiftSchedule& schedule, const at::Tensor& x_t, const at::Tensor& x0, int64_t t);

@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 #include "finpercep/generate/direct.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/generate/tiles.h"
@@ -17,6 +18,7 @@
 #include "finpercep/image/resize.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/nets/checkpoint.h"
+#include "finpercep/nets/pretrained.h"
 
 namespace finpercep {
 
@@ -65,13 +67,32 @@ SuperResolver trained(const std::string& given, const UpscaleOptions& options) {
                                   near.empty() ? "" : fmt::format(". did you mean '{}'?", near)));
   }
   std::shared_ptr<Generator> generator = load_generator(name, options.compute.device);
-  if (steps > 0 && generator->settings.policy == "direct") throw usage_error(fmt::format("generator: {}: expected no @N, found one. a direct net has no steps", given));
+  if (steps > 0 && generator->settings.policy == "direct")
+    throw usage_error(fmt::format("generator: {}: expected no @N, found one. a direct net has no steps", given));
   if (steps > 0) generator->schedule = chain_of(generator->settings, steps);
-  if (generator->settings.policy == "direct" && generator->settings.type != "unet") return direct(for_pictures(*generator, options.compute), options);
+  if (generator->settings.policy == "direct" && generator->settings.type != "unet")
+    return direct(for_pictures(*generator, options.compute), options);
   return [generator, options](const Image& lr, uint64_t seed) { return upscale(*generator, lr, seed, options); };
 }
 
 }  // namespace
+
+std::string weights_hash(const std::string& given) {
+  constexpr uint64_t limit = uint64_t{1} << 36;
+  const std::string name = split_steps(given).first;
+  if (is_public_net(name)) {
+    std::filesystem::path file = ncnn_weight_file(name);
+    std::vector<std::byte> bytes = read_file(file, limit);
+    const std::vector<std::byte> weights = read_file(file.replace_extension(".bin"), limit);
+    bytes.insert(bytes.end(), weights.begin(), weights.end());
+    return hash_of(bytes);
+  }
+  std::error_code none;
+  if (std::filesystem::is_regular_file(name, none)) return hash_of(read_file(name, limit));
+  for (const std::filesystem::path& path : shipped_models())
+    if (path.stem() == name) return hash_of(read_file(path, limit));
+  return "";
+}
 
 std::vector<std::string> generator_names() {
   std::vector<std::string> names = {"bicubic"};

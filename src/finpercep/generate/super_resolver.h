@@ -22,6 +22,9 @@ struct UpscaleOptions {
 /// ours: the same weights with another number of steps (`chain_of`).
 SuperResolver make_super_resolver(const std::string& name, const UpscaleOptions& options);
 
+/// hash_of the files of weights behind NAME or NAME@N; "" where there is none (bicubic, a folder).
+std::string weights_hash(const std::string& name);
+
 /// bicubic, the public nets, the shipped generators.
 std::vector<std::string> generator_names();
 

@@ -105,7 +105,9 @@ TEST_CASE("a module that takes noise gets the picture's own, from its seed, what
 TEST_CASE("modules that are none, fail or return something else give one line and exit code 4") {
   const TestFolder folder;
   const Image lr = test::photo(7, 5);
-  const auto said = [&](const std::string& path) { return test::message_of(ExitCode::model, [&] { make_super_resolver(path, {})(lr, 1); }); };
+  const auto said = [&](const std::string& path) {
+    return test::message_of(ExitCode::model, [&] { make_super_resolver(path, {})(lr, 1); });
+  };
   const auto with = [&](const std::string& code) { return said(script(folder, code)); };
   has(with("def forward(self, lr):\n  return lr\n"),
       "expected an output of shape [1, 3, 20, 28] for an LR of [1, 3, 5, 7], found [1, 3, 5, 7]");

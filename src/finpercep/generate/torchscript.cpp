@@ -58,7 +58,11 @@ ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(s
     throw bad(file, fmt::format("expected forward(lr) or forward(lr, noise), found a forward with {} inputs", module_->inputs));
   for (const c10::Argument& argument : std::span(forward->function().getSchema().arguments()).subspan(1))
     if (argument.type()->kind() != c10::TypeKind::TensorType)
-      throw bad(file, fmt::format("expected inputs that are tensors, found '{}: {}'. a chain written by `finpercep export` is for Python: give the checkpoint", argument.name(), argument.type()->repr_str()));
+      throw bad(
+          file,
+          fmt::format(
+              "expected inputs that are tensors, found '{}: {}'. a chain written by `finpercep export` is for Python: give the checkpoint",
+              argument.name(), argument.type()->repr_str()));
 }
 
 bool ScriptedNet::takes_noise() const { return module_->inputs == 2; }
@@ -73,13 +77,15 @@ at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise
   try {
     result = torch::jit::Module(module_->net).forward(std::move(given));
   } catch (const std::exception& error) {
-    throw bad(file(), fmt::format("failed on an LR picture of {} x {}: {}. it must take any size", lr.size(3), lr.size(2), last_line(error.what())));
+    throw bad(file(), fmt::format("failed on an LR picture of {} x {}: {}. it must take any size", lr.size(3), lr.size(2),
+                                  last_line(error.what())));
   }
   if (!result.isTensor()) throw bad(file(), fmt::format("expected a tensor from forward, found {}", result.tagKind()));
   const at::Tensor sr = result.toTensor().to(at::kFloat);
   const std::vector<int64_t> expected = {lr.size(0), 3, direct_scale * lr.size(2), direct_scale * lr.size(3)};
   if (sr.sizes().vec() != expected)
-    throw bad(file(), fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
+    throw bad(file(),
+              fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
   return sr;
 }
 
@@ -123,7 +129,8 @@ SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& op
             .to(options.compute.device);
       };
       const at::Tensor sr = net(cut(lr, 1), noise.defined() ? cut(noise, direct_scale) : noise);
-      if (!at::isfinite(sr).all().item<bool>()) throw bad(net.file(), "its output holds NaN or infinity. a module in half precision may overflow; save it in float32");
+      if (!at::isfinite(sr).all().item<bool>())
+        throw bad(net.file(), "its output holds NaN or infinity. a module in half precision may overflow; save it in float32");
       return sr;
     });
     return to_image(sr.clamp(0, 1));

@@ -37,7 +37,9 @@ void GeneratorTrainSettings::visit(SettingsVisitor& v) {
   v.group("train", train, "the loop");
   v.group("optim_g", optim_g, "AdamW");
   v.group("losses", losses, "what is minimised");
-  v.field("rollout_from", rollout_from, "from this iteration on the net learns on its own chain's states instead of on diffused photographs; -1: never", {.min = -1, .max = 1e9});
+  v.field("rollout_from", rollout_from,
+          "from this iteration on the net learns on its own chain's states instead of on diffused photographs; -1: never",
+          {.min = -1, .max = 1e9});
   v.field("ema_decay", ema_decay, "decay of the averaged weights that are saved", {.min = 0, .max = 1});
   v.field("snapshots", snapshots, "iterations whose averaged weights are kept as well", {.min = 1, .max = 1e9});
 }
@@ -45,7 +47,8 @@ void GeneratorTrainSettings::visit(SettingsVisitor& v) {
 PairBatch make_pair_batch(const PhotoSet& photos, const PairSettings& settings, uint64_t seed, int64_t iter) {
   std::vector<Image> gt, lr;
   for (int64_t n = 0; n < settings.batch_size; ++n) {
-    TrainingPair pair = make_pair(photos, settings.degradation, static_cast<int>(settings.gt_size), seed, static_cast<uint64_t>(iter * settings.batch_size + n));
+    TrainingPair pair = make_pair(photos, settings.degradation, static_cast<int>(settings.gt_size), seed,
+                                  static_cast<uint64_t>(iter * settings.batch_size + n));
     gt.push_back(std::move(pair.gt));
     lr.push_back(std::move(pair.lr));
   }
@@ -90,7 +93,8 @@ std::optional<Lpips> load_perceptual(const GeneratorLossSettings& settings, at::
   return Lpips::load("vgg", device);
 }
 
-GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const GeneratorLossSettings& settings, const std::optional<Lpips>& lpips, Random& random) {
+GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const GeneratorLossSettings& settings,
+                             const std::optional<Lpips>& lpips, Random& random) {
   const at::Tensor pixel = pixel_difference(x0, gt, settings.pixel);
   GeneratorLoss loss{settings.pixel_weight * pixel, {{"l_pix", pixel.item<double>()}}};
   if (lpips) {
@@ -120,8 +124,8 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   std::vector<at::Tensor> ema = clone_values(generator.params.all());
   AdamW optimiser(generator.params.all(), settings.optim_g);
   const std::optional<Lpips> lpips = load_perceptual(settings.losses, compute.device);
-  log_info(fmt::format("generator: {:.2f} M parameters, {} photographs, {} on {}", static_cast<double>(generator.params.count()) / 1e6, photos.size(),
-                       c10::toString(compute.dtype), compute.device.str()));
+  log_info(fmt::format("generator: {:.2f} M parameters, {} photographs, {} on {}", static_cast<double>(generator.params.count()) / 1e6,
+                       photos.size(), c10::toString(compute.dtype), compute.device.str()));
 
   std::unique_ptr<Prefetcher<PairBatch>> batches;
   const auto next_batch = [&](int64_t iter) {
@@ -140,7 +144,8 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     const at::Tensor gt = batch.gt.to(compute.device), y = generator.condition(batch.lr.to(compute.device));
     Random random(seed, "diffuse", static_cast<uint64_t>(iter));
     const bool rollout = settings.rollout_from >= 0 && iter >= settings.rollout_from;
-    generator.schedule = chain_of(settings.network_g, settings.network_g.policy == "flow" && !rollout ? flow_times : settings.network_g.steps);
+    generator.schedule =
+        chain_of(settings.network_g, settings.network_g.policy == "flow" && !rollout ? flow_times : settings.network_g.steps);
     GeneratorLoss loss;
     {
       const MixedPrecision precision(compute.device, compute.dtype);
@@ -150,7 +155,8 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     loss.total.backward();
     const StepReport report = optimiser.step(scheduled_lr(settings.optim_g, iter, settings.train.total_iter));
     // A young average follows fast, so that short runs are not held back by their random start.
-    update_ema(ema, generator.params.all(), std::min(settings.ema_decay, (1.0 + static_cast<double>(iter)) / (10.0 + static_cast<double>(iter))));
+    update_ema(ema, generator.params.all(),
+               std::min(settings.ema_decay, (1.0 + static_cast<double>(iter)) / (10.0 + static_cast<double>(iter))));
     if (std::ranges::find(settings.snapshots, iter + 1) != settings.snapshots.end())
       save_generator(run.checkpoint(fmt::format("generator-{:08}", iter + 1)), generator, ema, facts(iter + 1));
     loss.parts.insert(loss.parts.end(), {{"grad_norm", report.grad_norm}, {"skipped", report.skipped}});

@@ -27,8 +27,8 @@ struct PairSettings {
 struct GeneratorLossSettings {
   std::string pixel = "l1";
   double pixel_weight = 1;
-  double perceptual_weight = 0;    ///< LPIPS-vgg; LPIPS-alex is kept for judging
-  int64_t perceptual_size = 64;    ///< of a window, drawn anew for each batch, that LPIPS is taken of: VGG costs more than the generator
+  double perceptual_weight = 0;  ///< LPIPS-vgg; LPIPS-alex is kept for judging
+  int64_t perceptual_size = 64;  ///< of a window, drawn anew for each batch, that LPIPS is taken of: VGG costs more than the generator
   void visit(SettingsVisitor& v);
 };
 
@@ -42,20 +42,22 @@ struct GeneratorTrainSettings {
   LoopSettings train;
   OptimSettings optim_g;
   GeneratorLossSettings losses;
-  /// From this iteration on states are the chain's own instead of diffused photographs; never where negative. A small net leaves noise in x0
-  /// that diffused photographs never show it, and that it only learns to remove on the states where it lies.
+  /// From this iteration on states are the chain's own instead of diffused photographs; never where negative. A small net leaves noise in
+  /// x0 that diffused photographs never show it, and that it only learns to remove on the states where it lies.
   int64_t rollout_from = -1;
   double ema_decay = 0.999;
   std::vector<int64_t> snapshots = {};  ///< iterations whose EMA is also kept, as FGR sources of other quality
   void visit(SettingsVisitor& v);
 };
 
-/// `total` and its parts, "l_pix" and, where `lpips` (vgg) is given, "l_percep". x0, gt: N x 3 x H x W; the window of LPIPS is drawn from `random`.
+/// `total` and its parts, "l_pix" and, where `lpips` (vgg) is given, "l_percep". x0, gt: N x 3 x H x W; the window of LPIPS is drawn from
+/// `random`.
 struct GeneratorLoss {
   at::Tensor total;
   Metrics parts;
 };
-GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const GeneratorLossSettings& settings, const std::optional<Lpips>& lpips, Random& random);
+GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const GeneratorLossSettings& settings,
+                             const std::optional<Lpips>& lpips, Random& random);
 /// What generator_loss needs of it: LPIPS-vgg where it has a weight.
 std::optional<Lpips> load_perceptual(const GeneratorLossSettings& settings, at::Device device);
 

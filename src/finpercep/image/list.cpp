@@ -116,7 +116,8 @@ std::string read_stdin() {
   char block[1 << 16];
   while (const std::size_t count = std::fread(block, 1, sizeof block, stdin)) {
     text.append(block, count);
-    if (text.size() > limit) throw input_error(fmt::format("list images: stdin: expected at most {} bytes of paths, found more. split the list", limit));
+    if (text.size() > limit)
+      throw input_error(fmt::format("list images: stdin: expected at most {} bytes of paths, found more. split the list", limit));
   }
   return text;
 }

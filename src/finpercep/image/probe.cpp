@@ -24,7 +24,8 @@ uint32_t big_endian(std::span<const std::byte> bytes, std::size_t at, int count)
 PictureInfo probe_png(std::span<const std::byte> bytes) {
   if (bytes.size() < 33 || !holds(bytes, "IHDR", 12)) return {};
   const unsigned colour = big_endian(bytes, 25, 1);
-  PictureInfo info{big_endian(bytes, 16, 4), big_endian(bytes, 20, 4), static_cast<int>(big_endian(bytes, 24, 1)), colour == 4 || colour == 6};
+  PictureInfo info{big_endian(bytes, 16, 4), big_endian(bytes, 20, 4), colour == 3 ? 8 : static_cast<int>(big_endian(bytes, 24, 1)),
+                   colour == 4 || colour == 6};                                           // a palette's colours have 8 bits
   for (std::size_t at = 33; at + 12 <= bytes.size() && !holds(bytes, "IDAT", at + 4);) {  // transparency stands before the picture data
     info.alpha = info.alpha || holds(bytes, "tRNS", at + 4);
     const uint64_t length = big_endian(bytes, at, 4);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Blind/referenceless image spatial quality evaluator (Mittal, Moorthy & Bovik 2012): 36 statistics of contrast-normalised luma at two scales
-// into a support vector regression trained on LIVE. No reference; lower is better, about 0..100 (it may leave that range).
+// Blind/referenceless image spatial quality evaluator (Mittal, Moorthy & Bovik 2012): 36 statistics of contrast-normalised luma at two
+// scales into a support vector regression trained on LIVE. No reference; lower is better, about 0..100 (it may leave that range).
 // Convention: pyiqa `archs/brisque_arch.py`: luma rounded to integers, float32 (which decides flat regions: 66.84 against 63.93 on one
 // picture), zeros beyond the border, second scale by MATLAB's imresize.
 #pragma once

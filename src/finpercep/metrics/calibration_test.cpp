@@ -19,7 +19,8 @@ TEST_CASE("the values of a second implementation") {
       const double found = metric.compute(calibration_picture(row.picture), reference)[0];
       CAPTURE(found);
       const bool statistics = row.metric == "niqe" || row.metric == "brisque";
-      CHECK(std::abs(found - row.expected) < (statistics ? 1e-3 : 1e-6) * std::max(1.0, std::abs(row.expected)) + (find_metric(row.metric).runs_net ? 1e-5 : 0));
+      CHECK(std::abs(found - row.expected) <
+            (statistics ? 1e-3 : 1e-6) * std::max(1.0, std::abs(row.expected)) + (find_metric(row.metric).runs_net ? 1e-5 : 0));
     } catch (const Error& error) {
       if (error.code() != ExitCode::model) throw;
       MESSAGE("skipped: " << error.what());

@@ -20,7 +20,8 @@ ClipIqa ClipIqa::load(const std::string& prompts, at::Device device) {
 }
 
 ClipIqa ClipIqa::from(const TensorFile& file, const std::string& where, const std::string& prompts, at::Device device) {
-  if (prompts != "pairs" && prompts != "pair") throw usage_error(fmt::format("clipiqa: prompts: expected pairs or pair, found '{}'", prompts));
+  if (prompts != "pairs" && prompts != "pair")
+    throw usage_error(fmt::format("clipiqa: prompts: expected pairs or pair, found '{}'", prompts));
   Params params(0);
   ClipIqa iqa{ClipResNet(params), {}};
   load_clip(iqa.net, file, where);
@@ -34,7 +35,8 @@ ClipIqa ClipIqa::from(const TensorFile& file, const std::string& where, const st
 at::Tensor ClipIqa::operator()(const at::Tensor& x) const {
   if (x.dim() != 4 || x.size(1) != 3) throw input_error("clipiqa: expected a batch with 3 channels");
   if (x.size(2) < ClipResNet::min_side || x.size(3) < ClipResNet::min_side)
-    throw input_error(fmt::format("clipiqa: expected sides of at least {} pixels, found {}x{}", ClipResNet::min_side, x.size(3), x.size(2)));
+    throw input_error(
+        fmt::format("clipiqa: expected sides of at least {} pixels, found {}x{}", ClipResNet::min_side, x.size(3), x.size(2)));
   const at::Tensor logits = at::linear(unit(net.embed(net(x)[4])), text);
   return logits.unflatten(1, {logits.size(1) / 2, 2}).softmax(2).select(2, 0).mean(1);
 }

@@ -13,8 +13,8 @@ namespace {
 
 void require_batches(const at::Tensor& x, const at::Tensor& y, const char* metric) {
   if (x.dim() != 4 || x.sizes() != y.sizes())
-    throw input_error(fmt::format("{}: expected two batches N x C x H x W of equal size, found {} and {}. resize or crop one of them", metric,
-                                  fmt::join(x.sizes(), "x"), fmt::join(y.sizes(), "x")));
+    throw input_error(fmt::format("{}: expected two batches N x C x H x W of equal size, found {} and {}. resize or crop one of them",
+                                  metric, fmt::join(x.sizes(), "x"), fmt::join(y.sizes(), "x")));
 }
 
 }  // namespace
@@ -23,7 +23,8 @@ at::Tensor luma_of(const at::Tensor& x, Channels channels) {
   if (channels == Channels::rgb) return x;
   if (x.dim() != 4 || x.size(1) != 3) throw input_error("luma: expected a batch of 3 channels");
   const bool studio = channels == Channels::ycbcr;
-  const at::Tensor weights = (studio ? at::tensor({65.481, 128.553, 24.966}, at::kDouble) / 255 : at::tensor({.299, .587, .114}, at::kDouble)).to(x.options());
+  const at::Tensor weights =
+      (studio ? at::tensor({65.481, 128.553, 24.966}, at::kDouble) / 255 : at::tensor({.299, .587, .114}, at::kDouble)).to(x.options());
   return (x * weights.view({1, 3, 1, 1})).sum(1, true) + (studio ? 16. / 255 : 0.);
 }
 

@@ -62,7 +62,8 @@ struct Moments {
     constexpr double e = 1e-6;
     double total = 0;
     for (std::size_t c = 0; c < x.size(); ++c) {
-      const double mx = x[c] / count, my = y[c] / count, vx = xx[c] / count - mx * mx, vy = yy[c] / count - my * my, cov = xy[c] / count - mx * my;
+      const double mx = x[c] / count, my = y[c] / count, vx = xx[c] / count - mx * mx, vy = yy[c] / count - my * my,
+                   cov = xy[c] / count - mx * my;
       total += alpha[c] * (2 * mx * my + e) / (mx * mx + my * my + e) + beta[c] * (2 * cov + e) / (vx + vy + e);
     }
     return total;

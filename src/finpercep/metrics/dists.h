@@ -22,9 +22,9 @@ struct Dists {
   /// input_error for other shapes or a side below 16 pixels.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& y) const;
 
-  std::vector<Conv> convs;     ///< VGG16's thirteen
-  at::Tensor alpha, beta;      ///< 1475 each: 3 + 64 + 128 + 256 + 512 + 512 channels
-  at::Tensor mean, deviation;  ///< of ImageNet, 1 x 3 x 1 x 1
+  std::vector<Conv> convs;                  ///< VGG16's thirteen
+  at::Tensor alpha, beta;                   ///< 1475 each: 3 + 64 + 128 + 256 + 512 + 512 channels
+  at::Tensor mean, deviation;               ///< of ImageNet, 1 x 3 x 1 x 1
   std::shared_ptr<const VggStream> stream;  ///< the same net without gradients, on the CPU; may be empty
 
  private:

@@ -47,7 +47,8 @@ void gradient_row(const Framed& plane, int y, double* to) {
   const float *above = plane.row(y - 1), *here = plane.row(y), *below = plane.row(y + 1);
 #pragma GCC ivdep
   for (int x = 0; x < plane.width; ++x) {
-    const double across = (double(above[x + 1]) - above[x - 1]) + (double(here[x + 1]) - here[x - 1]) + (double(below[x + 1]) - below[x - 1]);
+    const double across =
+        (double(above[x + 1]) - above[x - 1]) + (double(here[x + 1]) - here[x - 1]) + (double(below[x + 1]) - below[x - 1]);
     const double down = (double(below[x - 1]) - above[x - 1]) + (double(below[x]) - above[x]) + (double(below[x + 1]) - above[x + 1]);
     to[x] = (across * across + down * down) / 9;
   }

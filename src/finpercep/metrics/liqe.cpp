@@ -38,8 +38,10 @@ Liqe Liqe::from(const TensorFile& file, const std::string& where, at::Device dev
 at::Tensor Liqe::operator()(const at::Tensor& x) const {
   constexpr int64_t side = ClipViT::side;
   if (x.dim() != 4 || x.size(1) != 3) throw input_error("liqe: expected a batch with 3 channels");
-  if (x.size(2) < side || x.size(3) < side) throw input_error(fmt::format("liqe: expected sides of at least {} pixels, found {}x{}", side, x.size(3), x.size(2)));
-  const int64_t columns = (x.size(3) - side) / step + 1, all = ((x.size(2) - side) / step + 1) * columns, chosen = std::min(all, most_windows);
+  if (x.size(2) < side || x.size(3) < side)
+    throw input_error(fmt::format("liqe: expected sides of at least {} pixels, found {}x{}", side, x.size(3), x.size(2)));
+  const int64_t columns = (x.size(3) - side) / step + 1, all = ((x.size(2) - side) / step + 1) * columns,
+                chosen = std::min(all, most_windows);
   at::Tensor logits;
   for (int64_t i = 0; i < chosen; ++i) {  // one window of every picture at a time: memory stays that of a batch
     const int64_t index = i * std::max<int64_t>(1, all / chosen);

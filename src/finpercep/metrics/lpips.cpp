@@ -17,7 +17,9 @@ namespace finpercep {
 namespace {
 
 std::function<void(const at::Tensor&, const at::Tensor&, const TakeFeatures&)> stream_of(const AlexNet& net) {
-  return [stream = std::make_shared<const AlexStream>(net)](const at::Tensor& a, const at::Tensor& b, const TakeFeatures& take) { (*stream)(a, b, take); };
+  return [stream = std::make_shared<const AlexStream>(net)](const at::Tensor& a, const at::Tensor& b, const TakeFeatures& take) {
+    (*stream)(a, b, take);
+  };
 }
 std::function<void(const at::Tensor&, const at::Tensor&, const TakeFeatures&)> stream_of(const Vgg16& net) {
   return [stream = std::make_shared<const VggStream>(net)](const at::Tensor& a, const at::Tensor& b, const TakeFeatures& take) {

@@ -121,7 +121,8 @@ TEST_CASE("distances and maps are those of the authors' package, at even and odd
     const int64_t height = c.at("height"), width = c.at("width");
     const auto waves = [&](double fx, double fy, double phase) {
       const auto axis = [](int64_t n) { return at::arange(n, at::kDouble); };
-      const at::Tensor angle = fx * axis(width).view({1, 1, 1, -1}) + fy * axis(height).view({1, 1, -1, 1}) + 1.3 * axis(3).view({1, -1, 1, 1}) + phase;
+      const at::Tensor angle =
+          fx * axis(width).view({1, 1, 1, -1}) + fy * axis(height).view({1, 1, -1, 1}) + 1.3 * axis(3).view({1, -1, 1, 1}) + phase;
       return (0.5 + 0.5 * at::sin(angle)).to(at::kFloat);
     };
     const at::Tensor a = waves(.37, .61, 0), b = waves(.35, .64, .2);
@@ -132,6 +133,7 @@ TEST_CASE("distances and maps are those of the authors' package, at even and odd
     CHECK((map.sizes().vec() == expected.at("shape").get<std::vector<int64_t>>()));
     CHECK(map.mean().item<double>() == doctest::Approx(expected.at("mean").get<double>()).epsilon(1e-4));
     for (std::size_t i = 0; i < 8; ++i)
-      CHECK(map.flatten()[expected.at("index")[i].get<int64_t>()].item<double>() == doctest::Approx(expected.at("values")[i].get<double>()).epsilon(1e-3));
+      CHECK(map.flatten()[expected.at("index")[i].get<int64_t>()].item<double>() ==
+            doctest::Approx(expected.at("values")[i].get<double>()).epsilon(1e-3));
   }
 }

@@ -45,12 +45,6 @@ void ComparedRows::read(int plane, int y, double* to) const {
     for (int x = 0; x < count; ++x) to[x] = std::nearbyint(to[x]);
 }
 
-std::vector<double> read_plane(const ComparedRows& rows) {
-  std::vector<double> plane(static_cast<std::size_t>(rows.width()) * rows.height());
-  for (int y = 0; y < rows.height(); ++y) rows.read(0, y, plane.data() + static_cast<std::size_t>(y) * rows.width());
-  return plane;
-}
-
 void require_same_size(const Image& sr, const Image& ref, const std::string& metric) {
   if (sr.width != ref.width || sr.height != ref.height || sr.channels != ref.channels)
     throw input_error(

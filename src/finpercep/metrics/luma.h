@@ -35,9 +35,6 @@ class ComparedRows {
   bool rounded_;
 };
 
-/// Plane 0 of the same, as a whole.
-std::vector<double> read_plane(const ComparedRows& rows);
-
 /// input_error naming both sizes unless they are equal.
 void require_same_size(const Image& sr, const Image& ref, const std::string& metric);
 

@@ -32,7 +32,8 @@ double plain_ssim(const Image& a, const Image& b, const SsimOptions& options) {
     if (options.channels == Channels::rgb) v = 255.0 * image.at(p, y, x);
     if (options.channels == Channels::yiq && options.rounded)  // in float32: it decides which way a half goes
       v = 255.0f * ((.299f * image.at(0, y, x) + .587f * image.at(1, y, x)) + .114f * image.at(2, y, x));
-    else if (options.channels == Channels::yiq) v = 255.0 * (.299 * image.at(0, y, x) + .587 * image.at(1, y, x) + .114 * image.at(2, y, x));
+    else if (options.channels == Channels::yiq)
+      v = 255.0 * (.299 * image.at(0, y, x) + .587 * image.at(1, y, x) + .114 * image.at(2, y, x));
     if (options.channels == Channels::ycbcr) v = 65.481 * image.at(0, y, x) + 128.553 * image.at(1, y, x) + 24.966 * image.at(2, y, x) + 16;
     return options.rounded ? std::nearbyint(v) : v;
   };

@@ -35,7 +35,9 @@ Linear linear_of(Params& params, const std::string& name, int64_t in, int64_t ou
   return {params.constant(name + ".weight", {out, in}, 0), params.constant(name + ".bias", {out}, 0)};
 }
 
-GroupNorm norm_of(Params& params, const std::string& name, int64_t channels) { return make_group_norm(params, name, channels, norm_groups); }
+GroupNorm norm_of(Params& params, const std::string& name, int64_t channels) {
+  return make_group_norm(params, name, channels, norm_groups);
+}
 
 Conv conv_of(Params& params, const std::string& name, int64_t in, int64_t out, int64_t kernel, int64_t stride = 1) {
   return {params.constant(name + ".weight", {out, in, kernel, kernel}, 0), {}, stride, 0, 1};
@@ -104,7 +106,8 @@ at::Tensor Musiq::operator()(const at::Tensor& image) const {
     }
     picture = pad_same(picture, patch, patch);
     const int64_t rows = picture.size(2) / patch, columns = picture.size(3) / patch;
-    at::Tensor h = picture.unflatten(2, {rows, patch}).unflatten(4, {columns, patch}).permute({0, 2, 4, 1, 3, 5}).reshape({-1, 3, patch, patch});
+    at::Tensor h =
+        picture.unflatten(2, {rows, patch}).unflatten(4, {columns, patch}).permute({0, 2, 4, 1, 3, 5}).reshape({-1, 3, patch, patch});
     h = at::relu(norm(root_norm, same_conv(root, h), 1e-6));
     h = at::max_pool2d(pad_same(h, 3, 2), 3, 2);
     at::Tensor y = at::relu(norm(norm1, same_conv(conv1, h), 1e-4));

@@ -56,13 +56,15 @@ std::vector<double> halved(const std::vector<double>& plane, int width, int heig
 // eigenvalue below 7e-6. A library's would start threads for 36 numbers.
 double squared_distance(const at::Tensor& matrix, const at::Tensor& gap) {
   const int64_t n = gap.size(0);
-  std::vector<double> l(matrix.const_data_ptr<double>(), matrix.const_data_ptr<double>() + n * n), z(gap.const_data_ptr<double>(), gap.const_data_ptr<double>() + n);
+  std::vector<double> l(matrix.const_data_ptr<double>(), matrix.const_data_ptr<double>() + n * n),
+      z(gap.const_data_ptr<double>(), gap.const_data_ptr<double>() + n);
   double sum = 0;
   for (int64_t i = 0; i < n; ++i) {
     for (int64_t j = 0; j <= i; ++j) {
       double v = l[i * n + j];
       for (int64_t k = 0; k < j; ++k) v -= l[i * n + k] * l[j * n + k];
-      if (i == j && !(v > 0)) throw input_error("niqe: expected features with a positive definite covariance, found others. the weight file is of another kind");
+      if (i == j && !(v > 0))
+        throw input_error("niqe: expected features with a positive definite covariance, found others. the weight file is of another kind");
       l[i * n + j] = i == j ? std::sqrt(v) : v / l[j * n + j];
     }
     for (int64_t k = 0; k < i; ++k) z[i] -= l[i * n + k] * z[k];
@@ -81,7 +83,8 @@ Niqe Niqe::load() {
   constexpr int64_t n = 2 * features_per_scale;
   if (mu == file.tensors.end() || cov == file.tensors.end() || mu->second.shape != std::vector<int64_t>{n} ||
       cov->second.shape != std::vector<int64_t>{n, n})
-    throw model_error(fmt::format("niqe: {}: expected mu of {} and cov of {} x {}, found others. run `python3 tools/fetch_weights.py`", path.string(), n, n, n));
+    throw model_error(fmt::format("niqe: {}: expected mu of {} and cov of {} x {}, found others. run `python3 tools/fetch_weights.py`",
+                                  path.string(), n, n, n));
   return {from_data(mu->second).to(at::kDouble), from_data(cov->second).to(at::kDouble)};
 }
 
@@ -119,8 +122,8 @@ double Niqe::operator()(const Image& image, const NiqeOptions& options) const {
   const at::Tensor features = niqe_features(image, options);
   const at::Tensor whole = features.index({at::isfinite(features).all(1)});
   if (whole.size(0) < 2)
-    throw input_error(fmt::format("niqe: expected at least two blocks of {} x {} pixels with texture in a picture of {}x{}, found {}", block_side, block_side,
-                                  image.width, image.height, whole.size(0)));
+    throw input_error(fmt::format("niqe: expected at least two blocks of {} x {} pixels with texture in a picture of {}x{}, found {}",
+                                  block_side, block_side, image.width, image.height, whole.size(0)));
   const at::Tensor mean = at::nanmean(features, 0), centred = whole - whole.mean(0);
   const at::Tensor covariance = centred.t().mm(centred) / (whole.size(0) - 1);
   return std::sqrt(squared_distance(((cov + covariance) / 2).contiguous(), (mu - mean).contiguous()));

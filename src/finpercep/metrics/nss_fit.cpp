@@ -52,7 +52,7 @@ SignedMoments moments(int count, const Some& four, const One& one) {
   int x = 0;
   for (; x + 4 <= count; x += 4) {
     const Four v = four(x), square = v * v, zero = {};
-    const Mask below = v < zero, above = v > zero;
+    const Mask below = v<zero, above = v> zero;
     left += where(below, square);
     right += where(above, square);
     left_count -= below;
@@ -60,7 +60,8 @@ SignedMoments moments(int count, const Some& four, const One& one) {
     magnitude += where(above, v) - where(below, v);
   }
   SignedMoments out;
-  for (int k = 0; k < 4; ++k) out.add({left[k], right[k], static_cast<double>(left_count[k]), static_cast<double>(right_count[k]), magnitude[k], 0});
+  for (int k = 0; k < 4; ++k)
+    out.add({left[k], right[k], static_cast<double>(left_count[k]), static_cast<double>(right_count[k]), magnitude[k], 0});
   for (; x < count; ++x) {
     const double v = one(x), square = v * v;
     out.add({v < 0 ? square : 0, v > 0 ? square : 0, v < 0 ? 1. : 0., v > 0 ? 1. : 0., std::abs(v), 0});
@@ -86,7 +87,8 @@ Four product_of_four(const T* a, const T* b) {
 
 template <class T>
 SignedMoments products(int count, const T* a, const T* b) {
-  return moments(count, [=](int x) { return product_of_four(a + x, b + x); }, [=](int x) { return static_cast<double>(a[x] * b[x]); });
+  return moments(
+      count, [=](int x) { return product_of_four(a + x, b + x); }, [=](int x) { return static_cast<double>(a[x] * b[x]); });
 }
 
 }  // namespace
@@ -103,7 +105,8 @@ void SignedMoments::add(const SignedMoments& other) {
 template <class T>
 SignedMoments moments_of_row(const Block<T>& block, int y) {
   const T* row = block.values + y * block.stride;
-  return moments(block.width, [row](int x) { return load_four(row + x); }, [row](int x) { return static_cast<double>(row[x]); });
+  return moments(
+      block.width, [row](int x) { return load_four(row + x); }, [row](int x) { return static_cast<double>(row[x]); });
 }
 
 template <class T>

@@ -74,7 +74,9 @@ std::vector<double> contrast_normalised(const std::vector<double>& plane, int wi
     }
     const double* from = r[half];
     double* to = out.data() + static_cast<std::size_t>(y) * width;
-    const auto across = [&w](const double* c) { return w[3] * c[0] + w[2] * (c[-1] + c[1]) + w[1] * (c[-2] + c[2]) + w[0] * (c[-3] + c[3]); };
+    const auto across = [&w](const double* c) {
+      return w[3] * c[0] + w[2] * (c[-1] + c[1]) + w[1] * (c[-2] + c[2]) + w[0] * (c[-3] + c[3]);
+    };
 #pragma GCC ivdep
     for (int x = 0; x < width; ++x) {
       const double m = across(mean + x), s = across(squares + x);

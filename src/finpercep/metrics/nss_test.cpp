@@ -98,7 +98,9 @@ TEST_CASE("moments of a row and of products round the block") {
 TEST_CASE("the fits find the shapes of known distributions") {
   Random random(4, "nss_test fits", 0);
   SignedMoments normal, laplace, lopsided;
-  const auto add = [](SignedMoments& moments, double v) { moments.add({v < 0 ? v * v : 0, v > 0 ? v * v : 0, v < 0 ? 1. : 0., v > 0 ? 1. : 0., std::abs(v), 1}); };
+  const auto add = [](SignedMoments& moments, double v) {
+    moments.add({v < 0 ? v * v : 0, v > 0 ? v * v : 0, v < 0 ? 1. : 0., v > 0 ? 1. : 0., std::abs(v), 1});
+  };
   for (int i = 0; i < 200000; ++i) {
     const double n = random.normal(), u = random.uniform(-1, 1);
     add(normal, n);

@@ -164,8 +164,9 @@ std::string variant_text(const std::string& metric, Protocol protocol, int crop_
   if (metric.starts_with("psnr"))
     return fmt::format("{}, not rounded, {}, crop {}", channels, basicsr ? "mse at least 1e-10" : "mse + 1e-8", crop_border);
   if (metric == "ms_ssim")
-    return fmt::format("{}, rounded to 0..255, 5 scales by 2x2 means, 11x11 Gaussian 1.5, valid windows, contrast factor clamped at 0, crop {}", channels,
-                       crop_border);
+    return fmt::format(
+        "{}, rounded to 0..255, 5 scales by 2x2 means, 11x11 Gaussian 1.5, valid windows, contrast factor clamped at 0, crop {}", channels,
+        crop_border);
   return fmt::format("{}, {}, 11x11 Gaussian 1.5, valid windows, crop {}", channels,
                      basicsr ? "not rounded, not clamped" : "rounded to 0..255, contrast factor clamped at 0", crop_border);
 }

@@ -24,8 +24,8 @@ struct MetricInfo {
   bool higher_is_better = true;
   std::string range;
   bool needs_reference = true;
-  bool runs_net = false;    ///< on `device`; torch has threads of its own, so compute these one picture at a time
-  std::string definition;   ///< one line: what it is and from where
+  bool runs_net = false;                  ///< on `device`; torch has threads of its own, so compute these one picture at a time
+  std::string definition;                 ///< one line: what it is and from where
   std::vector<std::string> weights = {};  ///< names of the weight files it loads
   bool of_set = false;                    ///< one number for a set of pictures, see evaluate/set_score.h; not for a MetricSet
 };

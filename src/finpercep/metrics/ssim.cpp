@@ -58,7 +58,8 @@ RowReader reader_of(const ComparedRows& rows, int plane) {
 
 double ssim(const Image& sr, const Image& ref, const SsimOptions& options) {
   require_same_size(sr, ref, "ssim");
-  const ComparedRows a(sr, options.channels, options.crop_border, options.rounded), b(ref, options.channels, options.crop_border, options.rounded);
+  const ComparedRows a(sr, options.channels, options.crop_border, options.rounded),
+      b(ref, options.channels, options.crop_border, options.rounded);
   require_sides(a, ssim_window, "ssim");
   double total = 0;
   for (int p = 0; p < a.planes(); ++p)

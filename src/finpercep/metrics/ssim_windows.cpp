@@ -35,8 +35,14 @@ const std::array<double, half + 1> weights = gaussian();
 class Band {
  public:
   Band(const RowReader& a, const RowReader& b, int width, bool clamped)
-      : a_(a), b_(b), width_(width), clamped_(clamped), ring_(static_cast<std::size_t>(window) * quantities * width),
-        columns_(static_cast<std::size_t>(quantities) * width), similarity_(width), contrast_(width) {}
+      : a_(a),
+        b_(b),
+        width_(width),
+        clamped_(clamped),
+        ring_(static_cast<std::size_t>(window) * quantities * width),
+        columns_(static_cast<std::size_t>(quantities) * width),
+        similarity_(width),
+        contrast_(width) {}
 
   void take_row(int y) {
     double *u = row(y, 0), *v = row(y, 1), *squares = row(y, 2), *product = row(y, 3);
@@ -82,7 +88,8 @@ class Band {
     double *similarity = similarity_.data(), *contrast = contrast_.data();
     const std::array<double, half + 1> g = weights;
     const auto across = [&g](const double* r) {
-      return g[5] * r[5] + g[4] * (r[4] + r[6]) + g[3] * (r[3] + r[7]) + g[2] * (r[2] + r[8]) + g[1] * (r[1] + r[9]) + g[0] * (r[0] + r[10]);
+      return g[5] * r[5] + g[4] * (r[4] + r[6]) + g[3] * (r[3] + r[7]) + g[2] * (r[2] + r[8]) + g[1] * (r[1] + r[9]) +
+             g[0] * (r[0] + r[10]);
     };
     const double least = clamped_ ? 0 : -1e300;
     const int count = width_ - window + 1;

@@ -20,7 +20,9 @@ using namespace finpercep;
 
 namespace {
 
-nlohmann::json fixture_of(const std::string& name) { return nlohmann::json::parse(read_text_file(FINPERCEP_SOURCE_DIR "/tests/parity/" + name)); }
+nlohmann::json fixture_of(const std::string& name) {
+  return nlohmann::json::parse(read_text_file(FINPERCEP_SOURCE_DIR "/tests/parity/" + name));
+}
 
 // The fixture's weights, those with some names times a factor.
 TensorFile gained_file(const nlohmann::json& fixture) {
@@ -72,7 +74,8 @@ TEST_CASE("MUSIQ agrees with pyiqa on weights by formula, with one grade and wit
   const auto fixture = fixture_of("musiq.json");
   for (const auto& model : fixture.at("models")) {
     const Musiq musiq = Musiq::from(formula_file(model.at("tensors")), "formula");
-    for (const auto& c : model.at("cases")) CHECK(musiq(picture_of(c)).item<double>() == doctest::Approx(c.at("value").get<double>()).epsilon(1e-4));
+    for (const auto& c : model.at("cases"))
+      CHECK(musiq(picture_of(c)).item<double>() == doctest::Approx(c.at("value").get<double>()).epsilon(1e-4));
   }
 }
 
@@ -150,5 +153,7 @@ TEST_CASE("the Frechet distance of sets with known answers") {
 
 TEST_CASE("absent weights: the message names the file to supply and the command") {
   if (std::filesystem::exists(weight_cache() / "musiq-koniq.safetensors")) return;
-  CHECK_THROWS_WITH_AS(Musiq::load("koniq"), doctest::Contains("supply pyiqa's musiq_koniq_ckpt-*.pth and run `python3 tools/convert_weights.py musiq-koniq FILE`"), Error);
+  CHECK_THROWS_WITH_AS(
+      Musiq::load("koniq"),
+      doctest::Contains("supply pyiqa's musiq_koniq_ckpt-*.pth and run `python3 tools/convert_weights.py musiq-koniq FILE`"), Error);
 }

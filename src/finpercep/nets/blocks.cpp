@@ -11,9 +11,12 @@ constexpr int64_t dilation = 1;
 
 at::Tensor activate(const at::Tensor& x, Activation activation) {
   switch (activation) {
-    case Activation::relu6: return at::hardtanh(x, 0, 6);
-    case Activation::silu: return at::silu(x);
-    case Activation::none: break;
+    case Activation::relu6:
+      return at::hardtanh(x, 0, 6);
+    case Activation::silu:
+      return at::silu(x);
+    case Activation::none:
+      break;
   }
   return x;
 }
@@ -26,9 +29,12 @@ bool runs_packed(const Conv& conv, const at::Tensor& x) { return conv.packed && 
 
 at::Tensor Conv::operator()(const at::Tensor& x, Activation activation) const {
   if (runs_packed(*this, x)) return (*packed)(x, activation);
-  if (!more_below) return activate(at::conv2d(x, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(padding), at::IntArrayRef(dilation), groups), activation);
+  if (!more_below)
+    return activate(at::conv2d(x, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(padding), at::IntArrayRef(dilation), groups),
+                    activation);
   const at::Tensor padded = at::constant_pad_nd(x, {padding, padding + 1, padding, padding + 1}, 0);
-  return activate(at::conv2d(padded, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(int64_t{0}), at::IntArrayRef(dilation), groups), activation);
+  return activate(at::conv2d(padded, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(int64_t{0}), at::IntArrayRef(dilation), groups),
+                  activation);
 }
 
 at::Tensor Conv::added_to(const at::Tensor& other, const at::Tensor& x) const {
@@ -36,7 +42,8 @@ at::Tensor Conv::added_to(const at::Tensor& other, const at::Tensor& x) const {
 }
 
 at::Tensor Conv::of_doubled(const at::Tensor& x) const {
-  return runs_packed(*this, x) ? (*packed)(x, Activation::none) : (*this)(at::upsample_nearest2d(x, at::IntArrayRef{2 * x.size(-2), 2 * x.size(-1)}));
+  return runs_packed(*this, x) ? (*packed)(x, Activation::none)
+                               : (*this)(at::upsample_nearest2d(x, at::IntArrayRef{2 * x.size(-2), 2 * x.size(-1)}));
 }
 
 bool can_pack(at::Device device, at::ScalarType dtype) {
@@ -50,7 +57,10 @@ void Conv::pack(at::ScalarType dtype, bool doubled) {
 Conv make_conv(Params& params, const std::string& name, int64_t in, int64_t out, int64_t kernel, ConvOptions options) {
   const int64_t fan_in = in / options.groups * kernel * kernel;
   return {params.normal(name + ".weight", {out, in / options.groups, kernel, kernel}, options.gain, fan_in),
-          params.constant(name + ".bias", {out}, 0), options.stride, options.tensorflow_same ? (kernel - options.stride) / 2 : (kernel - 1) / 2, options.groups,
+          params.constant(name + ".bias", {out}, 0),
+          options.stride,
+          options.tensorflow_same ? (kernel - options.stride) / 2 : (kernel - 1) / 2,
+          options.groups,
           options.tensorflow_same && options.stride == 2};
 }
 

@@ -24,8 +24,8 @@ struct Conv {
   /// The convolution of `x` doubled by nearest neighbour.
   at::Tensor of_doubled(const at::Tensor& x) const;
 
-  /// From here on, calls without gradients on the CPU run on weights laid out once in `dtype`, with bias and activation inside the kernel, and
-  /// answer in it (packed_conv.h). Weights changed later are not seen. Nothing without can_pack(). `doubled`: for of_doubled.
+  /// From here on, calls without gradients on the CPU run on weights laid out once in `dtype`, with bias and activation inside the kernel,
+  /// and answer in it (packed_conv.h). Weights changed later are not seen. Nothing without can_pack(). `doubled`: for of_doubled.
   void pack(at::ScalarType dtype, bool doubled = false);
 };
 /// Whether oneDNN is there and computes in `dtype` on this processor.

@@ -18,7 +18,8 @@ constexpr const char* format_name = "finpercep-1";
 std::filesystem::path models_folder() {
   if (const char* given = std::getenv("FINPERCEP_MODELS")) return given;
   std::error_code none;
-  const auto installed = std::filesystem::read_symlink("/proc/self/exe", none).parent_path().parent_path() / "share" / "finpercep" / "models";
+  const auto installed =
+      std::filesystem::read_symlink("/proc/self/exe", none).parent_path().parent_path() / "share" / "finpercep" / "models";
   return std::filesystem::is_directory(installed, none) ? installed : std::filesystem::path(FINPERCEP_SOURCE_MODELS);
 }
 
@@ -41,7 +42,10 @@ std::filesystem::path find_model(const std::string& name_or_file) {
     if (path.stem() == name_or_file) return path;
     names.push_back(path.stem().string());
   }
-  if (names.empty()) throw model_error(fmt::format("model: '{}': expected a file or a name, found neither, and no models in {}. FINPERCEP_MODELS names their folder", name_or_file, models_folder().string()));
+  if (names.empty())
+    throw model_error(
+        fmt::format("model: '{}': expected a file or a name, found neither, and no models in {}. FINPERCEP_MODELS names their folder",
+                    name_or_file, models_folder().string()));
   const std::string near = nearest(name_or_file, names);
   throw model_error(fmt::format("model: '{}': expected a file or one of: {}; found neither{}", name_or_file, fmt::join(names, ", "),
                                 near.empty() ? "" : fmt::format(". did you mean '{}'?", near)));
@@ -52,8 +56,10 @@ TensorFile read_checkpoint(const std::string& name_or_file, const std::string& k
   TensorFile file = read_safetensors(path, Checksum::required);
   const std::string format = file.metadata["format"], found = file.metadata["kind"];
   if (format != format_name)
-    throw model_error(fmt::format("model: {}: expected format '{}', found '{}'. it is not a FinPercep checkpoint or of a newer version", path.string(), format_name, format));
-  if (!kind.empty() && found != kind) throw model_error(fmt::format("model: {}: expected a {}, found a {}. give another model", path.string(), kind, found));
+    throw model_error(fmt::format("model: {}: expected format '{}', found '{}'. it is not a FinPercep checkpoint or of a newer version",
+                                  path.string(), format_name, format));
+  if (!kind.empty() && found != kind)
+    throw model_error(fmt::format("model: {}: expected a {}, found a {}. give another model", path.string(), kind, found));
   return file;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// CLIP's RN50 image tower (Radford et al. 2021): a ResNet-50 with three stem convolutions, average pooling instead of strides, and attention
-// pooling at the end. Attention pools without positional embedding, as CLIP-IQA (Wang et al., AAAI 2023) does, so any size goes.
+// CLIP's RN50 image tower (Radford et al. 2021): a ResNet-50 with three stem convolutions, average pooling instead of strides, and
+// attention pooling at the end. Attention pools without positional embedding, as CLIP-IQA (Wang et al., AAAI 2023) does, so any size goes.
 #pragma once
 #include <array>
 

@@ -13,7 +13,9 @@ Linear linear_of(Params& params, const std::string& weight, const std::string& b
   return {params.constant(weight, {out, in}, 0), params.constant(bias, {out}, 0)};
 }
 
-Linear linear_of(Params& params, const std::string& name, int64_t in, int64_t out) { return linear_of(params, name + ".weight", name + ".bias", in, out); }
+Linear linear_of(Params& params, const std::string& name, int64_t in, int64_t out) {
+  return linear_of(params, name + ".weight", name + ".bias", in, out);
+}
 
 }  // namespace
 

@@ -40,7 +40,8 @@ void DiTSettings::visit(SettingsVisitor& v) {
 
 DiT::DiT(Params& params, const DiTSettings& given) : settings(given) {
   const int64_t c = given.width, folded = 3 * given.patch * given.patch;
-  if (c % given.heads != 0) throw usage_error(fmt::format("network_g.dit: expected a width that is a multiple of the heads, found {} and {}", c, given.heads));
+  if (c % given.heads != 0)
+    throw usage_error(fmt::format("network_g.dit: expected a width that is a multiple of the heads, found {} and {}", c, given.heads));
   if (given.window % 2 != 0) throw usage_error(fmt::format("network_g.dit.window: expected an even number, found {}", given.window));
   time1 = make_linear(params, "time1", time_dim, time_dim);
   time2 = make_linear(params, "time2", time_dim, time_dim);
@@ -64,7 +65,8 @@ DiT::DiT(Params& params, const DiTSettings& given) : settings(given) {
 }
 
 at::Tensor DiT::operator()(const at::Tensor& x, const at::Tensor& condition, const at::Tensor& t) const {
-  TORCH_CHECK(x.size(-1) % multiple() == 0 && x.size(-2) % multiple() == 0, "DiT: sides must be multiples of ", multiple(), ", found ", x.sizes());
+  TORCH_CHECK(x.size(-1) % multiple() == 0 && x.size(-2) % multiple() == 0, "DiT: sides must be multiples of ", multiple(), ", found ",
+              x.sizes());
   const at::Tensor time = at::silu(time2(at::silu(time1(time_embedding(t, time_dim)))));
   const at::Tensor pictures = at::cat({x, condition}, 1) * 2 - 1;
   at::Tensor h = to_tokens(in(at::pixel_unshuffle(pictures, settings.patch).contiguous(at::MemoryFormat::ChannelsLast)));

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A diffusion transformer (Peebles & Xie, ICCV 2023) as restoring net: time moves each block's norms and gates, which start at zero, through one layer
-// for all blocks and a table a block (PixArt-alpha's adaLN-single). For SR of any size it attends within shifted windows with relative positions, and a
-// depthwise convolution before each MLP brings what is near (as in DiT4SR). Like the UNet it works on pixel-unshuffled pictures.
+// A diffusion transformer (Peebles & Xie, ICCV 2023) as restoring net: time moves each block's norms and gates, which start at zero,
+// through one layer for all blocks and a table a block (PixArt-alpha's adaLN-single). For SR of any size it attends within shifted windows
+// with relative positions, and a depthwise convolution before each MLP brings what is near (as in DiT4SR). Like the UNet it works on
+// pixel-unshuffled pictures.
 #pragma once
 #include "finpercep/base/settings.h"
 #include "finpercep/nets/blocks.h"
@@ -12,8 +13,8 @@ struct DiTSettings {
   int64_t width = 128;  ///< channels of a token, a multiple of the heads
   int64_t depth = 6;    ///< blocks
   int64_t heads = 4;
-  int64_t window = 8;   ///< side of the windows of attention, tokens
-  int64_t patch = 8;    ///< side of a token, pixels
+  int64_t window = 8;  ///< side of the windows of attention, tokens
+  int64_t patch = 8;   ///< side of a token, pixels
   void visit(SettingsVisitor& v);
 };
 

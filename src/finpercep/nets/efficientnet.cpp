@@ -15,7 +15,8 @@ namespace {
 struct Stage {
   int64_t repeats, kernel, stride, expansion, channels;
 };
-constexpr Stage stages[] = {{1, 3, 1, 1, 16}, {2, 3, 2, 6, 24}, {2, 5, 2, 6, 40}, {3, 3, 2, 6, 80}, {3, 5, 1, 6, 112}, {4, 5, 2, 6, 192}, {1, 3, 1, 6, 320}};
+constexpr Stage stages[] = {{1, 3, 1, 1, 16},  {2, 3, 2, 6, 24},  {2, 5, 2, 6, 40}, {3, 3, 2, 6, 80},
+                            {3, 5, 1, 6, 112}, {4, 5, 2, 6, 192}, {1, 3, 1, 6, 320}};
 constexpr double bn_eps = 1e-3;
 
 }  // namespace
@@ -29,7 +30,8 @@ EfficientNetLite0::EfficientNetLite0(Params& params, const std::string& prefix) 
       const int64_t stride = repeat == 0 ? stage.stride : 1, wide = in * stage.expansion;
       Block block;
       if (stage.expansion > 1) block.expand = make_conv(params, name + "expand", in, wide, 1);
-      block.depthwise = make_conv(params, name + "depthwise", wide, wide, stage.kernel, {.stride = stride, .groups = wide, .tensorflow_same = true});
+      block.depthwise =
+          make_conv(params, name + "depthwise", wide, wide, stage.kernel, {.stride = stride, .groups = wide, .tensorflow_same = true});
       block.project = make_conv(params, name + "project", wide, stage.channels, 1, {.gain = 1});
       block.residual = stride == 1 && in == stage.channels;
       blocks.push_back(block);
@@ -46,7 +48,8 @@ at::Tensor run(const EfficientNetLite0::Block& block, const at::Tensor& x) {
   return block.residual ? block.project.added_to(x, y) : block.project(y);
 }
 
-// Rows of the result in bands that see four rows more on either side: more than a kernel of 5 reaches, so that the seams are those of the whole.
+// Rows of the result in bands that see four rows more on either side: more than a kernel of 5 reaches, so that the seams are those of the
+// whole.
 at::Tensor run_in_bands(const EfficientNetLite0::Block& block, const at::Tensor& x) {
   constexpr int64_t seen = 4;
   const int64_t stride = block.depthwise.stride, rows = x.size(2) / stride;
@@ -56,7 +59,8 @@ at::Tensor run_in_bands(const EfficientNetLite0::Block& block, const at::Tensor&
   if (bands == 1 || band >= rows) return run(block, x);
   at::Tensor out;
   for (int64_t top = 0; top < rows; top += band) {
-    const int64_t count = std::min(band, rows - top), from = std::max<int64_t>(0, top * stride - seen), end = std::min(x.size(2), (top + count) * stride + seen);
+    const int64_t count = std::min(band, rows - top), from = std::max<int64_t>(0, top * stride - seen),
+                  end = std::min(x.size(2), (top + count) * stride + seen);
     const at::Tensor part = run(block, x.narrow(2, from, end - from)).narrow(2, top - from / stride, count);
     if (!out.defined()) out = at::empty({part.size(0), part.size(1), rows, part.size(3)}, part.options(), at::MemoryFormat::ChannelsLast);
     out.narrow(2, top, count).copy_(part);
@@ -88,7 +92,8 @@ std::array<at::Tensor, 2> EfficientNetLite0::upper(const at::Tensor& at_stride_8
 }
 
 std::array<at::Tensor, 5> EfficientNetLite0::operator()(const at::Tensor& image) const {
-  TORCH_CHECK(image.size(-1) % 32 == 0 && image.size(-2) % 32 == 0, "EfficientNetLite0: sides must be multiples of 32, found ", image.sizes());
+  TORCH_CHECK(image.size(-1) % 32 == 0 && image.size(-2) % 32 == 0, "EfficientNetLite0: sides must be multiples of 32, found ",
+              image.sizes());
   const auto fine = lower(image);
   const auto coarse = upper(fine[2]);
   return {fine[0], fine[1], fine[2], coarse[0], coarse[1]};
@@ -124,7 +129,8 @@ std::filesystem::path weight_cache() {
 std::filesystem::path weight_file(const std::string& name) {
   const std::filesystem::path file = weight_cache() / (name + ".safetensors");
   if (!std::filesystem::exists(file))
-    throw model_error(fmt::format("weights: {}: expected the pretrained weights '{}', found no file. run `python3 tools/fetch_weights.py`", file.string(), name));
+    throw model_error(fmt::format("weights: {}: expected the pretrained weights '{}', found no file. run `python3 tools/fetch_weights.py`",
+                                  file.string(), name));
   return file;
 }
 

@@ -27,8 +27,9 @@ struct EfficientNetLite0 {
   /// x: N x 3 x H x W RGB in [0,1], sides multiples of 32. Features at strides 2, 4, 8, 16, 32.
   std::array<at::Tensor, 5> operator()(const at::Tensor& x) const;
 
-  /// The same in two parts: strides 2, 4, 8 from the picture (sides multiples of 8; a feature at stride 8 sees at most 40 pixels around its own, one at
-  /// stride 4 at most 12), and strides 16, 32 from the features at stride 8. Packed, wide blocks run in bands of rows, with bounded memory.
+  /// The same in two parts: strides 2, 4, 8 from the picture (sides multiples of 8; a feature at stride 8 sees at most 40 pixels around its
+  /// own, one at stride 4 at most 12), and strides 16, 32 from the features at stride 8. Packed, wide blocks run in bands of rows, with
+  /// bounded memory.
   std::array<at::Tensor, 3> lower(const at::Tensor& x) const;
   std::array<at::Tensor, 2> upper(const at::Tensor& at_stride_8) const;
 

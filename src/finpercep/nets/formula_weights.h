@@ -27,7 +27,8 @@ inline at::Tensor formula_noise(const std::string& name, at::IntArrayRef shape) 
   return out;
 }
 
-/// By name and rank: kernels and matrices N(0, 1 / fan in), norms' weights 1 + .1 u, variances 1.5 + .25 u, log scales 4.6 + .1 u, all else .1 u.
+/// By name and rank: kernels and matrices N(0, 1 / fan in), norms' weights 1 + .1 u, variances 1.5 + .25 u, log scales 4.6 + .1 u, all else
+/// .1 u.
 inline at::Tensor formula_tensor(const std::string& name, at::IntArrayRef shape) {
   const at::Tensor noise = formula_noise(name, shape);
   if (name.ends_with("running_var")) return 1.5 + 0.25 * noise;

@@ -14,7 +14,8 @@ void LoraSettings::visit(SettingsVisitor& v) {
   v.field("alpha", alpha, "their product counts alpha / rank times; 0: once", {.min = 0, .max = 1e6});
 }
 
-Lora::Lora(const Params& params, const LoraSettings& settings, uint64_t seed) : scale_(settings.alpha > 0 ? settings.alpha / static_cast<double>(settings.rank) : 1) {
+Lora::Lora(const Params& params, const LoraSettings& settings, uint64_t seed)
+    : scale_(settings.alpha > 0 ? settings.alpha / static_cast<double>(settings.rank) : 1) {
   at::NoGradGuard no_grad;
   uint64_t index = 0;
   for (const auto& [name, weight] : params.named()) {
@@ -30,7 +31,8 @@ Lora::Lora(const Params& params, const LoraSettings& settings, uint64_t seed) : 
     factors_.emplace_back(name + ".lora_A", adapted_.back().a);
     factors_.emplace_back(name + ".lora_B", adapted_.back().b);
   }
-  if (adapted_.empty()) throw usage_error(fmt::format("lora.rank: expected one below the sides of some weight of the generator, found {}", settings.rank));
+  if (adapted_.empty())
+    throw usage_error(fmt::format("lora.rank: expected one below the sides of some weight of the generator, found {}", settings.rank));
 }
 
 void Lora::apply() const {

@@ -36,7 +36,8 @@ Params two_layers(uint64_t seed) {
 
 TEST_CASE("parameters: names and shapes in order, values by seed alone") {
   const Params params = two_layers(3), same = two_layers(3), other = two_layers(4);
-  const std::vector<std::pair<std::string, std::vector<int64_t>>> expected = {{"a.weight", {6, 2, 3, 3}}, {"a.bias", {6}}, {"b.weight", {2, 6}}, {"b.bias", {2}}};
+  const std::vector<std::pair<std::string, std::vector<int64_t>>> expected = {
+      {"a.weight", {6, 2, 3, 3}}, {"a.bias", {6}}, {"b.weight", {2, 6}}, {"b.bias", {2}}};
   REQUIRE(params.named().size() == expected.size());
   for (std::size_t i = 0; i < expected.size(); ++i) {
     CHECK(params.named()[i].first == expected[i].first);
@@ -94,7 +95,8 @@ TEST_CASE("loading names the tensor that does not fit") {
 
   file = good;
   file.tensors["net.b.weight"] = to_data(at::zeros({6, 2}));
-  CHECK(contains(test::message_of(ExitCode::model, [&] { load(params, file, "FILE", "net."); }), "'net.b.weight': expected shape [2, 6], found [6, 2]"));
+  CHECK(contains(test::message_of(ExitCode::model, [&] { load(params, file, "FILE", "net."); }),
+                 "'net.b.weight': expected shape [2, 6], found [6, 2]"));
 
   for (const double bad : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity()}) {
     file = good;
@@ -112,7 +114,8 @@ TEST_CASE("a checkpoint of a later format or another kind is refused by name") {
   file.metadata["format"] = "finpercep-2";
   file.metadata["kind"] = "reward";
   write_safetensors(path, file);
-  CHECK(contains(test::message_of(ExitCode::model, [&] { read_checkpoint(path, "reward"); }), "later.safetensors: expected format 'finpercep-1', found 'finpercep-2'"));
+  CHECK(contains(test::message_of(ExitCode::model, [&] { read_checkpoint(path, "reward"); }),
+                 "later.safetensors: expected format 'finpercep-1', found 'finpercep-2'"));
   write_checkpoint(path, {}, "generator", "");
   CHECK(contains(test::message_of(ExitCode::model, [&] { read_checkpoint(path, "reward"); }), "expected a reward, found a generator"));
 }
@@ -128,7 +131,8 @@ TEST_CASE("half precision round trip: what is read is the nearest half of what w
     CHECK((read.named()[i].second.scalar_type() == at::kFloat));
   }
   CHECK_FALSE(at::equal(read.named()[0].second, params.named()[0].second));
-  for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
+  for (const at::ScalarType type :
+       {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt, at::kShort, at::kChar, at::kByte, at::kBool}) {
     const at::Tensor value = (normals(1, {3, 2}) * 2).to(type), back = from_data(to_data(value.t()));
     CHECK((back.scalar_type() == type));
     CHECK(at::equal(back, value.t()));
@@ -162,7 +166,8 @@ TEST_CASE("EfficientNet-Lite0: five taps as in the float64 oracle") {
   for (int64_t c = 0; c < 3; ++c)
     for (int64_t y = 0; y < height; ++y)
       for (int64_t x = 0; x < width; ++x)
-        *pixel++ = static_cast<float>(0.5 + 0.5 * std::sin(0.37 * static_cast<double>(x) + 0.61 * static_cast<double>(y) + 1.3 * static_cast<double>(c)));
+        *pixel++ = static_cast<float>(
+            0.5 + 0.5 * std::sin(0.37 * static_cast<double>(x) + 0.61 * static_cast<double>(y) + 1.3 * static_cast<double>(c)));
 
   at::NoGradGuard no_grad;
   Params params(0);
@@ -242,7 +247,9 @@ TEST_CASE("AdamW: a gradient that is not finite changes nothing") {
   }
 }
 
-TEST_CASE("AdamW: a tensor that gets its first gradient late is then stepped as a fresh one, also after a restart and from states with one count for all") {
+TEST_CASE(
+    "AdamW: a tensor that gets its first gradient late is then stepped as a fresh one, also after a restart and from states with one count "
+    "for all") {
   at::Tensor early = at::ones({1}), late = at::ones({3}), fresh = at::ones({3});
   AdamW adam({early, late}, {});
   const auto step = [](AdamW& optimiser, std::initializer_list<at::Tensor> tensors) {

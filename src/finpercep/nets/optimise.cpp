@@ -22,7 +22,8 @@ void OptimSettings::visit(SettingsVisitor& v) {
 }
 
 double scheduled_lr(const OptimSettings& settings, int64_t iter, int64_t total) {
-  const double rise = settings.warmup_iter > 0 ? std::min(1.0, static_cast<double>(iter + 1) / static_cast<double>(settings.warmup_iter)) : 1.0;
+  const double rise =
+      settings.warmup_iter > 0 ? std::min(1.0, static_cast<double>(iter + 1) / static_cast<double>(settings.warmup_iter)) : 1.0;
   const double progress = total > 1 ? static_cast<double>(iter) / static_cast<double>(total - 1) : 0.0;
   const double cosine = 0.5 * (1 + std::cos(std::numbers::pi * progress));
   return settings.lr * rise * (settings.final_lr_ratio + (1 - settings.final_lr_ratio) * cosine);
@@ -67,7 +68,8 @@ StepReport AdamW::step(double lr) {
     if (report.grad_norm > settings_.max_grad_norm) at::_foreach_mul_(grads, settings_.max_grad_norm / report.grad_norm);
     for (std::size_t i = 0; i < params_.size(); ++i) steps_[i] += params_[i].grad().defined();
     at::_foreach_add_(steps, 1);
-    at::_fused_adamw_(params, grads, means, squares, {}, steps, lr, settings_.betas[0], settings_.betas[1], settings_.weight_decay, 1e-8, false, false);
+    at::_fused_adamw_(params, grads, means, squares, {}, steps, lr, settings_.betas[0], settings_.betas[1], settings_.weight_decay, 1e-8,
+                      false, false);
   }
   zero_grad();
   return report;
@@ -84,12 +86,16 @@ void AdamW::save(TensorFile& file, const std::string& prefix) const {
 void AdamW::restore(const TensorFile& file, const std::string& prefix, const std::string& where) {
   const auto get = [&](const std::string& name) {
     const auto found = file.tensors.find(prefix + name);
-    if (found == file.tensors.end()) throw model_error(fmt::format("training state: {}: expected tensor '{}{}', not in the file. it belongs to another run", where, prefix, name));
+    if (found == file.tensors.end())
+      throw model_error(
+          fmt::format("training state: {}: expected tensor '{}{}', not in the file. it belongs to another run", where, prefix, name));
     return from_data(found->second);
   };
   for (std::size_t i = 0; i < params_.size(); ++i) {
     const at::Tensor mean = get(fmt::format("mean.{}", i));
-    if (mean.sizes() != params_[i].sizes()) throw model_error(fmt::format("training state: {}: moment {} has another shape than its parameter. it belongs to another run", where, i));
+    if (mean.sizes() != params_[i].sizes())
+      throw model_error(
+          fmt::format("training state: {}: moment {} has another shape than its parameter. it belongs to another run", where, i));
     mean_[i].copy_(mean);
     square_[i].copy_(get(fmt::format("square.{}", i)));
   }
@@ -125,7 +131,9 @@ Compute resolve_compute(const std::string& device, const std::string& dtype) {
   if (device == "auto") compute.device = cuda ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU);
   else if (device == "cpu") compute.device = at::kCPU;
   else if (device.starts_with("cuda")) {
-    if (!cuda) throw usage_error(fmt::format("--device: expected a device of this machine, found '{}' but LibTorch sees no CUDA GPU. use cpu or auto", device));
+    if (!cuda)
+      throw usage_error(
+          fmt::format("--device: expected a device of this machine, found '{}' but LibTorch sees no CUDA GPU. use cpu or auto", device));
     try {
       compute.device = at::Device(device == "cuda" ? "cuda:0" : device);
     } catch (const c10::Error&) {

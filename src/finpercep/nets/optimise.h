@@ -11,8 +11,8 @@ struct OptimSettings {
   std::vector<double> betas = {0.9, 0.99};
   double weight_decay = 0;
   double max_grad_norm = 1.0;
-  int64_t warmup_iter = 0;     ///< linear rise of lr
-  double final_lr_ratio = 0.1; ///< cosine fall to this share of lr at the last iteration
+  int64_t warmup_iter = 0;      ///< linear rise of lr
+  double final_lr_ratio = 0.1;  ///< cosine fall to this share of lr at the last iteration
   void visit(SettingsVisitor& v);
 };
 
@@ -59,8 +59,8 @@ class MixedPrecision {
   bool on_, before_;
 };
 
-/// LibTorch computes in the calling thread alone while it lives: for work that parallel_for spreads over threads. (The caller of parallel_for is one of them: without
-/// going back to what was, all that follows would run on one core.)
+/// LibTorch computes in the calling thread alone while it lives: for work that parallel_for spreads over threads. (The caller of
+/// parallel_for is one of them: without going back to what was, all that follows would run on one core.)
 class OneThread {
  public:
   OneThread();
@@ -72,7 +72,8 @@ class OneThread {
   int before_;
 };
 
-/// --device cpu|cuda[:n]|auto and --dtype fp32|bf16|auto, resolved once. auto: CUDA where there is one; bf16 where the processor computes in it.
+/// --device cpu|cuda[:n]|auto and --dtype fp32|bf16|auto, resolved once. auto: CUDA where there is one; bf16 where the processor computes
+/// in it.
 struct Compute {
   at::Device device = at::kCPU;
   at::ScalarType dtype = at::kFloat;

@@ -21,9 +21,12 @@ auto operation(const char* name, const char* overload = "") {
 
 const char* post_op(Activation activation) {
   switch (activation) {
-    case Activation::relu6: return "hardtanh";
-    case Activation::silu: return "swish";
-    case Activation::none: break;
+    case Activation::relu6:
+      return "hardtanh";
+    case Activation::silu:
+      return "swish";
+    case Activation::none:
+      break;
   }
   return "none";
 }
@@ -53,8 +56,10 @@ PackedConv::PackedConv(const Conv& conv, at::ScalarType dtype, bool of_doubled)
   at::Tensor weight = conv.weight.detach().to(at::kFloat);
   bias_ = conv.bias.detach().to(dtype);
   if (of_doubled) {
-    TORCH_CHECK(kernel_ == 3 && padding_ == 1 && stride_ == 1 && groups_ == 1, "packed convolution: of a doubled picture only 3 x 3, found ", weight.sizes());
-    static const auto reorder = operation<at::Tensor(const at::Tensor&, Ints, Ints, Ints, Ints, int64_t, at::OptionalIntArrayRef)>("mkldnn::_reorder_convolution_transpose_weight");
+    TORCH_CHECK(kernel_ == 3 && padding_ == 1 && stride_ == 1 && groups_ == 1,
+                "packed convolution: of a doubled picture only 3 x 3, found ", weight.sizes());
+    static const auto reorder = operation<at::Tensor(const at::Tensor&, Ints, Ints, Ints, Ints, int64_t, at::OptionalIntArrayRef)>(
+        "mkldnn::_reorder_convolution_transpose_weight");
     kind_ = Kind::of_doubled;
     weight_ = reorder.call(doubling_kernel(weight).to(dtype).contiguous(), {1, 1}, {0, 0}, {2, 2}, {1, 1}, 1, std::nullopt);
     return;
@@ -74,14 +79,17 @@ PackedConv::PackedConv(const Conv& conv, at::ScalarType dtype, bool of_doubled)
     weight = at::constant_pad_nd(weight, {1, 0, 1, 0});
     ++padding_;
   }
-  static const auto reorder = operation<at::Tensor(const at::Tensor&, Ints, Ints, Ints, int64_t, at::OptionalIntArrayRef)>("mkldnn::_reorder_convolution_weight");
+  static const auto reorder =
+      operation<at::Tensor(const at::Tensor&, Ints, Ints, Ints, int64_t, at::OptionalIntArrayRef)>("mkldnn::_reorder_convolution_weight");
   const int64_t padding[] = {padding_, padding_}, stride[] = {stride_, stride_};
   weight_ = reorder.call(weight.to(dtype).contiguous(), padding, stride, {1, 1}, groups_, std::nullopt);
 }
 
 at::Tensor PackedConv::product(const at::Tensor& x, Activation activation, const at::Tensor& summand) const {
-  static const auto plain = operation<at::Tensor(const at::Tensor&, const at::Tensor&, const Bias&, std::string_view, Scalars, Name)>("mkldnn::_linear_pointwise");
-  static const auto summed = operation<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Bias&, std::string_view)>("mkldnn::_linear_pointwise", "binary");
+  static const auto plain = operation<at::Tensor(const at::Tensor&, const at::Tensor&, const Bias&, std::string_view, Scalars, Name)>(
+      "mkldnn::_linear_pointwise");
+  static const auto summed = operation<at::Tensor(const at::Tensor&, const at::Tensor&, const at::Tensor&, const Bias&, std::string_view)>(
+      "mkldnn::_linear_pointwise", "binary");
   const auto pixels = [](const at::Tensor& t) { return t.permute({0, 2, 3, 1}).reshape({-1, t.size(1)}); };  // a view of channels last
   const Bias bias = kind_ == Kind::to_one ? Bias() : Bias(bias_);
   const at::Tensor y = summand.defined() ? summed.call(pixels(x), pixels(summand), weight_, bias, "add")
@@ -112,7 +120,8 @@ at::Tensor PackedConv::to_one(const at::Tensor& x) const {
 
 at::Tensor PackedConv::operator()(const at::Tensor& given, Activation activation, const at::Tensor& summand) const {
   const at::Tensor x = given.to(weight_.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
-  TORCH_CHECK(!summand.defined() || (kind_ == Kind::product && activation == Activation::none), "packed convolution: a summand goes with 1 x 1 and no activation");
+  TORCH_CHECK(!summand.defined() || (kind_ == Kind::product && activation == Activation::none),
+              "packed convolution: a summand goes with 1 x 1 and no activation");
   if (kind_ == Kind::product) return product(x, activation, summand);
   if (kind_ == Kind::to_one) {
     TORCH_CHECK(activation == Activation::none, "packed convolution: to one channel without activation");
@@ -120,12 +129,13 @@ at::Tensor PackedConv::operator()(const at::Tensor& given, Activation activation
   }
   const int64_t padding[] = {padding_, padding_}, stride[] = {stride_, stride_};
   if (kind_ == Kind::of_doubled) {
-    static const auto transposed = operation<at::Tensor(const at::Tensor&, const at::Tensor&, const Bias&, Ints, Ints, Ints, Ints, int64_t, std::string_view, Scalars, Name)>(
-        "mkldnn::_convolution_transpose_pointwise");
+    static const auto transposed = operation<at::Tensor(const at::Tensor&, const at::Tensor&, const Bias&, Ints, Ints, Ints, Ints, int64_t,
+                                                        std::string_view, Scalars, Name)>("mkldnn::_convolution_transpose_pointwise");
     return transposed.call(x, weight_, bias_, {1, 1}, {0, 0}, {2, 2}, {1, 1}, 1, post_op(activation), bounds(activation), std::nullopt);
   }
   static const auto window =
-      operation<at::Tensor(const at::Tensor&, const at::Tensor&, const Bias&, Ints, Ints, Ints, int64_t, std::string_view, Scalars, Name)>("mkldnn::_convolution_pointwise");
+      operation<at::Tensor(const at::Tensor&, const at::Tensor&, const Bias&, Ints, Ints, Ints, int64_t, std::string_view, Scalars, Name)>(
+          "mkldnn::_convolution_pointwise");
   return window.call(x, weight_, bias_, padding, stride, {1, 1}, groups_, post_op(activation), bounds(activation), std::nullopt);
 }
 

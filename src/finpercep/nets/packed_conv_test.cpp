@@ -30,12 +30,13 @@ double off(const at::Tensor& a, const at::Tensor& b) {
 
 TEST_CASE("a packed convolution gives what the plain one gives, fp32 and bf16, with its activation") {
   at::NoGradGuard no_grad;
-  const std::pair<const char*, Conv> cases[] = {{"1 x 1", some_conv(24, 40, 1)},
-                                                {"3 x 3", some_conv(5, 7, 3)},
-                                                {"depthwise", some_conv(48, 48, 5, {.groups = 48})},
-                                                {"stride 2", some_conv(3, 32, 3, {.stride = 2})},
-                                                {"TensorFlow's SAME", some_conv(3, 32, 3, {.stride = 2, .tensorflow_same = true})},
-                                                {"depthwise 5 x 5, TensorFlow's SAME", some_conv(32, 32, 5, {.stride = 2, .groups = 32, .tensorflow_same = true})}};
+  const std::pair<const char*, Conv> cases[] = {
+      {"1 x 1", some_conv(24, 40, 1)},
+      {"3 x 3", some_conv(5, 7, 3)},
+      {"depthwise", some_conv(48, 48, 5, {.groups = 48})},
+      {"stride 2", some_conv(3, 32, 3, {.stride = 2})},
+      {"TensorFlow's SAME", some_conv(3, 32, 3, {.stride = 2, .tensorflow_same = true})},
+      {"depthwise 5 x 5, TensorFlow's SAME", some_conv(32, 32, 5, {.stride = 2, .groups = 32, .tensorflow_same = true})}};
   for (const auto& [name, conv] : cases)
     for (const at::ScalarType dtype : {at::kFloat, at::kBFloat16})
       for (const auto& [height, width] : {std::pair<int64_t, int64_t>{2, 2}, {16, 34}}) {

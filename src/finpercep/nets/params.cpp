@@ -16,22 +16,33 @@ namespace {
 
 at::ScalarType scalar_type(DType type) {
   switch (type) {
-    case DType::f64: return at::kDouble;
-    case DType::f32: return at::kFloat;
-    case DType::f16: return at::kHalf;
-    case DType::bf16: return at::kBFloat16;
-    case DType::i64: return at::kLong;
-    case DType::i32: return at::kInt;
-    case DType::i16: return at::kShort;
-    case DType::i8: return at::kChar;
-    case DType::u8: return at::kByte;
-    case DType::boolean: return at::kBool;
+    case DType::f64:
+      return at::kDouble;
+    case DType::f32:
+      return at::kFloat;
+    case DType::f16:
+      return at::kHalf;
+    case DType::bf16:
+      return at::kBFloat16;
+    case DType::i64:
+      return at::kLong;
+    case DType::i32:
+      return at::kInt;
+    case DType::i16:
+      return at::kShort;
+    case DType::i8:
+      return at::kChar;
+    case DType::u8:
+      return at::kByte;
+    case DType::boolean:
+      return at::kBool;
   }
   TORCH_CHECK(false, "scalar_type: unknown dtype");
 }
 
 DType dtype_of(at::ScalarType type) {
-  for (DType candidate : {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i16, DType::i8, DType::u8, DType::boolean})
+  for (DType candidate :
+       {DType::f64, DType::f32, DType::f16, DType::bf16, DType::i64, DType::i32, DType::i16, DType::i8, DType::u8, DType::boolean})
     if (scalar_type(candidate) == type) return candidate;
   TORCH_CHECK(false, "dtype_of: ", type, " has no safetensors name");
 }
@@ -50,7 +61,9 @@ at::Tensor Params::normal(const std::string& name, at::IntArrayRef shape, double
   return add(name, normal_tensor(random, shape).mul_(gain / std::sqrt(static_cast<double>(fan_in))));
 }
 
-at::Tensor Params::constant(const std::string& name, at::IntArrayRef shape, double value) { return add(name, at::full(shape, value, at::kFloat)); }
+at::Tensor Params::constant(const std::string& name, at::IntArrayRef shape, double value) {
+  return add(name, at::full(shape, value, at::kFloat));
+}
 
 std::vector<at::Tensor> Params::with_prefix(const std::string& prefix) const {
   std::vector<at::Tensor> found;
@@ -128,19 +141,22 @@ void load(const NamedTensors& tensors, const TensorFile& file, const std::string
     wanted.insert(full);
     const auto found = file.tensors.find(full);
     if (found == file.tensors.end())
-      throw model_error(fmt::format("checkpoint: {}: expected tensor '{}', not in the file. it belongs to another architecture or stage", where, full));
+      throw model_error(
+          fmt::format("checkpoint: {}: expected tensor '{}', not in the file. it belongs to another architecture or stage", where, full));
     if (found->second.shape != tensor.sizes().vec())
-      throw model_error(fmt::format("checkpoint: {}: tensor '{}': expected shape {}, found {}. it belongs to another architecture or stage", where,
-                                    full, tensor.sizes().vec(), found->second.shape));
+      throw model_error(fmt::format("checkpoint: {}: tensor '{}': expected shape {}, found {}. it belongs to another architecture or stage",
+                                    where, full, tensor.sizes().vec(), found->second.shape));
     const at::Tensor value = from_data(found->second);
     if (!at::isfinite(value).all().item<bool>())
-      throw model_error(fmt::format("checkpoint: {}: tensor '{}' holds NaN or infinity. the training that wrote it diverged; use an earlier one", where, full));
+      throw model_error(fmt::format(
+          "checkpoint: {}: tensor '{}' holds NaN or infinity. the training that wrote it diverged; use an earlier one", where, full));
     tensor.copy_(value);
   }
   if (!exact) return;
   for (const auto& [name, data] : file.tensors)
     if (name.starts_with(prefix) && !wanted.contains(name))
-      throw model_error(fmt::format("checkpoint: {}: tensor '{}' is not part of this net. it belongs to another architecture or stage", where, name));
+      throw model_error(
+          fmt::format("checkpoint: {}: tensor '{}' is not part of this net. it belongs to another architecture or stage", where, name));
 }
 
 }  // namespace finpercep

@@ -58,7 +58,8 @@ void put(TensorFile& file, const NamedTensors& tensors, at::ScalarType dtype = a
 /// Strict: every parameter must be in the file with its shape and finite values, and with `exact` the file may hold nothing else under
 /// `prefix`. model_error names the first tensor that is missing, extra, of another shape or not finite.
 void load(const NamedTensors& tensors, const TensorFile& file, const std::string& where, const std::string& prefix = "", bool exact = true);
-inline void load(const Params& params, const TensorFile& file, const std::string& where, const std::string& prefix = "", bool exact = true) {
+inline void load(const Params& params, const TensorFile& file, const std::string& where, const std::string& prefix = "",
+                 bool exact = true) {
   load(params.named(), file, where, prefix, exact);
 }
 

@@ -8,8 +8,8 @@
 
 namespace finpercep {
 
-/// The converted file NAME.safetensors in the weight cache, for weights that no package registry carries. model_error, when absent, with the
-/// published file to supply (`published`, e.g. "RN50.pt of OpenAI CLIP") and the command that converts it.
+/// The converted file NAME.safetensors in the weight cache, for weights that no package registry carries. model_error, when absent, with
+/// the published file to supply (`published`, e.g. "RN50.pt of OpenAI CLIP") and the command that converts it.
 std::filesystem::path supplied_weight_file(const std::string& name, const std::string& published);
 
 /// NAME.param (NAME.bin lies beside it) in the weight cache. model_error with the command that fetches it when absent.
@@ -19,6 +19,7 @@ std::filesystem::path ncnn_weight_file(const std::string& name);
 at::Tensor tensor_of(const TensorFile& file, const std::string& where, const std::string& name, at::IntArrayRef shape);
 
 /// Copies the convolution CONV.weight and the batch normalisation BN.{weight,bias,running_mean,running_var} after it into one convolution.
-void load_folded(const Conv& conv, const TensorFile& file, const std::string& where, const std::string& conv_name, const std::string& bn_name, double eps);
+void load_folded(const Conv& conv, const TensorFile& file, const std::string& where, const std::string& conv_name,
+                 const std::string& bn_name, double eps);
 
 }  // namespace finpercep

@@ -17,12 +17,15 @@ std::string script(const Conv& conv, const std::string& name, const std::string&
   const std::string self = "self." + script_name(name);
   const int64_t p = conv.padding;
   const std::string padded = conv.more_below ? fmt::format("torch.constant_pad_nd({}, [{}, {}, {}, {}], 0.0)", x, p, p + 1, p, p + 1) : x;
-  const std::string call = fmt::format("torch.conv2d({}, {}_weight, {}_bias, [{}, {}], [{}, {}], [1, 1], {})", padded, self, self, conv.stride, conv.stride,
-                                       conv.more_below ? 0 : p, conv.more_below ? 0 : p, conv.groups);
+  const std::string call = fmt::format("torch.conv2d({}, {}_weight, {}_bias, [{}, {}], [{}, {}], [1, 1], {})", padded, self, self,
+                                       conv.stride, conv.stride, conv.more_below ? 0 : p, conv.more_below ? 0 : p, conv.groups);
   switch (activation) {
-    case Activation::relu6: return fmt::format("torch.hardtanh({}, 0.0, 6.0)", call);
-    case Activation::silu: return fmt::format("torch.silu({})", call);
-    case Activation::none: break;
+    case Activation::relu6:
+      return fmt::format("torch.hardtanh({}, 0.0, 6.0)", call);
+    case Activation::silu:
+      return fmt::format("torch.silu({})", call);
+    case Activation::none:
+      break;
   }
   return call;
 }

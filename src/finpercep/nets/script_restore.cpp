@@ -9,7 +9,8 @@ namespace finpercep {
 namespace {
 
 const std::string noisy_head = "def net(self, x: Tensor, y: Tensor, step_time: Tensor) -> Tensor:";
-const std::string time_line = fmt::format("time = torch.silu({})", linear_script("time2", fmt::format("torch.silu({})", linear_script("time1", "step_time"))));
+const std::string time_line =
+    fmt::format("time = torch.silu({})", linear_script("time2", fmt::format("torch.silu({})", linear_script("time1", "step_time"))));
 
 void add_block(MethodBody& line, const UNet::Block& block, const std::string& name) {
   line("b = " + script(block.conv1, name + ".conv1", fmt::format("torch.silu({})", script(block.norm1, name + ".norm1", "h"))));
@@ -22,7 +23,8 @@ void add_block(MethodBody& line, const UNet::Block& block, const std::string& na
 void add_dense(MethodBody& line, const RRDB::Dense& dense, const std::string& name) {
   std::vector<std::string> seen = {"d"};
   for (int k = 0; k < 4; ++k) {
-    line(fmt::format("d{} = torch.leaky_relu({}, 0.2)", k, script(dense[k], fmt::format("{}.{}", name, k), fmt::format("torch.cat([{}], 1)", fmt::join(seen, ", ")))));
+    line(fmt::format("d{} = torch.leaky_relu({}, 0.2)", k,
+                     script(dense[k], fmt::format("{}.{}", name, k), fmt::format("torch.cat([{}], 1)", fmt::join(seen, ", ")))));
     seen.push_back(fmt::format("d{}", k));
   }
   line(fmt::format("d = d + 0.2 * {}", script(dense[4], name + ".4", fmt::format("torch.cat([{}], 1)", fmt::join(seen, ", ")))));
@@ -95,21 +97,27 @@ std::string script(const UNet& net) {
 }
 
 std::string script(const DiT& net) {
-  MethodBody line(fmt::format(fmt::runtime(window_methods), fmt::arg("side", net.settings.window), fmt::arg("half", net.settings.window / 2), fmt::arg("heads", net.settings.heads)) + noisy_head);
+  MethodBody line(fmt::format(fmt::runtime(window_methods), fmt::arg("side", net.settings.window),
+                              fmt::arg("half", net.settings.window / 2), fmt::arg("heads", net.settings.heads)) +
+                  noisy_head);
   line(time_line);
-  line("h = " + as_tokens(script(net.in, "in", fmt::format("torch.pixel_unshuffle(torch.cat([x, y], 1) * 2 - 1, {})", net.settings.patch))));
+  line("h = " +
+       as_tokens(script(net.in, "in", fmt::format("torch.pixel_unshuffle(torch.cat([x, y], 1) * 2 - 1, {})", net.settings.patch))));
   line(fmt::format("moved = torch.reshape({}, [-1, 6, {}])", linear_script("modulation", "time"), net.settings.width));
   for (std::size_t i = 0; i < net.blocks.size(); ++i) {
     const DiT::Block& block = net.blocks[i];
     const std::string name = fmt::format("blocks.{}.", i), self = "self." + script_name(name);
     line(fmt::format("m = torch.unbind((moved + {}table)[:, None, None], 3)", self));
-    line(fmt::format("a = self.attend({}, {}offsets, {})", linear_script(name + "qkv", modulated("h", "m[0]", "m[1]")), self, block.shifted ? "True" : "False"));
+    line(fmt::format("a = self.attend({}, {}offsets, {})", linear_script(name + "qkv", modulated("h", "m[0]", "m[1]")), self,
+                     block.shifted ? "True" : "False"));
     line(fmt::format("h = h + m[2] * {}", linear_script(name + "out", "a")));
     line(fmt::format("near = {}", as_tokens(script(block.near, name + "near", as_picture(modulated("h", "m[3]", "m[4]"))))));
-    line(fmt::format("h = h + m[5] * {}", linear_script(name + "fc2", fmt::format("torch.gelu({}, approximate=\"tanh\")", linear_script(name + "fc1", "near")))));
+    line(fmt::format("h = h + m[5] * {}", linear_script(name + "fc2", fmt::format("torch.gelu({}, approximate=\"tanh\")",
+                                                                                  linear_script(name + "fc1", "near")))));
   }
   line(fmt::format("last = torch.chunk({}[:, None, None], 2, 3)", linear_script("out_modulation", "time")));
-  line(fmt::format("return y + torch.pixel_shuffle({}, {})", script(net.out, "out", as_picture(modulated("h", "last[0]", "last[1]"))), net.settings.patch));
+  line(fmt::format("return y + torch.pixel_shuffle({}, {})", script(net.out, "out", as_picture(modulated("h", "last[0]", "last[1]"))),
+                   net.settings.patch));
   return line.text();
 }
 
@@ -133,7 +141,8 @@ std::string script(const RRDB& net) {
 std::string script(const SRVGG& net) {
   MethodBody line("def net(self, lr: Tensor) -> Tensor:");
   line("h = lr");
-  for (std::size_t k = 0; k < net.slopes.size(); ++k) line(fmt::format("h = torch.prelu({}, self.slopes_{})", script(net.convs[k], fmt::format("convs.{}", k), "h"), k));
+  for (std::size_t k = 0; k < net.slopes.size(); ++k)
+    line(fmt::format("h = torch.prelu({}, self.slopes_{})", script(net.convs[k], fmt::format("convs.{}", k), "h"), k));
   const std::size_t last = net.slopes.size();
   line(fmt::format("h = torch.pixel_shuffle({}, {})", script(net.convs[last], fmt::format("convs.{}", last), "h"), net.scale));
   line(fmt::format("return h + torch.upsample_nearest2d(lr, [lr.size(2) * {0}, lr.size(3) * {0}])", net.scale));

@@ -11,7 +11,8 @@
 
 namespace finpercep {
 
-/// The method `net(self, x: Tensor, y: Tensor, step_time: Tensor) -> Tensor` of a net that sees noise, where step_time is its step's time_embedding, 1 x time_dim.
+/// The method `net(self, x: Tensor, y: Tensor, step_time: Tensor) -> Tensor` of a net that sees noise, where step_time is its step's
+/// time_embedding, 1 x time_dim.
 std::string script(const UNet& net);
 std::string script(const DiT& net);
 

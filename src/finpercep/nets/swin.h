@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Swin blocks (Liu et al., ICCV 2021): attention inside windows, which every second block shifts. Layers end in a convolution and are added to their
-// input with a factor, the form that MANIQA uses.
+// Swin blocks (Liu et al., ICCV 2021): attention inside windows, which every second block shifts. Layers end in a convolution and are added
+// to their input with a factor, the form that MANIQA uses.
 #pragma once
 #include <vector>
 

@@ -56,7 +56,9 @@ void warn_of_other_threads(const TensorFile& state, const std::filesystem::path&
   const auto found = state.metadata.find("threads");
   const std::string now = fmt::format("{}", at::get_num_threads());
   if (found != state.metadata.end() && found->second != now)
-    log_warning(fmt::format("resume: {}: saved with {} threads, now {}: the result may differ in its last digits from that of a run without a break", path.string(), found->second, now));
+    log_warning(fmt::format(
+        "resume: {}: saved with {} threads, now {}: the result may differ in its last digits from that of a run without a break",
+        path.string(), found->second, now));
 }
 
 // The iteration to go on from.
@@ -77,7 +79,8 @@ int64_t restore_state(RunDir& run, const LoopParts& parts) {
     return candidate.iter;
   }
   if (!states.empty())
-    throw model_error(fmt::format("resume: {}: expected an intact training state, all {} are damaged. start a new run directory", run.path().string(), states.size()));
+    throw model_error(fmt::format("resume: {}: expected an intact training state, all {} are damaged. start a new run directory",
+                                  run.path().string(), states.size()));
   run.truncate_metrics(-1);  // those of a run that ended before its first state would be logged twice
   log_info("nothing saved yet: starting at iteration 0");
   return 0;
@@ -122,7 +125,8 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
     ++summed;
     bad_in_a_row = bad ? bad_in_a_row + 1 : 0;
     if (bad_in_a_row >= bad_steps_allowed)
-      throw model_error(fmt::format("training: iteration {}: loss or gradient was not finite {} times in a row. lower the learning rate", iter, bad_in_a_row));
+      throw model_error(fmt::format("training: iteration {}: loss or gradient was not finite {} times in a row. lower the learning rate",
+                                    iter, bad_in_a_row));
 
     const int64_t done = iter + 1;
     progress.advance(1, values.empty() ? "" : fmt::format("{} {:.4f}", values[0].first, values[0].second));

@@ -67,7 +67,8 @@ void damage(const std::filesystem::path& path) {
 
 std::size_t count_states(const std::filesystem::path& run) {
   std::size_t n = 0;
-  for (const auto& entry : std::filesystem::directory_iterator(run / "checkpoints")) n += entry.path().filename().string().starts_with("state-");
+  for (const auto& entry : std::filesystem::directory_iterator(run / "checkpoints"))
+    n += entry.path().filename().string().starts_with("state-");
   return n;
 }
 

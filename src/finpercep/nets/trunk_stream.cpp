@@ -25,7 +25,8 @@ void pool_row(SlicePool pool, const std::array<const float*, 3>& rows, int64_t w
   if (pool == SlicePool::max) {
     for (int64_t x = 0; x < width / 2; ++x) {
       const float *p = rows[1] + 2 * x * channels, *q = rows[2] + 2 * x * channels;
-      for (int64_t c = 0; c < channels; ++c) to[x * channels + c] = std::max(std::max(p[c], p[c + channels]), std::max(q[c], q[c + channels]));
+      for (int64_t c = 0; c < channels; ++c)
+        to[x * channels + c] = std::max(std::max(p[c], p[c + channels]), std::max(q[c], q[c + channels]));
     }
     return;
   }

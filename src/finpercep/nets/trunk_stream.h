@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// AlexNet's and VGG16's slices for two pictures at once, without gradients, on the CPU: pixels outermost, 3 x 3 convolutions by Winograd, and
-// bands of rows, so that the features of a whole slice are never held: at 1024 x 1024, VGG16's first alone has 256 MB a picture.
+// AlexNet's and VGG16's slices for two pictures at once, without gradients, on the CPU: pixels outermost, 3 x 3 convolutions by Winograd,
+// and bands of rows, so that the features of a whole slice are never held: at 1024 x 1024, VGG16's first alone has 256 MB a picture.
 #pragma once
 #include <array>
 #include <functional>

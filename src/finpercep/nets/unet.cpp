@@ -44,8 +44,10 @@ UNet::UNet(Params& params, const UNetSettings& settings)
   time2 = make_linear(params, "time2", time_dim, time_dim);
   in = make_conv(params, "in", 2 * folded, c[0], 3, {.gain = 1});
   for (int64_t level = 0; level < levels; ++level) {
-    if (level > 0) shrink.push_back(make_conv(params, fmt::format("shrink.{}", level), c[level - 1], c[level], 3, {.stride = 2, .gain = 1}));
-    for (int64_t b = 0; b < blocks_per_level; ++b) down.push_back(make_block(params, fmt::format("down.{}.{}", level, b), c[level], c[level]));
+    if (level > 0)
+      shrink.push_back(make_conv(params, fmt::format("shrink.{}", level), c[level - 1], c[level], 3, {.stride = 2, .gain = 1}));
+    for (int64_t b = 0; b < blocks_per_level; ++b)
+      down.push_back(make_block(params, fmt::format("down.{}.{}", level, b), c[level], c[level]));
   }
   for (int64_t b = 0; b < blocks_per_level; ++b) middle.push_back(make_block(params, fmt::format("middle.{}", b), c.back(), c.back()));
   for (int64_t level = levels - 1; level >= 0; --level) {
@@ -58,7 +60,8 @@ UNet::UNet(Params& params, const UNetSettings& settings)
 }
 
 at::Tensor UNet::operator()(const at::Tensor& x, const at::Tensor& condition, const at::Tensor& t) const {
-  TORCH_CHECK(x.size(-1) % multiple() == 0 && x.size(-2) % multiple() == 0, "UNet: sides must be multiples of ", multiple(), ", found ", x.sizes());
+  TORCH_CHECK(x.size(-1) % multiple() == 0 && x.size(-2) % multiple() == 0, "UNet: sides must be multiples of ", multiple(), ", found ",
+              x.sizes());
   const at::Tensor time = at::silu(time2(at::silu(time1(time_embedding(t, time_dim)))));
   const at::Tensor pictures = at::cat({x, condition}, 1) * 2 - 1;
   at::Tensor h = in(at::pixel_unshuffle(pictures, unshuffle).contiguous(at::MemoryFormat::ChannelsLast));

@@ -39,7 +39,9 @@ at::Tensor attend_slowly(const at::Tensor& qkv, int64_t side, int64_t heads, con
           for (int64_t v = 0; v < rows; ++v)
             for (int64_t u = 0; u < columns; ++u) {
               if (window(v) != window(y) || window(u) != window(x)) continue;
-              const auto part = [&](int64_t row, int64_t column, int64_t which) { return qkv[n][row][column].narrow(0, which * width + h * deep, deep); };
+              const auto part = [&](int64_t row, int64_t column, int64_t which) {
+                return qkv[n][row][column].narrow(0, which * width + h * deep, deep);
+              };
               logits.push_back((part(y, x, 0) * part(v, u, 1)).sum() / std::sqrt(static_cast<double>(deep)) +
                                offsets[(y - v + side - 1) * (2 * side - 1) + x - u + side - 1][h]);
               values.push_back(part(v, u, 2));
@@ -87,7 +89,8 @@ TEST_CASE_TEMPLATE("gradients are those of finite differences", Net, SmallUNet, 
   for (const auto& [name, tensor] : watched) {
     CAPTURE(name);
     REQUIRE(tensor.grad().defined());
-    const at::Tensor direction = formula_noise("direction of " + name, tensor.sizes()).to(at::kDouble).div_(std::sqrt(static_cast<double>(tensor.numel())));
+    const at::Tensor direction =
+        formula_noise("direction of " + name, tensor.sizes()).to(at::kDouble).div_(std::sqrt(static_cast<double>(tensor.numel())));
     const double expected = (tensor.grad() * direction).sum().template item<double>();
     at::NoGradGuard no_grad;
     tensor.add_(direction * step);
@@ -110,6 +113,7 @@ TEST_CASE("attention in windows is that of the tokens of a window, shifted or no
 
 TEST_CASE("a DiT that cannot be is refused by name") {
   Params params(1);
-  CHECK_THROWS_WITH_AS(DiT(params, {.width = 10, .heads = 4}), doctest::Contains("network_g.dit: expected a width that is a multiple of the heads, found 10 and 4"), Error);
+  CHECK_THROWS_WITH_AS(DiT(params, {.width = 10, .heads = 4}),
+                       doctest::Contains("network_g.dit: expected a width that is a multiple of the heads, found 10 and 4"), Error);
   CHECK_THROWS_WITH_AS(DiT(params, {.window = 3}), doctest::Contains("network_g.dit.window: expected an even number, found 3"), Error);
 }

@@ -61,7 +61,8 @@ void input_tile(const Pixels& pixels, int64_t channels, int64_t product_stride, 
   }
 }
 
-void output_tile(const float* from, int64_t channels, int64_t product_stride, const float* bias, const float* slopes, float* to, int64_t row_stride, int rows, int columns) {
+void output_tile(const float* from, int64_t channels, int64_t product_stride, const float* bias, const float* slopes, float* to,
+                 int64_t row_stride, int rows, int columns) {
   const Lanes zero = {};
   for (int64_t c = 0; c < channels; c += lanes) {
     Lanes m[side], half[side][step], row[side], out[step];
@@ -95,11 +96,14 @@ Pixels pixels_of(const float* from, const float* zeros, int64_t height, int64_t 
 }  // namespace
 
 WinogradConv::WinogradConv(const Conv& conv, const at::Tensor& slopes) {
-  TORCH_CHECK(conv.stride == 1 && conv.groups == 1 && conv.weight.size(2) == 3 && conv.weight.size(3) == 3 && conv.weight.size(0) % lanes == 0 &&
-                  conv.weight.size(1) % lanes == 0,
+  TORCH_CHECK(conv.stride == 1 && conv.groups == 1 && conv.weight.size(2) == 3 && conv.weight.size(3) == 3 &&
+                  conv.weight.size(0) % lanes == 0 && conv.weight.size(1) % lanes == 0,
               "winograd: expected a 3 x 3 convolution of stride 1 with channels in eights, found ", conv.weight.sizes());
   at::NoGradGuard no_grad;
-  const at::Tensor g = at::tensor({1. / 4, 0., 0., -1. / 6, -1. / 6, -1. / 6, -1. / 6, 1. / 6, -1. / 6, 1. / 24, 1. / 12, 1. / 6, 1. / 24, -1. / 12, 1. / 6, 0., 0., 1.}, at::kDouble).view({side, 3});
+  const at::Tensor g = at::tensor({1. / 4, 0., 0., -1. / 6, -1. / 6, -1. / 6, -1. / 6, 1. / 6, -1. / 6, 1. / 24, 1. / 12, 1. / 6, 1. / 24,
+                                   -1. / 12, 1. / 6, 0., 0., 1.},
+                                  at::kDouble)
+                           .view({side, 3});
   // Both directions at once, as one product for all kernels: g w g' is (g kron g) times the nine weights.
   const at::Tensor both = at::kron(g, g).to(at::kFloat), nine = conv.weight.detach().to(at::kFloat).permute({2, 3, 1, 0}).reshape({9, -1});
   weights_ = both.mm(nine).view({products, conv.weight.size(1), conv.weight.size(0)});
@@ -119,19 +123,22 @@ at::Tensor WinogradConv::operator()(const at::Tensor& x, bool top, bool bottom) 
   std::atomic<int64_t> next = 0;
   at::parallel_for(0, std::min<int64_t>(tasks, at::get_num_threads()), 1, [&](int64_t, int64_t) {
     const at::NoGradGuard no_grad;  // belongs to the thread
-    const at::Tensor in = at::empty({products * tiles_per_task * channels}, x.options()), result = at::empty({products * tiles_per_task * outputs}, x.options());
+    const at::Tensor in = at::empty({products * tiles_per_task * channels}, x.options()),
+                     result = at::empty({products * tiles_per_task * outputs}, x.options());
     for (int64_t task = next++; task < tasks; task = next++) {
       const int64_t first = task * tiles_per_task, count = std::min(tiles_per_task, tiles - first);
       for (int64_t t = 0; t < count; ++t) {
         const int64_t y0 = (first + t) / across * step - top, x0 = (first + t) % across * step - 1;
-        input_tile(pixels_of(from, zeros.data(), height, width, channels, y0, x0), channels, count * channels, in.data_ptr<float>() + t * channels);
+        input_tile(pixels_of(from, zeros.data(), height, width, channels, y0, x0), channels, count * channels,
+                   in.data_ptr<float>() + t * channels);
       }
       at::Tensor product = result.narrow(0, 0, products * count * outputs).view({products, count, outputs});
       at::bmm_out(product, in.narrow(0, 0, products * count * channels).view({products, count, channels}), weights_);
       for (int64_t t = 0; t < count; ++t) {
         const int64_t y0 = (first + t) / across * step, x0 = (first + t) % across * step;
-        output_tile(result.const_data_ptr<float>() + t * outputs, outputs, count * outputs, bias, slopes, to + (y0 * width + x0) * outputs, width * outputs,
-                    static_cast<int>(std::min<int64_t>(step, rows - y0)), static_cast<int>(std::min<int64_t>(step, width - x0)));
+        output_tile(result.const_data_ptr<float>() + t * outputs, outputs, count * outputs, bias, slopes, to + (y0 * width + x0) * outputs,
+                    width * outputs, static_cast<int>(std::min<int64_t>(step, rows - y0)),
+                    static_cast<int>(std::min<int64_t>(step, width - x0)));
       }
     }
   });

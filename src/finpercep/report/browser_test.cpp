@@ -40,12 +40,12 @@ TEST_CASE("report: a browser draws every table, curve and map without an error")
   if (browser == nullptr || *browser == '\0') return;
 
   ReportPage page{.title = "<i>Browser</i> & test", .facts = {"seed: 7"}, .notes = {"<b>not bold</b>"}};
-  page.tables.push_back({.title = "T", .columns = {"m", "a"}, .better = {Better::none, Better::up},
-                         .rows = {{"<u>x</u>", "1"}, {"y", "2"}}});
+  page.tables.push_back(
+      {.title = "T", .columns = {"m", "a"}, .better = {Better::none, Better::up}, .rows = {{"<u>x</u>", "1"}, {"y", "2"}}});
   Curve wave{.name = "wave"};
   for (int i = 0; i < 100; ++i) wave.points.emplace_back(i, std::sin(i * 0.1));
-  page.charts.push_back({.title = "C", .x_label = "step", .curves = {wave, {"one", {{3, 0.5}}}},
-                         .markers = {{40, "stage 1"}, {42, "stage 2"}}});
+  page.charts.push_back(
+      {.title = "C", .x_label = "step", .curves = {wave, {"one", {{3, 0.5}}}}, .markers = {{40, "stage 1"}, {42, "stage 2"}}});
   page.charts.push_back({.title = "L", .curves = {{"log", {{0, 1e-5}, {1, 1}, {2, 0}}}}, .log_y = true});
   page.charts.push_back({.title = "empty"});
   Image photo(64, 48, 3, 0.5f), map(64, 48, 1);
@@ -57,14 +57,15 @@ TEST_CASE("report: a browser draws every table, curve and map without an error")
   const auto folder = std::filesystem::temp_directory_path() / fmt::format("finpercep_report_{}", getpid());
   make_directory(folder);
   write_file(folder / "page.html", render_report(page));
-  const std::string dom = output_of(fmt::format(
-      "timeout 60 '{0}' --headless=new --no-sandbox --disable-gpu --enable-logging=stderr --user-data-dir='{1}/profile' "
-      "--virtual-time-budget=3000 --dump-dom 'file://{1}/page.html' 2>&1", browser, folder.string()));
+  const std::string dom = output_of(
+      fmt::format("timeout 60 '{0}' --headless=new --no-sandbox --disable-gpu --enable-logging=stderr --user-data-dir='{1}/profile' "
+                  "--virtual-time-budget=3000 --dump-dom 'file://{1}/page.html' 2>&1",
+                  browser, folder.string()));
   std::filesystem::remove_all(folder);
 
   CHECK(dom.find("data-ready=\"yes\"") != std::string::npos);
   CHECK(dom.find("CONSOLE") == std::string::npos);  // errors, refused resources
-  CHECK(count(dom, "<svg") == 2);  // a chart without curves is left out
+  CHECK(count(dom, "<svg") == 2);                   // a chart without curves is left out
   CHECK(count(dom, "<path class=\"curve") == 3);
   CHECK(count(dom, "class=\"marker\"") == 2);
   CHECK(dom.find("NaN") == dom.find("NaN", dom.find("</main>")));  // none in what was drawn

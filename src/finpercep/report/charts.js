@@ -25,12 +25,11 @@ function logTicks(low, high) {
 function drawChart(chart) {
   const box = el('figure', {class: 'chart'});
   const holder = el('div'), tip = el('div', {class: 'tip', hidden: ''});
-  const named = chart.curves.filter(curve => !curve.faint);
-  const colourOf = curve => `--c: var(--c${Math.max(0, named.findIndex(other => other.name === curve.name)) % 8})`;
+  const colourOf = curve => `--c: var(--c${Math.max(0, chart.curves.findIndex(other => other.name === curve.name)) % 8})`;
   const hiddenNames = new Set();
   const toY = value => value === null ? null : chart.logY ? Math.log10(value) : value;
-  const needsLegend = named.length > 1 || (named.length === 1 && named[0].name !== chart.title);
-  const legend = el('div', {class: 'legend'}, ...(needsLegend ? named : []).map(curve => {
+  const needsLegend = chart.curves.length > 1 || (chart.curves.length === 1 && chart.curves[0].name !== chart.title);
+  const legend = el('div', {class: 'legend'}, ...(needsLegend ? chart.curves : []).map(curve => {
     const button = el('button', {type: 'button', 'aria-pressed': 'true', title: 'show or hide', style: colourOf(curve), click: () => {
       hiddenNames.has(curve.name) ? hiddenNames.delete(curve.name) : hiddenNames.add(curve.name);
       button.setAttribute('aria-pressed', String(!hiddenNames.has(curve.name)));
@@ -92,7 +91,7 @@ function drawChart(chart) {
     markers.forEach((m, i) => svg.append(
       el('svg:line', {class: 'marker', x1: lines[i].x, x2: lines[i].x, y1: 12 + 15 * lines[i].line + 3, y2: bottom}),
       el('svg:text', {x: lines[i].middle, y: 12 + 15 * lines[i].line - 1, 'text-anchor': 'middle'}, m.label)));
-    for (const curve of [...curves].sort((a, b) => b.faint - a.faint)) {
+    for (const curve of curves) {
       let path = '', pen = 'M';
       for (let i = 0; i < curve.x.length; ++i) {
         const y = toY(curve.y[i]);
@@ -101,7 +100,7 @@ function drawChart(chart) {
         pen = 'L';
       }
       if (curve.x.length === 1) path += 'h0.01';  // a round cap makes the single value a dot
-      svg.append(el('svg:path', {class: `curve${curve.faint ? ' faint' : ''}${curve.x.length === 1 ? ' single' : ''}`, d: path, style: colourOf(curve)}));
+      svg.append(el('svg:path', {class: `curve${curve.x.length === 1 ? ' single' : ''}`, d: path, style: colourOf(curve)}));
     }
     view = {svg, left, right, top, bottom, width, x0, x1, sx, sy, hover: svg.appendChild(el('svg:g'))};
     const follow = event => {
@@ -131,7 +130,7 @@ function drawChart(chart) {
   }
   function point(px) {
     cursor = Math.max(view.left, Math.min(view.right, px));
-    const shown = named.filter(curve => !hiddenNames.has(curve.name));
+    const shown = chart.curves.filter(curve => !hiddenNames.has(curve.name));
     if (!shown.length) return;
     const wanted = view.x0 + (cursor - view.left) / (view.right - view.left) * (view.x1 - view.x0);
     // All curves are read at the place of the nearest sample of any of them.
@@ -152,7 +151,7 @@ function drawChart(chart) {
     tip.style.left = `${at + 12 + tip.offsetWidth > box.clientWidth ? Math.max(4, at - 12 - tip.offsetWidth) : at + 12}px`;
   }
   function summary() {
-    return `${chart.title}: ` + named.map(curve => {
+    return `${chart.title}: ` + chart.curves.map(curve => {
       const values = curve.y.filter(v => v !== null);
       return values.length ? `${curve.name} from ${short(values[0])} to ${short(values.at(-1))}` : `${curve.name} has no values`;
     }).join('; ');

@@ -24,7 +24,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::size_t kMaxPoints = 2000;       // a curve: more than a screen has columns
+constexpr std::size_t kMaxPoints = 2000;        // a curve: more than a screen has columns
 constexpr int64_t kLosslessPixels = 160 * 160;  // a small LR is looked at enlarged, where JPEG blocks would pass for its own defects
 
 std::string base64(std::span<const std::byte> bytes) {
@@ -48,11 +48,20 @@ std::string html_escaped(const std::string& raw) {
   std::string out;
   for (const char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -65,10 +74,17 @@ std::string script_safe(const json& data) {
   out.reserve(text.size() + text.size() / 64);
   for (const char c : text) {
     switch (c) {
-      case '<': out += "\\u003c"; break;
-      case '>': out += "\\u003e"; break;
-      case '&': out += "\\u0026"; break;
-      default: out += c;
+      case '<':
+        out += "\\u003c";
+        break;
+      case '>':
+        out += "\\u003e";
+        break;
+      case '&':
+        out += "\\u0026";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -128,7 +144,9 @@ json table_json(const ReportTable& table) {
       if (ranked(r) && values[r][c] == best) best_rows.push_back(r);
     }
     columns.push_back({{"name", table.columns[c]},
-                       {"better", better == Better::up ? "up" : better == Better::down ? "down" : ""},
+                       {"better", better == Better::up     ? "up"
+                                  : better == Better::down ? "down"
+                                                           : ""},
                        {"numeric", numbers > 0 && numbers == filled},
                        {"best", best_rows}});
   }
@@ -171,11 +189,11 @@ json chart_json(const Chart& chart) {
       x.push_back(px);
       y.push_back(chart.log_y && py <= 0 ? json() : rounded(py));
     }
-    if (!x.empty()) curves.push_back({{"name", curve.name}, {"x", x}, {"y", y}, {"faint", curve.faint}});
+    if (!x.empty()) curves.push_back({{"name", curve.name}, {"x", x}, {"y", y}});
   }
   for (const auto& marker : chart.markers) markers.push_back({{"x", rounded(marker.x)}, {"label", marker.label}});
-  return {{"title", chart.title}, {"xLabel", chart.x_label}, {"yLabel", chart.y_label}, {"logY", chart.log_y},
-          {"curves", curves},     {"markers", markers}};
+  return {{"title", chart.title}, {"xLabel", chart.x_label}, {"yLabel", chart.y_label},
+          {"logY", chart.log_y},  {"curves", curves},        {"markers", markers}};
 }
 
 Image shrunk(const Image& image, int max_side) {
@@ -202,13 +220,18 @@ json strip_json(const Strip& strip, int max_side) {
       throw usage_error(fmt::format("report strip '{}': image '{}': expected pixels, found {} x {}. leave the entry out", strip.name,
                                     entry.label, image.width, image.height));
     }
-    json out = {{"label", entry.label}, {"caption", entry.caption}, {"width", image.width}, {"height", image.height},
+    json out = {{"label", entry.label},
+                {"caption", entry.caption},
+                {"width", image.width},
+                {"height", image.height},
                 {"src", picture_uri(shrunk(image, max_side))}};
     if (entry.map) {
       const Image& map = *entry.map;
       if (map.channels != 1 || map.plane_size() == 0) {
-        throw usage_error(fmt::format("report strip '{}': map of '{}': expected 1 channel with pixels, found {} x {} x {}. "
-                                      "pass the defect map", strip.name, entry.label, map.channels, map.height, map.width));
+        throw usage_error(
+            fmt::format("report strip '{}': map of '{}': expected 1 channel with pixels, found {} x {} x {}. "
+                        "pass the defect map",
+                        strip.name, entry.label, map.channels, map.height, map.width));
       }
       double sum = 0;
       for (const float v : map.data) sum += v;
@@ -218,7 +241,8 @@ json strip_json(const Strip& strip, int max_side) {
     }
     images.push_back(std::move(out));
   }
-  return {{"name", strip.name}, {"group", strip.group}, {"value", strip.value ? rounded(*strip.value) : json()}, {"images", std::move(images)}};
+  return {
+      {"name", strip.name}, {"group", strip.group}, {"value", strip.value ? rounded(*strip.value) : json()}, {"images", std::move(images)}};
 }
 
 json page_json(const ReportPage& page) {

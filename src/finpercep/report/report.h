@@ -16,7 +16,6 @@ namespace finpercep {
 struct Curve {
   std::string name{};
   std::vector<std::pair<double, double>> points{};  ///< (x, y), x ascending; a not-finite y breaks the line
-  bool faint = false;  ///< drawn thin behind the curve of the same name (raw values behind smoothed ones), not in the legend
 };
 
 /// A vertical line in a chart, e.g. where the curriculum switched stage.
@@ -38,14 +37,14 @@ enum class Better { none, up, down };
 struct ReportTable {
   std::string title{};
   std::vector<std::string> columns{};
-  std::vector<Better> better{};                 ///< one a column; missing ones are `none`
+  std::vector<Better> better{};                  ///< one a column; missing ones are `none`
   std::vector<std::vector<std::string>> rows{};  ///< the leading number of a cell ("27.1 ± 0.2") is its value; the best ones are bold
-  std::vector<std::size_t> unranked_rows{};     ///< rows that do not compete, e.g. the ground truth
+  std::vector<std::size_t> unranked_rows{};      ///< rows that do not compete, e.g. the ground truth
   std::string note{};
 };
 
 struct StripImage {
-  std::string label{};       ///< "LR", "before", "after", "GT"
+  std::string label{};  ///< "LR", "before", "after", "GT"
   Image image{};
   std::optional<Image> map{};  ///< 1 channel, 1 = defect; of any size, stretched over the image
   std::string caption{};
@@ -55,7 +54,7 @@ struct StripImage {
 struct Strip {
   std::string name{};
   std::vector<StripImage> images{};
-  std::string group{};           ///< pages whose strips have groups can be filtered by them, and by value
+  std::string group{};  ///< pages whose strips have groups can be filtered by them, and by value
   std::optional<double> value{};
 };
 
@@ -67,16 +66,11 @@ struct ReportPage {
   std::vector<Strip> strips{};
   std::vector<std::string> notes{};
   std::string value_label{};  ///< what the strips' values are
-  int max_side = 1280;  ///< larger pictures are shrunk for the page
+  int max_side = 1280;        ///< larger pictures are shrunk for the page
 };
 
 /// The complete HTML. Depends on the page alone (no clock, no host name), so equal pages give equal bytes. All strings are plain text.
 /// Throws usage_error for a table row of the wrong length or a map that does not have one channel.
 std::string render_report(const ReportPage& page);
-
-/// Curves of metrics.jsonl (as read_metrics gives it) over "step". A key that no line has gives no curve. `window` > 1 adds the centred
-/// mean over that many values and keeps the raw values faint behind it.
-Chart chart_from_metrics(const std::vector<std::map<std::string, double>>& metrics, const std::vector<std::string>& keys,
-                         const std::string& title, const std::string& y_label = "", int window = 1);
 
 }  // namespace finpercep

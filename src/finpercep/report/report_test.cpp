@@ -87,8 +87,13 @@ TEST_CASE("report: text is data, never markup") {
 }
 
 TEST_CASE("report: names that are not UTF-8 do not stop it") {
-  ReportPage page{.title = "a\xff" "b", .notes = {"c\xc3"}};
-  CHECK(json::parse(embedded(render_report(page)))["title"] == "a\uFFFD" "b");
+  ReportPage page{.title =
+                      "a\xff"
+                      "b",
+                  .notes = {"c\xc3"}};
+  CHECK(json::parse(embedded(render_report(page)))["title"] ==
+        "a\uFFFD"
+        "b");
 }
 
 TEST_CASE("report: one file that loads nothing, whole template filled in") {
@@ -110,7 +115,7 @@ TEST_CASE("report: every picture and map is inside and decodes to what went in")
   const json images = json::parse(embedded(render_report(page)))["strips"][0]["images"];
   REQUIRE(images.size() == 2);
   const std::string lr = images[0]["src"], sr = images[1]["src"], map = images[1]["map"]["src"];
-  CHECK(lr.starts_with("data:image/png;base64,"));    // small: kept lossless
+  CHECK(lr.starts_with("data:image/png;base64,"));  // small: kept lossless
   CHECK(sr.starts_with("data:image/jpeg;base64,"));
   CHECK(map.starts_with("data:image/png;base64,"));
   CHECK_FALSE(images[0].contains("map"));
@@ -159,8 +164,8 @@ TEST_CASE("report: the best cell of a column") {
   };
   CHECK(column({"1.0", "2.0", "2.0"}, Better::up)["columns"][0]["best"] == json{1, 2});  // ties share it
   CHECK(column({"−3", "-2", "nan", "–"}, Better::down)["columns"][0]["best"] == json{0});
-  CHECK(column({"5"}, Better::up)["columns"][0]["best"] == json::array());               // alone is not best
-  CHECK(column({"4x", "2024-05-01"}, Better::up)["rows"][0]["values"][0].is_null());     // names
+  CHECK(column({"5"}, Better::up)["columns"][0]["best"] == json::array());            // alone is not best
+  CHECK(column({"4x", "2024-05-01"}, Better::up)["rows"][0]["values"][0].is_null());  // names
   const json psnr = column({"27.1", "∞", "nan"}, Better::up)["columns"][0];
   CHECK(psnr["best"] == json{1});
   CHECK(psnr["numeric"] == true);
@@ -198,27 +203,4 @@ TEST_CASE("report: curves") {
   CHECK(*std::max_element(curves[0]["y"].begin(), curves[0]["y"].end()) == 9.0);  // thinning keeps the peak
   CHECK(curves[0]["y"][0] == 0.123457);
   CHECK(curves[1]["y"] == json{1.0, nullptr, nullptr});  // a gap, and no logarithm of -1
-}
-
-TEST_CASE("chart_from_metrics: keys over steps, smoothed over the raw values") {
-  std::vector<std::map<std::string, double>> metrics;
-  for (int i = 0; i < 7; ++i) metrics.push_back({{"step", 10.0 * i}, {"loss", i == 3 ? 7.0 : 0.0}});
-  metrics[6]["psnr"] = 30;
-  metrics.push_back({{"loss", 5.0}});                                                       // no step: nowhere to draw it
-  metrics.push_back({{"step", 70}, {"loss", std::numeric_limits<double>::quiet_NaN()}});  // null in the file
-  const Chart raw = chart_from_metrics(metrics, {"loss", "psnr", "absent"}, "Loss", "loss");
-  REQUIRE(raw.curves.size() == 2);
-  CHECK(raw.x_label == "step");
-  CHECK(raw.curves[0].points.size() == 7);
-  CHECK(raw.curves[0].points[3] == std::pair{30.0, 7.0});
-  CHECK(raw.curves[1].points == std::vector<std::pair<double, double>>{{60, 30}});
-
-  const Chart smooth = chart_from_metrics(metrics, {"loss"}, "Loss", "", 3);
-  REQUIRE(smooth.curves.size() == 2);
-  CHECK(smooth.curves[0].faint);
-  CHECK(smooth.curves[0].points == raw.curves[0].points);
-  CHECK_FALSE(smooth.curves[1].faint);
-  for (const int i : {2, 3, 4}) CHECK(smooth.curves[1].points[i].second == doctest::Approx(7.0 / 3));
-  CHECK(smooth.curves[1].points[1].second == 0);
-  CHECK(chart_from_metrics(metrics, {"loss"}, "", "", 7).curves[1].points[0].second == doctest::Approx(7.0 / 4));  // four exist at the end
 }

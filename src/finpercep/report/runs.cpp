@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "finpercep/base/error.h"
 #include "finpercep/base/run_dir.h"
 
@@ -53,7 +55,7 @@ std::vector<Chart> run_charts(const std::vector<Run>& runs) {
     std::vector<Marker> switches;
     for (const auto& line : lines) {
       const auto found = line.find("stage");
-      if (found == line.end() || found->second == stage) continue;
+      if (found == line.end() || !line.contains("step") || !std::isfinite(found->second) || found->second == stage) continue;
       stage = found->second;
       switches.push_back({line.at("step"), fmt::format("RM_{:.0f}", stage)});
     }
@@ -65,7 +67,8 @@ std::vector<Chart> run_charts(const std::vector<Run>& runs) {
     for (std::size_t r = 0; r < runs.size(); ++r) {
       Curve curve{.name = runs[r].name, .points = {}};
       for (const auto& line : metrics[r])
-        if (const auto found = line.find(show.key); found != line.end() && line.contains("step")) curve.points.emplace_back(line.at("step"), found->second);
+        if (const auto found = line.find(show.key); found != line.end() && line.contains("step"))
+          curve.points.emplace_back(line.at("step"), found->second);
       if (curve.points.size() > 1) chart.curves.push_back(std::move(curve));
     }
     if (!chart.curves.empty()) charts.push_back(std::move(chart));

@@ -12,7 +12,9 @@ namespace finpercep {
 
 namespace {
 
-Image blurred(const Image& image, double sigma) { return filter_separable(image, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma)); }
+Image blurred(const Image& image, double sigma) {
+  return filter_separable(image, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma));
+}
 
 }  // namespace
 

@@ -78,5 +78,6 @@ TEST_CASE("no seam: the border's gradient is no higher than the samples' own") {
   for (int x = 2; x < middle - 20; ++x) elsewhere = std::max(elsewhere, step(out, x));
   CHECK(border <= own * 1.05);
   CHECK(border <= elsewhere * 1.05);
-  CHECK(step(compose_best({a, b}, {half_map(true), half_map(false)}, {.smooth = 8, .feather = 0.2}), middle - 1) > elsewhere * 1.5);  // the measure sees a hard cut
+  CHECK(step(compose_best({a, b}, {half_map(true), half_map(false)}, {.smooth = 8, .feather = 0.2}), middle - 1) >
+        elsewhere * 1.5);  // the measure sees a hard cut
 }

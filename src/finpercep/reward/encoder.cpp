@@ -41,11 +41,14 @@ RewardEncoder::RewardEncoder(Params& params, const std::string& name) : net_(mak
 std::array<at::Tensor, 5> RewardEncoder::operator()(const at::Tensor& x) const {
   if (const auto* net = std::get_if<EfficientNetLite0>(&net_)) return (*net)(x);
   if (const auto* net = std::get_if<ClipResNet>(&net_)) return (*net)(x);
-  // Stretched to whole patches: the grid of tokens then covers the picture and no more, and whoever resamples it finds each token at its place.
+  // Stretched to whole patches: the grid of tokens then covers the picture and no more, and whoever resamples it finds each token at its
+  // place.
   const Dino& dino = std::get<Dino>(net_);
   const auto whole = [&](int64_t side) { return (side + dino.patch - 1) / dino.patch * dino.patch; };
   const auto tokens = dino.tokens(upsample_to(x, whole(x.size(-2)), whole(x.size(-1))), dino_layers);
-  const auto on_stride = [&](const at::Tensor& t, int64_t stride) { return at::adaptive_avg_pool2d(t, {x.size(-2) / stride, x.size(-1) / stride}); };
+  const auto on_stride = [&](const at::Tensor& t, int64_t stride) {
+    return at::adaptive_avg_pool2d(t, {x.size(-2) / stride, x.size(-1) / stride});
+  };
   return {tokens[0], tokens[0], tokens[1], on_stride(tokens[2], 16), on_stride(tokens[3], 32)};
 }
 
@@ -74,7 +77,9 @@ bool RewardEncoder::in_first_blocks(const std::string& name, int64_t blocks) {
   if (blocks == 0 || !name.starts_with(prefix)) return false;
   const std::string_view rest = std::string_view(name).substr(prefix.size());
   constexpr std::string_view block = "blocks.";
-  if (!rest.starts_with(block)) return rest != "norm.weight" && rest != "norm.bias";  // stem, patches, positions lie before the first block, a transformer's norm after the last
+  if (!rest.starts_with(block))
+    return rest != "norm.weight" &&
+           rest != "norm.bias";  // stem, patches, positions lie before the first block, a transformer's norm after the last
   int64_t index = 0;
   std::from_chars(rest.data() + block.size(), rest.data() + rest.size(), index);
   return index < blocks;

@@ -13,20 +13,22 @@
 
 namespace finpercep {
 
-/// Names: efficientnet (EfficientNet-Lite0, ImageNet), dinov2 (ViT-S/14), clip (CLIP's RN50, the encoder of the paper's CLIP-IQA; weights are supplied by the user).
+/// Names: efficientnet (EfficientNet-Lite0, ImageNet), dinov2 (ViT-S/14), clip (CLIP's RN50, the encoder of the paper's CLIP-IQA; weights
+/// are supplied by the user).
 const std::vector<std::string>& encoder_names();
 
 class RewardEncoder {
  public:
   RewardEncoder(Params& params, const std::string& name);
 
-  /// x: N x 3 x H x W RGB in [0,1], sides multiples of 32. Tap k belongs to stride 2^(k+1) and has channels()[k]. A transformer's tokens lie on its own grid of
-  /// patches for taps finer than stride 16 (there is nothing finer in them): who wants the stride's grid resamples. Taps 3 and 4 are always on the stride's grid.
+  /// x: N x 3 x H x W RGB in [0,1], sides multiples of 32. Tap k belongs to stride 2^(k+1) and has channels()[k]. A transformer's tokens
+  /// lie on its own grid of patches for taps finer than stride 16 (there is nothing finer in them): who wants the stride's grid resamples.
+  /// Taps 3 and 4 are always on the stride's grid.
   std::array<at::Tensor, 5> operator()(const at::Tensor& x) const;
   const std::array<int64_t, 5>& channels() const { return channels_; }
 
-  /// The same in two parts, so that a large picture's fine taps can be made of tiles: strides 2, 4 and 8, and from the last of them 16 and 32. Only where in_parts(): a transformer's
-  /// tokens see the whole picture.
+  /// The same in two parts, so that a large picture's fine taps can be made of tiles: strides 2, 4 and 8, and from the last of them 16
+  /// and 32. Only where in_parts(): a transformer's tokens see the whole picture.
   bool in_parts() const { return std::holds_alternative<EfficientNetLite0>(net_); }
   std::array<at::Tensor, 3> lower(const at::Tensor& x) const { return std::get<EfficientNetLite0>(net_).lower(x); }
   std::array<at::Tensor, 2> upper(const at::Tensor& at_stride_8) const { return std::get<EfficientNetLite0>(net_).upper(at_stride_8); }

@@ -25,7 +25,8 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
     line("h = torch.upsample_nearest2d(h, [tap.size(2), tap.size(3)])");
     line(fmt::format("h = torch.silu({} + {})", script(level.tap, name + "tap", "tap"), script(level.fuse, name + "fuse", "h")));
     line("h = h + " + script(level.refine, name + "refine", "h", Activation::silu));
-    line(fmt::format("logits = logits + torch.upsample_bilinear2d({}, [padded.size(2), padded.size(3)], False)", script(level.logits, name + "logits", "h")));
+    line(fmt::format("logits = logits + torch.upsample_bilinear2d({}, [padded.size(2), padded.size(3)], False)",
+                     script(level.logits, name + "logits", "h")));
   }
   line("map = torch.sigmoid(logits)");
   line(model.settings.head == "plain" ? "cells = taps[4]" : "cells = taps[4] * torch.avg_pool2d(map, [32, 32], [32, 32])");
@@ -39,7 +40,8 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
 
 std::string export_reward(const RewardModel& model, int64_t stage, const std::string& facts) {
   torch::jit::Module module("FinPercepReward");
-  for (const auto& [name, tensor] : model.params.named()) module.register_buffer(script_name(name), tensor.detach().to(at::kCPU, at::kFloat).contiguous());
+  for (const auto& [name, tensor] : model.params.named())
+    module.register_buffer(script_name(name), tensor.detach().to(at::kCPU, at::kFloat).contiguous());
   module.define(reward_script(model, stage));
   module.register_attribute("training", c10::BoolType::get(), false);  // what Python's module.eval() sets
   std::ostringstream bytes;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Pictures of any size. One larger than a tile is judged as if it were whole: features at stride 8 from overlapping tiles, of which only the inside
-// counts and sees all that it depends on; what is coarser, with its wide view, at once; the fine levels in tiles again. One score from all cells.
+// Pictures of any size. One larger than a tile is judged as if it were whole: features at stride 8 from overlapping tiles, of which only
+// the inside counts and sees all that it depends on; what is coarser, with its wide view, at once; the fine levels in tiles again. One
+// score from all cells.
 #include "finpercep/judge.h"
 
 #include <algorithm>
@@ -21,7 +22,7 @@ int64_t whole_cells(int64_t pixels) { return (pixels + cell - 1) / cell * cell; 
 
 // A tile of the padded picture: the part that counts, and what is seen.
 struct Tile {
-  int64_t top, left, height, width;      // counts
+  int64_t top, left, height, width;  // counts
   int64_t y0, x0, seen_height, seen_width;
 };
 
@@ -30,7 +31,8 @@ void each_tile(int64_t height, int64_t width, int64_t side, int64_t margin, Work
   for (int64_t top = 0; top < height; top += side)
     for (int64_t left = 0; left < width; left += side) {
       stop_if_interrupted("the picture at hand was not finished");
-      const int64_t h = std::min(side, height - top), w = std::min(side, width - left), y0 = std::max<int64_t>(0, top - margin), x0 = std::max<int64_t>(0, left - margin);
+      const int64_t h = std::min(side, height - top), w = std::min(side, width - left), y0 = std::max<int64_t>(0, top - margin),
+                    x0 = std::max<int64_t>(0, left - margin);
       work(Tile{top, left, h, w, y0, x0, std::min(height, top + h + margin) - y0, std::min(width, left + w + margin) - x0});
     }
 }
@@ -39,7 +41,9 @@ void each_tile(int64_t height, int64_t width, int64_t side, int64_t margin, Work
 at::Tensor seen(const at::Tensor& x, const Tile& tile, at::Device device) {
   const int64_t height = std::min(tile.seen_height, x.size(2) - tile.y0), width = std::min(tile.seen_width, x.size(3) - tile.x0);
   const at::Tensor part = x.narrow(2, tile.y0, height).narrow(3, tile.x0, width).to(device);
-  return height < tile.seen_height || width < tile.seen_width ? at::replication_pad2d(part, {0, tile.seen_width - width, 0, tile.seen_height - height}) : part;
+  return height < tile.seen_height || width < tile.seen_width
+             ? at::replication_pad2d(part, {0, tile.seen_width - width, 0, tile.seen_height - height})
+             : part;
 }
 
 at::Tensor inside(const at::Tensor& seen, const Tile& tile, int64_t stride) {
@@ -53,7 +57,8 @@ at::Tensor judge_whole(const RewardModel& model, const at::Tensor& x, int64_t st
   return j.score;
 }
 
-at::Tensor judge_tiles(const RewardModel& model, const at::Tensor& x, int64_t stage, int64_t side, at::Device device, const at::Tensor& map) {
+at::Tensor judge_tiles(const RewardModel& model, const at::Tensor& x, int64_t stage, int64_t side, at::Device device,
+                       const at::Tensor& map) {
   const int64_t height = whole_cells(x.size(2)), width = whole_cells(x.size(3));
   at::Tensor stride_8;
   each_tile(height, width, side, RewardModel::seen_by_stride_8, [&](const Tile& tile) {
@@ -66,7 +71,9 @@ at::Tensor judge_tiles(const RewardModel& model, const at::Tensor& x, int64_t st
   at::Tensor cell_map = at::empty({1, 1, height / cell, width / cell}, coarse.features.options());
   each_tile(height, width, side, RewardModel::seen_by_fine, [&](const Tile& tile) {
     const at::Tensor part = at::sigmoid(inside(model.fine_logits(coarse, seen(x, tile, device), tile.y0, tile.x0, stage), tile, 1));
-    cell_map.narrow(2, tile.top / cell, tile.height / cell).narrow(3, tile.left / cell, tile.width / cell).copy_(at::avg_pool2d(part, cell));
+    cell_map.narrow(2, tile.top / cell, tile.height / cell)
+        .narrow(3, tile.left / cell, tile.width / cell)
+        .copy_(at::avg_pool2d(part, cell));
     const int64_t h = std::min(tile.height, x.size(2) - tile.top), w = std::min(tile.width, x.size(3) - tile.left);
     map.narrow(2, tile.top, h).narrow(3, tile.left, w).copy_(part.narrow(2, 0, h).narrow(3, 0, w));
   });
@@ -89,8 +96,8 @@ Judge::Judge(const JudgeOptions& options) : parts_(std::make_unique<Parts>()) {
   parts_->stage = options.stage < 0 ? parts_->model->settings.stage : options.stage;
   parts_->tile = std::max(2 * cell, options.tile / cell * cell);
   if (parts_->stage > parts_->model->settings.stage)
-    throw model_error("model: " + options.model + ": expected stage 0.." + std::to_string(parts_->model->settings.stage) + ", found --stage " +
-                      std::to_string(options.stage));
+    throw model_error("model: " + options.model + ": expected stage 0.." + std::to_string(parts_->model->settings.stage) +
+                      ", found --stage " + std::to_string(options.stage));
 }
 
 Judge::~Judge() = default;
@@ -100,14 +107,18 @@ Judge& Judge::operator=(Judge&&) noexcept = default;
 Verdict Judge::operator()(const Image& photo) const {
   at::NoGradGuard no_grad;
   const Compute& compute = parts_->compute;
-  const MixedPrecision precision(compute.device, parts_->model->in_parts() && can_pack(compute.device, compute.dtype) ? at::kFloat : compute.dtype);  // packed layers have their own type
+  const MixedPrecision precision(compute.device, parts_->model->in_parts() && can_pack(compute.device, compute.dtype)
+                                                     ? at::kFloat
+                                                     : compute.dtype);  // packed layers have their own type
   // The picture's own memory: a copy of 100 megapixels is 1.2 GB.
   const at::Tensor x = at::from_blob(const_cast<float*>(photo.data.data()), {1, photo.channels, photo.height, photo.width});
   Verdict verdict;
   verdict.map = Image(photo.width, photo.height, 1);
   const at::Tensor map = at::from_blob(verdict.map.data.data(), {1, 1, photo.height, photo.width});
   const bool whole = !parts_->model->in_parts() || std::max(photo.height, photo.width) <= parts_->tile;
-  verdict.score = (whole ? judge_whole(*parts_->model, x, parts_->stage, compute.device, map) : judge_tiles(*parts_->model, x, parts_->stage, parts_->tile, compute.device, map)).item<float>();
+  verdict.score = (whole ? judge_whole(*parts_->model, x, parts_->stage, compute.device, map)
+                         : judge_tiles(*parts_->model, x, parts_->stage, parts_->tile, compute.device, map))
+                      .item<float>();
   double total = 0;
   for (float v : verdict.map.data) {
     verdict.map_max = std::max(verdict.map_max, v);

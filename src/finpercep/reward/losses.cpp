@@ -21,11 +21,14 @@ at::Tensor map_loss(const at::Tensor& map, const at::Tensor& label, double balan
   return (1 - balance) * plain + balance * both.mean();
 }
 
-at::Tensor map_cross_entropy(const at::Tensor& logits, const at::Tensor& label) { return at::binary_cross_entropy_with_logits(logits, label); }
+at::Tensor map_cross_entropy(const at::Tensor& logits, const at::Tensor& label) {
+  return at::binary_cross_entropy_with_logits(logits, label);
+}
 
 at::Tensor rank_loss(const at::Tensor& score_sr, const at::Tensor& score_syn, const at::Tensor& score_gt, const at::Tensor& syn_above_sr,
                      const at::Tensor& gt_above_syn, double margin1, double margin2) {
-  return mean_where((margin1 - (score_syn - score_sr)).clamp_min(0), syn_above_sr) + mean_where((margin2 - (score_gt - score_syn)).clamp_min(0), gt_above_syn);
+  return mean_where((margin1 - (score_syn - score_sr)).clamp_min(0), syn_above_sr) +
+         mean_where((margin2 - (score_gt - score_syn)).clamp_min(0), gt_above_syn);
 }
 
 at::Tensor align_loss(const at::Tensor& score_gt, const at::Tensor& base_score_gt) { return (score_gt - base_score_gt).abs().mean(); }

@@ -5,12 +5,12 @@
 
 namespace finpercep {
 
-/// L_map = || M - M_gt ||_1 (mean). Sparse labels make plain L1 collapse to the median, zero: pixels are weighted so that defect (label > .05) and
-/// clean pixels count alike in a picture that has both, mixed with the plain mean by `balance` in [0,1]; 0 is the paper's form.
+/// L_map = || M - M_gt ||_1 (mean). Sparse labels make plain L1 collapse to the median, zero: pixels are weighted so that defect (label >
+/// .05) and clean pixels count alike in a picture that has both, mixed with the plain mean by `balance` in [0,1]; 0 is the paper's form.
 at::Tensor map_loss(const at::Tensor& map, const at::Tensor& label, double balance);
 
-/// Cross-entropy of the logits with the soft label. L1 through a sigmoid has no gradient left once a map has collapsed to zero, which it does on
-/// sparse labels; this has.
+/// Cross-entropy of the logits with the soft label. L1 through a sigmoid has no gradient left once a map has collapsed to zero, which it
+/// does on sparse labels; this has.
 at::Tensor map_cross_entropy(const at::Tensor& logits, const at::Tensor& label);
 
 /// L_rank = max(0, m1 - (S_syn - S_SR)) + max(0, m2 - (S_GT - S_syn)), each term averaged over the samples where it applies
@@ -21,10 +21,12 @@ at::Tensor rank_loss(const at::Tensor& score_sr, const at::Tensor& score_syn, co
 /// L_align = || S_GT - S_base(I_GT) ||_1.
 at::Tensor align_loss(const at::Tensor& score_gt, const at::Tensor& base_score_gt);
 
-/// top - (top - bottom) * min(1, share), top .95 and bottom .05: the opinion of pictures whose degradation is `share` of the worst. Any shape.
+/// top - (top - bottom) * min(1, share), top .95 and bottom .05: the opinion of pictures whose degradation is `share` of the worst. Any
+/// shape.
 at::Tensor opinion_of(const at::Tensor& share);
 
-/// Opinion of a picture by its label map: share = mean(label) / .6. So a calibrated S of .5 says that the mean severity over the picture is .3, and .95 that it has no defect. N.
+/// Opinion of a picture by its label map: share = mean(label) / .6. So a calibrated S of .5 says that the mean severity over the picture is
+/// .3, and .95 that it has no defect. N.
 at::Tensor pseudo_opinion(const at::Tensor& label);
 
 }  // namespace finpercep

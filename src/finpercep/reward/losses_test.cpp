@@ -67,7 +67,8 @@ TEST_CASE("map loss: one defect pixel weighs as much as all clean ones together"
 }
 
 TEST_CASE("rank loss against a plain loop, terms only where they apply") {
-  const std::vector<float> sr = {0.2f, 0.5f, 0.7f}, syn = {0.25f, 0.4f, 0.9f}, gt = {0.9f, 0.45f, 0.6f}, first = {1, 1, 0}, second = {1, 0, 1};
+  const std::vector<float> sr = {0.2f, 0.5f, 0.7f}, syn = {0.25f, 0.4f, 0.9f}, gt = {0.9f, 0.45f, 0.6f}, first = {1, 1, 0},
+                           second = {1, 0, 1};
   double sums[2] = {}, counts[2] = {};
   for (int i = 0; i < 3; ++i) {
     sums[0] += first[i] * std::max(0.0, 0.1 - (syn[i] - sr[i]));
@@ -75,7 +76,9 @@ TEST_CASE("rank loss against a plain loop, terms only where they apply") {
     counts[0] += first[i];
     counts[1] += second[i];
   }
-  const auto loss = [&](const at::Tensor& a, const at::Tensor& b) { return value(rank_loss(at::tensor(sr), at::tensor(syn), at::tensor(gt), a, b, 0.1, 0.2)); };
+  const auto loss = [&](const at::Tensor& a, const at::Tensor& b) {
+    return value(rank_loss(at::tensor(sr), at::tensor(syn), at::tensor(gt), a, b, 0.1, 0.2));
+  };
   CHECK(loss(at::tensor(first), at::tensor(second)) == doctest::Approx(sums[0] / counts[0] + sums[1] / counts[1]).epsilon(1e-6));
   CHECK(loss(at::tensor(first), at::zeros({3})) == doctest::Approx(sums[0] / counts[0]).epsilon(1e-6));
   CHECK(loss(at::zeros({3}), at::tensor(second)) == doctest::Approx(sums[1] / counts[1]).epsilon(1e-6));
@@ -84,7 +87,8 @@ TEST_CASE("rank loss against a plain loop, terms only where they apply") {
 
 TEST_CASE("rank loss is zero, with no gradient, where both margins hold; else it pulls the scores apart") {
   const auto gradients = [](float sr_value, float syn_value, float gt_value) {
-    const at::Tensor sr = at::tensor({sr_value}).requires_grad_(true), syn = at::tensor({syn_value}).requires_grad_(true), gt = at::tensor({gt_value}).requires_grad_(true);
+    const at::Tensor sr = at::tensor({sr_value}).requires_grad_(true), syn = at::tensor({syn_value}).requires_grad_(true),
+                     gt = at::tensor({gt_value}).requires_grad_(true);
     const at::Tensor loss = rank_loss(sr, syn, gt, at::ones({1}), at::ones({1}), 0.1, 0.1);
     loss.backward();
     return std::vector<double>{value(loss), value(sr.grad()), value(syn.grad()), value(gt.grad())};
@@ -111,7 +115,8 @@ TEST_CASE("pseudo-opinion: .95 for clean, .05 from a mean label of .6, falling b
     CHECK(opinion < previous);
     previous = opinion;
   }
-  for (const double level : {0.6, 0.8, 1.0}) CHECK(value(pseudo_opinion(at::full({1, 1, 4, 4}, level))) == doctest::Approx(0.05).epsilon(1e-5));
+  for (const double level : {0.6, 0.8, 1.0})
+    CHECK(value(pseudo_opinion(at::full({1, 1, 4, 4}, level))) == doctest::Approx(0.05).epsilon(1e-5));
   at::Tensor two = at::zeros({2, 1, 2, 2});
   two[1][0][0][0].fill_(0.6);
   const at::Tensor opinions = pseudo_opinion(two);

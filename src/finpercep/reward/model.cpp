@@ -14,13 +14,15 @@ namespace finpercep {
 void RewardSettings::visit(SettingsVisitor& v) {
   v.field("stage", stage, "k of RM_k: 0 global score only, 1..4 maps down to stride 16, 8, 4, 2", {.min = 0, .max = finest_stage});
   v.choice("encoder", encoder, "the pretrained net that sees", encoder_names());
-  v.choice("head", head, "features behind the score: defect (the paper's f_N * M), defect_and_clean, or plain (no map)", {"defect", "defect_and_clean", "plain"});
+  v.choice("head", head, "features behind the score: defect (the paper's f_N * M), defect_and_clean, or plain (no map)",
+           {"defect", "defect_and_clean", "plain"});
   v.field("widths", widths, "channels of the neck and of the four decoder levels", {.min = 8, .max = 1024});
   v.field("head_width", head_width, "hidden units of the score MLP", {.min = 1, .max = 4096});
 }
 
 RewardModel::RewardModel(const RewardSettings& given, uint64_t seed) : settings(given), params(seed), encoder_(params, given.encoder) {
-  if (settings.widths.size() != finest_stage + 1) throw usage_error(fmt::format("widths: expected {} numbers, found {}", finest_stage + 1, settings.widths.size()));
+  if (settings.widths.size() != finest_stage + 1)
+    throw usage_error(fmt::format("widths: expected {} numbers, found {}", finest_stage + 1, settings.widths.size()));
   const auto& taps = encoder_.channels();
   neck_ = make_conv(params, "neck", taps[4], settings.widths[0], 1);
   const int64_t seen = settings.head == "defect_and_clean" ? 2 * taps[4] : taps[4];
@@ -28,11 +30,14 @@ RewardModel::RewardModel(const RewardSettings& given, uint64_t seed) : settings(
     if (k > 0) {
       const std::string name = fmt::format("level.{}.", k);
       const int64_t width = settings.widths[k];
-      levels_.push_back({make_conv(params, name + "tap", taps[4 - k], width, 1, {.gain = 1}), make_conv(params, name + "fuse", settings.widths[k - 1], width, 3, {.gain = 1}),
-                         make_conv(params, name + "refine", width, width, 3), make_conv(params, name + "logits", width, 1, 3, {.gain = 0})});
+      levels_.push_back({make_conv(params, name + "tap", taps[4 - k], width, 1, {.gain = 1}),
+                         make_conv(params, name + "fuse", settings.widths[k - 1], width, 3, {.gain = 1}),
+                         make_conv(params, name + "refine", width, width, 3),
+                         make_conv(params, name + "logits", width, 1, 3, {.gain = 0})});
     }
     const std::string name = fmt::format("head.{}.", k);
-    heads_.push_back({make_linear(params, name + "hidden", seen, settings.head_width), make_linear(params, name + "out", settings.head_width, 1)});
+    heads_.push_back(
+        {make_linear(params, name + "hidden", seen, settings.head_width), make_linear(params, name + "out", settings.head_width, 1)});
   }
 }
 
@@ -52,7 +57,8 @@ at::Tensor RewardModel::descend(const Level& level, const at::Tensor& coarser, c
   const at::Tensor fused = level.fuse.of_doubled(coarser);
   // A transformer's tokens have a grid of their own: resampled after the 1 x 1 convolution, which is cheaper and gives the same.
   const bool aligned = tap.size(-2) == fused.size(-2) && tap.size(-1) == fused.size(-1);
-  const at::Tensor h = at::silu(aligned ? level.tap.added_to(fused, tap) : fused + upsample_to(level.tap(tap), fused.size(-2), fused.size(-1)));
+  const at::Tensor h =
+      at::silu(aligned ? level.tap.added_to(fused, tap) : fused + upsample_to(level.tap(tap), fused.size(-2), fused.size(-1)));
   return h + level.refine(h, Activation::silu);
 }
 
@@ -60,7 +66,8 @@ std::vector<Judgement> RewardModel::run(const at::Tensor& x, int64_t first, int6
   TORCH_CHECK(stage >= 0 && stage <= settings.stage, "RewardModel: stage ", stage, " of a model that has stages 0..", settings.stage);
   const int64_t height = x.size(-2), width = x.size(-1), bottom = (32 - height % 32) % 32, right = (32 - width % 32) % 32;
   // Channels last, and all that follows is: depthwise convolutions are several times faster so.
-  const auto taps = encoder_((bottom || right ? at::replication_pad2d(x, {0, right, 0, bottom}) : x).contiguous(at::MemoryFormat::ChannelsLast));
+  const auto taps =
+      encoder_((bottom || right ? at::replication_pad2d(x, {0, right, 0, bottom}) : x).contiguous(at::MemoryFormat::ChannelsLast));
   const at::Tensor features = taps[4].to(at::kFloat);
   at::Tensor h = neck_(taps[4], Activation::silu);
   // Levels are summed at full size: a level of zeros must change nothing, and resampling the coarser logits to its stride would.
@@ -94,9 +101,12 @@ RewardModel::Coarse RewardModel::coarse(const at::Tensor& stride_8, int64_t stag
 
 at::Tensor RewardModel::fine_logits(const Coarse& coarse, const at::Tensor& tile, int64_t top, int64_t left, int64_t stage) const {
   const int64_t height = tile.size(-2), width = tile.size(-1);
-  const auto part = [&](const at::Tensor& whole, int64_t stride) { return whole.narrow(2, top / stride, height / stride).narrow(3, left / stride, width / stride); };
+  const auto part = [&](const at::Tensor& whole, int64_t stride) {
+    return whole.narrow(2, top / stride, height / stride).narrow(3, left / stride, width / stride);
+  };
   at::Tensor logits = at::zeros({tile.size(0), 1, height, width}, coarse.features.options());
-  for (std::size_t k = 0; k < coarse.logits.size(); ++k) logits = logits + upsample_to(part(coarse.logits[k], k == 0 ? 16 : 8), height, width);
+  for (std::size_t k = 0; k < coarse.logits.size(); ++k)
+    logits = logits + upsample_to(part(coarse.logits[k], k == 0 ? 16 : 8), height, width);
   if (stage < 3) return logits;
   const auto taps = encoder_.lower(tile);
   at::Tensor h = part(coarse.h, 8);
@@ -163,8 +173,8 @@ std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::De
   return model;
 }
 
-void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts, const std::map<std::string, std::string>& notes,
-                 at::ScalarType dtype) {
+void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts,
+                 const std::map<std::string, std::string>& notes, at::ScalarType dtype) {
   TensorFile file;
   file.metadata = notes;
   file.metadata["label_alpha"] = fmt::format("{}", facts.label_alpha);

@@ -12,20 +12,21 @@ namespace finpercep {
 constexpr int64_t finest_stage = 4;
 
 struct RewardSettings {
-  std::string encoder = "efficientnet";   ///< see RewardEncoder
-  int64_t stage = finest_stage;           ///< k of RM_k: 0 no decoder, 1..4 the finest level at stride 16, 8, 4, 2
-  std::string head = "defect_and_clean";  ///< what the MLP sees: "defect" f_N * M (the paper), "defect_and_clean" also f_N * (1 - M), "plain" f_N alone
+  std::string encoder = "efficientnet";  ///< see RewardEncoder
+  int64_t stage = finest_stage;          ///< k of RM_k: 0 no decoder, 1..4 the finest level at stride 16, 8, 4, 2
+  std::string head =
+      "defect_and_clean";  ///< what the MLP sees: "defect" f_N * M (the paper), "defect_and_clean" also f_N * (1 - M), "plain" f_N alone
   std::vector<int64_t> widths = {96, 64, 48, 32, 24};  ///< channels of the neck (stride 32) and of the levels at 16, 8, 4, 2
   int64_t head_width = 64;
   void visit(SettingsVisitor& v);
 };
 
 struct Judgement {
-  at::Tensor score;   ///< N, in [0,1], 1 = clean
+  at::Tensor score;        ///< N, in [0,1], 1 = clean
   at::Tensor score_logit;  ///< N, S before its sigmoid: what RL normalises, because it keeps its gradient where S is near 0 or 1
-  at::Tensor logits;  ///< N x 1 x H x W, the map before the sigmoid
-  at::Tensor map;     ///< N x 1 x H x W = sigmoid of the levels' bilinear logits, 1 = defect; 0.5 everywhere at stage 0, which sees no map
-  at::Tensor cells;   ///< N x C x h x w: what the head pools, at stride 32. Its mean over any set of cells goes into `score_of`.
+  at::Tensor logits;       ///< N x 1 x H x W, the map before the sigmoid
+  at::Tensor map;    ///< N x 1 x H x W = sigmoid of the levels' bilinear logits, 1 = defect; 0.5 everywhere at stage 0, which sees no map
+  at::Tensor cells;  ///< N x C x h x w: what the head pools, at stride 32. Its mean over any set of cells goes into `score_of`.
 };
 
 /// One set of weights holds the whole ladder RM_0 .. RM_stage: level k adds a residual to the coarser logits, at full size, and every stage
@@ -46,15 +47,18 @@ class RewardModel {
   /// Head k on pooled cells (N x C): how a picture judged in tiles gets one score.
   at::Tensor score_of(const at::Tensor& pooled, int64_t stage) const { return at::sigmoid(score_logit_of(pooled, stage)); }
 
-  /// The same judgement of a picture whose features would not fit the memory, sides multiples of 32. Whole: the encoder's features at stride 8
-  /// (`stride_8` of tiles, which may overlap), and from there all that is coarser. In tiles: the levels at strides 4 and 2. See judge.cpp. Only where in_parts().
+  /// The same judgement of a picture whose features would not fit the memory, sides multiples of 32. Whole: the encoder's features at
+  /// stride 8
+  /// (`stride_8` of tiles, which may overlap), and from there all that is coarser. In tiles: the levels at strides 4 and 2. See judge.cpp.
+  /// Only where in_parts().
   bool in_parts() const { return encoder_.in_parts(); }
   struct Coarse {
-    at::Tensor features;              ///< N x C x h x w, at stride 32
-    at::Tensor h;                     ///< of the finest coarse level
+    at::Tensor features;             ///< N x C x h x w, at stride 32
+    at::Tensor h;                    ///< of the finest coarse level
     std::vector<at::Tensor> logits;  ///< of levels 1, 2
   };
-  static constexpr int64_t seen_by_stride_8 = 48, seen_by_fine = 32;  ///< pixels around a tile that its result depends on at most; multiples of 8, 32
+  static constexpr int64_t seen_by_stride_8 = 48,
+                           seen_by_fine = 32;  ///< pixels around a tile that its result depends on at most; multiples of 8, 32
   at::Tensor stride_8(const at::Tensor& tile) const { return encoder_.lower(tile)[2]; }
   Coarse coarse(const at::Tensor& stride_8, int64_t stage) const;
   /// The map's logits on a tile whose corner lies at pixel (top, left), multiples of 32.
@@ -75,7 +79,8 @@ class RewardModel {
   struct Head {
     Linear hidden, out;
   };
-  static at::Tensor descend(const Level& level, const at::Tensor& h, const at::Tensor& tap);  ///< the level's features from the coarser level's
+  static at::Tensor descend(const Level& level, const at::Tensor& h,
+                            const at::Tensor& tap);  ///< the level's features from the coarser level's
   at::Tensor modulate(const at::Tensor& features, const at::Tensor& map) const;
   at::Tensor score_logit_of(const at::Tensor& pooled, int64_t stage) const;
   std::vector<Judgement> run(const at::Tensor& x, int64_t first, int64_t last) const;  ///< the judgements of stages first..last
@@ -97,12 +102,12 @@ std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed);
 
 /// Facts that a reward checkpoint carries beside its weights.
 struct RewardFacts {
-  double label_alpha = 0.6;   ///< of the labels it was trained on
-  double label_scale = 0.3;   ///< Normalize: raw difference that is 1
+  double label_alpha = 0.6;                     ///< of the labels it was trained on
+  double label_scale = 0.3;                     ///< Normalize: raw difference that is 1
   std::string label_features = "efficientnet";  ///< net of the feature distance; checkpoints from before there was a choice do not say
 };
 std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts = nullptr);
-void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts, const std::map<std::string, std::string>& notes,
-                 at::ScalarType dtype = at::kHalf);
+void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts,
+                 const std::map<std::string, std::string>& notes, at::ScalarType dtype = at::kHalf);
 
 }  // namespace finpercep

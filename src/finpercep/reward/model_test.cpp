@@ -8,8 +8,8 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/test_errors.h"
 #include "finpercep/base/test_folder.h"
-#include "finpercep/image/test_pictures.h"
 #include "finpercep/image/tensor.h"
+#include "finpercep/image/test_pictures.h"
 #include "finpercep/judge.h"
 #include "finpercep/nets/checkpoint.h"
 
@@ -43,7 +43,10 @@ std::unique_ptr<RewardModel> shaken(int64_t stage, uint64_t seed = 1) {
 
 at::Tensor pictures(int64_t n, int64_t height, int64_t width, uint64_t item = 0) {
   Random random(5, "model_test", item);
-  return at::upsample_bilinear2d(normal_tensor(random, {n, 3, height / 4 + 1, width / 4 + 1}), {height, width}, false).mul(0.25).add(0.5).clamp(0, 1);
+  return at::upsample_bilinear2d(normal_tensor(random, {n, 3, height / 4 + 1, width / 4 + 1}), {height, width}, false)
+      .mul(0.25)
+      .add(0.5)
+      .clamp(0, 1);
 }
 
 double largest(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
@@ -142,7 +145,8 @@ TEST_CASE("the score's gradient in the picture is that of a finite difference, a
   at::NoGradGuard no_grad;
   const double step = 3e-2;
   const at::Tensor direction = x.grad() / norm;
-  const double above = model->judge(x + step * direction, 2).score.item<double>(), below = model->judge(x - step * direction, 2).score.item<double>();
+  const double above = model->judge(x + step * direction, 2).score.item<double>(),
+               below = model->judge(x - step * direction, 2).score.item<double>();
   CAPTURE(norm);
   CHECK((above - below) / (2 * step) == doctest::Approx(norm).epsilon(0.05));
 }
@@ -167,7 +171,8 @@ TEST_CASE("checkpoint: weights as halves, settings and label facts come back") {
 
   save_reward(path, *model, {}, {}, at::kFloat);
   CHECK(at::equal(load_reward(path, at::kCPU)->judge(x, 2).score, model->judge(x, 2).score));
-  CHECK(test::message_of(ExitCode::model, [&] { Judge({.model = path, .stage = 3, .device = "cpu"}); }).find("stage 0..2") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { Judge({.model = path, .stage = 3, .device = "cpu"}); }).find("stage 0..2") !=
+        std::string::npos);
 }
 
 TEST_CASE("checkpoint: another stage's weights are a model error") {
@@ -176,8 +181,11 @@ TEST_CASE("checkpoint: another stage's weights are a model error") {
   TensorFile of_two, of_three;
   put(of_two, two->params.named());
   put(of_three, three->params.named());
-  CHECK(test::message_of(ExitCode::model, [&] { load(three->params, of_two, "FILE"); }).find("expected tensor 'level.3.tap.weight'") != std::string::npos);
-  CHECK(test::message_of(ExitCode::model, [&] { load(two->params, of_three, "FILE"); }).find("'head.3.hidden.bias' is not part of this net") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load(three->params, of_two, "FILE"); }).find("expected tensor 'level.3.tap.weight'") !=
+        std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] {
+          load(two->params, of_three, "FILE");
+        }).find("'head.3.hidden.bias' is not part of this net") != std::string::npos);
   const auto path = (folder / "r.safetensors").string();
   write_checkpoint(path, of_two, "reward", to_yaml(three->settings));
   CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU); }).find("expected tensor 'level.3.") != std::string::npos);
@@ -185,7 +193,8 @@ TEST_CASE("checkpoint: another stage's weights are a model error") {
   RewardFacts facts;
   CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU, &facts); }).find("'label_alpha'") != std::string::npos);
   write_checkpoint(path, of_two, "generator", to_yaml(two->settings));
-  CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU); }).find("expected a reward, found a generator") != std::string::npos);
+  CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU); }).find("expected a reward, found a generator") !=
+        std::string::npos);
 }
 
 TEST_CASE("packed for inference a model judges as before, fp32 to rounding and bf16 nearly; gradients are untouched") {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/reward/opinion.h"
 
-
 #include <algorithm>
 #include <mutex>
 
@@ -31,7 +30,8 @@ OpinionSet::Pair OpinionSet::pair(int64_t index) const {
   Random random(seed_, "opinion", static_cast<uint64_t>(index));
   FgrSample sample = set_.sample(random.integer(0, set_.size() - 1));
   const int size = std::min({static_cast<int>(settings_.size), sample.gt.width, sample.gt.height});
-  const int x = static_cast<int>(random.integer(0, sample.gt.width - size)), y = static_cast<int>(random.integer(0, sample.gt.height - size));
+  const int x = static_cast<int>(random.integer(0, sample.gt.width - size)),
+            y = static_cast<int>(random.integer(0, sample.gt.height - size));
   Pair pair{crop(sample.gt, x, y, size, size), {}};
   if (random.chance(settings_.sr_share)) {
     pair.picture = crop(sample.sr, x, y, size, size);

@@ -68,7 +68,8 @@ void SampleSettings::visit(SettingsVisitor& v) {
 
 FgrSampler::FgrSampler(const FgrSet& set, const SampleSettings& settings, uint64_t seed) : set_(set), settings_(settings), seed_(seed) {
   check_variation_settings(settings.variation);
-  if (settings.zoom.size() != 2 || settings.zoom[0] > settings.zoom[1]) throw usage_error("samples.zoom: expected [low, high] with low <= high");
+  if (settings.zoom.size() != 2 || settings.zoom[0] > settings.zoom[1])
+    throw usage_error("samples.zoom: expected [low, high] with low <= high");
   if (settings.label_part == "both") return;
   // One part alone gets the scale that leaves the mean label as it is.
   double whole = 0, parts = 0;
@@ -99,7 +100,8 @@ FgrBatch FgrSampler::batch(int64_t batch_size, int64_t iter) const {
     const int whole = std::min(sample.gt.width, sample.gt.height), size = std::min(static_cast<int>(settings_.size), whole);
     const double zoom = std::exp(random.uniform(std::log(settings_.zoom[0]), std::log(settings_.zoom[1])));
     const int side = std::clamp(static_cast<int>(std::lround(size / zoom)), 8, whole);
-    const int x = static_cast<int>(random.integer(0, sample.gt.width - side)), y = static_cast<int>(random.integer(0, sample.gt.height - side));
+    const int x = static_cast<int>(random.integer(0, sample.gt.width - side)),
+              y = static_cast<int>(random.integer(0, sample.gt.height - side));
     const bool mirror = random.chance(0.5);
     for (Image* image : {&sample.gt, &sample.sr, &sample.mask, &sample.label}) {
       *image = part(*image, x, y, side, size, image->channels == 3);

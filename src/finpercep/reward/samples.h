@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batches of FGR samples for training: a part of each sample, zoomed, mirrored, recoloured and varied as a whole, so that defects are learnt and not the sharpness,
-// scale or palette of one set.
+// Batches of FGR samples for training: a part of each sample, zoomed, mirrored, recoloured and varied as a whole, so that defects are
+// learnt and not the sharpness, scale or palette of one set.
 #pragma once
 #include <string>
 #include <vector>
@@ -10,11 +10,12 @@
 namespace finpercep {
 
 struct SampleSettings {
-  int64_t size = 192;                        ///< side of the pictures trained on, pixels; at most a sample's own is taken
-  std::vector<double> zoom = {0.75, 1.5};    ///< a part of size / zoom pixels is resized to size
-  double colour_prob = 0.3;                  ///< share recoloured: gain, gamma and saturation, all pictures of a sample alike
-  VariationSettings variation = {.prob = 0.3};  ///< a share is softened, grained, JPEG-ed or rescaled: clean, swapped and SR alike; the label stays
-  std::string label_part = "both";           ///< of M_gt: both (the paper), pixel or feature alone, for comparison
+  int64_t size = 192;                      ///< side of the pictures trained on, pixels; at most a sample's own is taken
+  std::vector<double> zoom = {0.75, 1.5};  ///< a part of size / zoom pixels is resized to size
+  double colour_prob = 0.3;                ///< share recoloured: gain, gamma and saturation, all pictures of a sample alike
+  VariationSettings variation = {
+      .prob = 0.3};                 ///< a share is softened, grained, JPEG-ed or rescaled: clean, swapped and SR alike; the label stays
+  std::string label_part = "both";  ///< of M_gt: both (the paper), pixel or feature alone, for comparison
   void visit(SettingsVisitor& v);
 };
 

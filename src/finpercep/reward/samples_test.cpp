@@ -29,7 +29,8 @@ FgrSet planted(const TestFolder& folder, int64_t count) {
 double largest(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }
 
 bool equal(const FgrBatch& a, const FgrBatch& b) {
-  return at::equal(a.gt, b.gt) && at::equal(a.sr, b.sr) && at::equal(a.syn, b.syn) && at::equal(a.mask, b.mask) && at::equal(a.label, b.label);
+  return at::equal(a.gt, b.gt) && at::equal(a.sr, b.sr) && at::equal(a.syn, b.syn) && at::equal(a.mask, b.mask) &&
+         at::equal(a.label, b.label);
 }
 
 }  // namespace
@@ -60,7 +61,7 @@ TEST_CASE("batches: zoom, mirror and colours move all pictures of a sample alike
     const FgrBatch batch = sampler.batch(2, iter);
     const at::Tensor outside = (batch.mask == 0).to(at::kFloat);
     CHECK(largest(batch.syn * outside, batch.gt * outside) == 0);  // clean where nothing was swapped
-    CHECK((batch.label * outside).max().item<float>() < 0.35f);  // resizing mixes a label's rim into its neighbours
+    CHECK((batch.label * outside).max().item<float>() < 0.35f);    // resizing mixes a label's rim into its neighbours
     CHECK(largest(batch.syn, compose(batch.gt, batch.sr, batch.mask)) < 1e-6);
     defect = defect || batch.label.max().item<float>() > 0.3f;
   }
@@ -82,7 +83,9 @@ TEST_CASE("batches: nothing to zoom, vary or mirror gives the samples themselves
 TEST_CASE("parts of the label: pixel is L1, the two add up to the label, the mean stays") {
   const TestFolder folder;
   const FgrSet set = planted(folder, 24);
-  const auto batch_of = [&](const char* part) { return FgrSampler(set, {.size = 96, .zoom = {1, 1}, .colour_prob = 0, .variation = {.prob = 0}, .label_part = part}, 1).batch(24, 0); };
+  const auto batch_of = [&](const char* part) {
+    return FgrSampler(set, {.size = 96, .zoom = {1, 1}, .colour_prob = 0, .variation = {.prob = 0}, .label_part = part}, 1).batch(24, 0);
+  };
   const FgrBatch both = batch_of("both"), pixel = batch_of("pixel"), feature = batch_of("feature");
   const at::Tensor l1 = (pixel.gt - pixel.syn).abs().mean(1, true);
   const at::Tensor inside = ((pixel.label < 1) & (pixel.label > 0.01)).to(at::kFloat);

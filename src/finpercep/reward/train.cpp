@@ -31,7 +31,8 @@ Trainee make_trainee(std::unique_ptr<RewardModel> model, const RewardTrainSettin
   t.model = std::move(model);
   std::vector<at::Tensor> encoder, rest;
   for (const auto& [name, tensor] : t.model->params.named()) {
-    const bool sees = name.starts_with("encoder."), frozen = sees && (settings.encoder_lr_ratio == 0 || RewardEncoder::in_first_blocks(name, settings.frozen_blocks));
+    const bool sees = name.starts_with("encoder."),
+               frozen = sees && (settings.encoder_lr_ratio == 0 || RewardEncoder::in_first_blocks(name, settings.frozen_blocks));
     tensor.set_requires_grad(!frozen);
     if (!frozen) (sees ? encoder : rest).push_back(tensor);
   }
@@ -47,7 +48,9 @@ void choose_samples(FgrSet& set, const RewardTrainSettings& settings) {
   for (const std::string& source : settings.fgr_without) {
     const int64_t before = set.size();
     set.keep([&](const FgrFacts& facts) { return !facts.source.starts_with(source); });
-    if (set.size() == before) throw usage_error(fmt::format("fgr_without: expected the start of a source's name, found '{}', of which the set has no sample", source));
+    if (set.size() == before)
+      throw usage_error(
+          fmt::format("fgr_without: expected the start of a source's name, found '{}', of which the set has no sample", source));
   }
 }
 
@@ -61,10 +64,12 @@ int64_t stage_of(const std::vector<int64_t>& iters, int64_t iter) {
 
 void RewardLossSettings::visit(SettingsVisitor& v) {
   v.field("map_weight", map_weight, "of L_map", {.min = 0, .max = 1000});
-  v.field("cross_entropy_weight", cross_entropy_weight, "of the map's cross-entropy beside L_map; 0 is the paper's form", {.min = 0, .max = 1000});
+  v.field("cross_entropy_weight", cross_entropy_weight, "of the map's cross-entropy beside L_map; 0 is the paper's form",
+          {.min = 0, .max = 1000});
   v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
   v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
-  v.field("opinion_weight", opinion_weight, "of the regression of S on the teachers' opinion (RM_0) or the label's", {.min = 0, .max = 1000});
+  v.field("opinion_weight", opinion_weight, "of the regression of S on the teachers' opinion (RM_0) or the label's",
+          {.min = 0, .max = 1000});
   v.field("margin1", margin1, "m1, S_syn over S_SR", {.min = 0, .max = 1});
   v.field("margin2", margin2, "m2, S_GT over S_syn", {.min = 0, .max = 1});
   v.field("balance", balance, "0: plain L1 (the paper); 1: defect and clean pixels of a picture count alike", {.min = 0, .max = 1});
@@ -76,15 +81,19 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("dtype", dtype, "fp32, bf16 (mixed precision) or auto");
   v.field("fgr_dir", fgr_dir, "shards written by `finpercep fgr build`; empty makes the samples of `fgr` in memory");
   v.field("fgr_varied", fgr_varied, "train on the samples whose clean photograph was softened, grained, JPEG-ed or rescaled as well");
-  v.field("fgr_without", fgr_without, "sources left out, by the start of their names, say realesrgan: tests what is learnt of a family from the others");
+  v.field("fgr_without", fgr_without,
+          "sources left out, by the start of their names, say realesrgan: tests what is learnt of a family from the others");
   v.group("fgr", fgr, "samples made in memory");
   v.group("samples", samples, "how samples are cut and varied for training");
   v.group("opinions", opinions, "RM_0's pictures and teachers");
   v.group("network", network, "FinPercep-RM");
-  v.field("pretrain_network_r", pretrain_network_r, "reward model to go on from, at its newest stage; empty starts from the pretrained encoder at RM_0");
-  v.field("pretrain_share", pretrain_share, "share of pretrain_network_r's weights in the saved ones, so that what it knew is kept", {.min = 0, .max = 1});
+  v.field("pretrain_network_r", pretrain_network_r,
+          "reward model to go on from, at its newest stage; empty starts from the pretrained encoder at RM_0");
+  v.field("pretrain_share", pretrain_share, "share of pretrain_network_r's weights in the saved ones, so that what it knew is kept",
+          {.min = 0, .max = 1});
   v.group("losses", losses, "weights and margins");
-  v.field("stage_iters", stage_iters, "iterations of RM_0 (of the newest stage of pretrain_network_r) and of each stage above", {.min = 1, .max = 1e9});
+  v.field("stage_iters", stage_iters, "iterations of RM_0 (of the newest stage of pretrain_network_r) and of each stage above",
+          {.min = 1, .max = 1e9});
   v.field("batch_size", batch_size, "samples an iteration; each is three pictures", {.min = 1, .max = 1024});
   v.group("optim", optim, "AdamW");
   v.field("encoder_lr_ratio", encoder_lr_ratio, "share of lr for the pretrained encoder; 0 freezes it", {.min = 0, .max = 1});
@@ -94,7 +103,8 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("save_checkpoint_freq", save_checkpoint_freq, "iterations between saved states", {.min = 1, .max = 1e9});
 }
 
-RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage, const RewardLossSettings& settings) {
+RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage,
+                       const RewardLossSettings& settings) {
   const int64_t n = batch.gt.size(0);
   const auto judgements = model.judge_all(at::cat({batch.gt, batch.syn, batch.sr}, 0), stage);
   const at::Tensor severity = batch.label.mean({1, 2, 3});
@@ -116,23 +126,27 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
     if (k > 0) {
       const at::Tensor labels = at::cat({no_defect, batch.label}, 0);
       const at::Tensor map = map_loss(j.map.narrow(0, 0, 2 * n), labels, settings.balance);
-      loss.total = loss.total + share * (settings.map_weight * map + settings.cross_entropy_weight * map_cross_entropy(j.logits.narrow(0, 0, 2 * n), labels));
+      loss.total = loss.total + share * (settings.map_weight * map +
+                                         settings.cross_entropy_weight * map_cross_entropy(j.logits.narrow(0, 0, 2 * n), labels));
       if (k == stage) loss.map = map.item<double>();
     }
     if (k == stage) {
       loss.rank = rank.item<double>();
       loss.align = align.item<double>();
       loss.opinion = opinion.item<double>();
-      const at::Tensor ordered = ((score_syn > score_sr).to(at::kFloat) + (1 - syn_above_sr)).clamp_max(1) * (score_gt > score_syn).to(at::kFloat) * gt_above_syn;
+      const at::Tensor ordered =
+          ((score_syn > score_sr).to(at::kFloat) + (1 - syn_above_sr)).clamp_max(1) * (score_gt > score_syn).to(at::kFloat) * gt_above_syn;
       loss.order = (ordered.sum() / gt_above_syn.sum().clamp_min(1)).item<double>();
     }
   }
   return loss;
 }
 
-RewardLoss base_loss(const RewardModel& model, const at::Tensor& gt, const at::Tensor& picture, const at::Tensor& opinion, const RewardLossSettings& settings) {
+RewardLoss base_loss(const RewardModel& model, const at::Tensor& gt, const at::Tensor& picture, const at::Tensor& opinion,
+                     const RewardLossSettings& settings) {
   const int64_t n = gt.size(0);
-  const at::Tensor score = model.judge(at::cat({gt, picture}, 0), 0).score, score_gt = score.narrow(0, 0, n), score_picture = score.narrow(0, n, n);
+  const at::Tensor score = model.judge(at::cat({gt, picture}, 0), 0).score, score_gt = score.narrow(0, 0, n),
+                   score_picture = score.narrow(0, n, n);
   const at::Tensor best = opinion_of(at::zeros_like(opinion)), worse = (best - opinion > settings.margin2).to(at::kFloat);
   const at::Tensor off = (score_picture - opinion).abs().mean() + (score_gt - best).abs().mean();
   const at::Tensor rank = rank_loss(score_gt, score_picture, score_gt, at::zeros_like(worse), worse, 0, settings.margin2);
@@ -151,7 +165,8 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   if (!start && settings.pretrain_share > 0) throw usage_error("pretrain_share: expected 0 or a pretrain_network_r, found neither");
   const int64_t first_stage = start ? start->settings.stage : 0, stages = settings.network.stage - first_stage + 1;
   if (static_cast<int64_t>(settings.stage_iters.size()) != stages)
-    throw usage_error(fmt::format("stage_iters: expected {} numbers for stages {} to {}, found {}", stages, first_stage, settings.network.stage, settings.stage_iters.size()));
+    throw usage_error(fmt::format("stage_iters: expected {} numbers for stages {} to {}, found {}", stages, first_stage,
+                                  settings.network.stage, settings.stage_iters.size()));
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   std::optional<FgrSet> set;
   if (!settings.fgr_dir.empty()) choose_samples(set.emplace(std::filesystem::path(settings.fgr_dir)), settings);
@@ -210,16 +225,19 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     if (stage == 0) {
       if (!opinions) {
         opinions = std::make_unique<OpinionSet>(*set, settings.opinions, seed, compute.device);
-        opinion_batches = std::make_unique<Prefetcher<OpinionSet::Batch>>(iter, base_iters, 1, 3, [&](int64_t i) { return opinions->batch(settings.batch_size, i); });
+        opinion_batches = std::make_unique<Prefetcher<OpinionSet::Batch>>(
+            iter, base_iters, 1, 3, [&](int64_t i) { return opinions->batch(settings.batch_size, i); });
       }
       const OpinionSet::Batch batch = *opinion_batches->next();
       const MixedPrecision precision(compute.device, compute.dtype);
-      loss = base_loss(*trainee.model, batch.gt.to(compute.device), batch.picture.to(compute.device), batch.opinion.to(compute.device), settings.losses);
+      loss = base_loss(*trainee.model, batch.gt.to(compute.device), batch.picture.to(compute.device), batch.opinion.to(compute.device),
+                       settings.losses);
     } else {
       if (!batches) {
         opinion_batches.reset();
         opinions.reset();
-        batches = std::make_unique<Prefetcher<FgrBatch>>(iter, loop.total_iter, 1, 3, [&](int64_t i) { return sampler.batch(settings.batch_size, i); });
+        batches = std::make_unique<Prefetcher<FgrBatch>>(iter, loop.total_iter, 1, 3,
+                                                         [&](int64_t i) { return sampler.batch(settings.batch_size, i); });
       }
       FgrBatch batch = *batches->next();
       for (at::Tensor* t : {&batch.gt, &batch.sr, &batch.syn, &batch.mask, &batch.label}) *t = t->to(compute.device);
@@ -235,8 +253,15 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     const double lr = scheduled_lr(settings.optim, iter, loop.total_iter);
     const StepReport rest = trainee.rest->step(lr), encoder = trainee.encoder->step(lr * settings.encoder_lr_ratio);
     update_ema(trainee.ema, trainee.model->params.all(), settings.ema_decay);
-    return {{"l_total", loss.total.item<double>()}, {"l_map", loss.map}, {"l_rank", loss.rank}, {"l_align", loss.align}, {"l_opinion", loss.opinion},
-            {"order", loss.order}, {"stage", static_cast<double>(stage)}, {"grad_norm", rest.grad_norm}, {"skipped", rest.skipped || encoder.skipped}};
+    return {{"l_total", loss.total.item<double>()},
+            {"l_map", loss.map},
+            {"l_rank", loss.rank},
+            {"l_align", loss.align},
+            {"l_opinion", loss.opinion},
+            {"order", loss.order},
+            {"stage", static_cast<double>(stage)},
+            {"grad_norm", rest.grad_norm},
+            {"skipped", rest.skipped || encoder.skipped}};
   };
   parts.save = [&](TensorFile& state) {
     state.metadata["stage"] = fmt::format("{}", trainee.model->settings.stage);

@@ -30,30 +30,36 @@ struct RewardLoss {
 };
 /// The weighted sum over stages 0..stage (each stage judged by its own map and head; the newest counts as much as all others together).
 /// `base_score_gt`: S_base(I_GT).
-RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage, const RewardLossSettings& settings);
+RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage,
+                       const RewardLossSettings& settings);
 
-/// RM_0: |S - opinion| of pictures and of their clean originals, and the clean one ranked above by margin2 where the opinion differs by that much.
-RewardLoss base_loss(const RewardModel& model, const at::Tensor& gt, const at::Tensor& picture, const at::Tensor& opinion, const RewardLossSettings& settings);
+/// RM_0: |S - opinion| of pictures and of their clean originals, and the clean one ranked above by margin2 where the opinion differs by
+/// that much.
+RewardLoss base_loss(const RewardModel& model, const at::Tensor& gt, const at::Tensor& picture, const at::Tensor& opinion,
+                     const RewardLossSettings& settings);
 
 struct RewardTrainSettings {
   int64_t manual_seed = 0;
   std::string device = "auto";
   std::string dtype = "auto";
-  std::string fgr_dir = "";          ///< shards written by `finpercep fgr build`; empty makes the samples in memory
-  bool fgr_varied = true;            ///< also the samples whose clean photograph was varied
-  std::vector<std::string> fgr_without = {};  ///< sources whose samples are left out, by the start of their names: what is learnt of a family from the others
+  std::string fgr_dir = "";  ///< shards written by `finpercep fgr build`; empty makes the samples in memory
+  bool fgr_varied = true;    ///< also the samples whose clean photograph was varied
+  std::vector<std::string> fgr_without =
+      {};  ///< sources whose samples are left out, by the start of their names: what is learnt of a family from the others
   FgrSettings fgr;
   SampleSettings samples;
   OpinionSettings opinions;
   RewardSettings network;
-  std::string pretrain_network_r = "";  ///< start from this model in place of the encoder alone: its net, its RM_0 as the frozen base, its newest stage the first that is trained
-  double pretrain_share = 0;         ///< of pretrain_network_r's weights in what is saved: a mean knows both sets (WiSE-FT, Wortsman et al., CVPR 2022)
+  std::string pretrain_network_r = "";  ///< start from this model in place of the encoder alone: its net, its RM_0 as the frozen base, its
+                                        ///< newest stage the first that is trained
+  double pretrain_share =
+      0;  ///< of pretrain_network_r's weights in what is saved: a mean knows both sets (WiSE-FT, Wortsman et al., CVPR 2022)
   RewardLossSettings losses;
   std::vector<int64_t> stage_iters = {400, 300, 300, 300, 400};  ///< iterations of RM_0, or of pretrain_network_r's stage, .. RM_stage
   int64_t batch_size = 6;
   OptimSettings optim;
-  double encoder_lr_ratio = 0.3;     ///< the pretrained encoder learns at this share of lr; 0: it is frozen
-  int64_t frozen_blocks = 0;         ///< stem and this many first blocks of the encoder stay as they were pretrained
+  double encoder_lr_ratio = 0.3;  ///< the pretrained encoder learns at this share of lr; 0: it is frozen
+  int64_t frozen_blocks = 0;      ///< stem and this many first blocks of the encoder stay as they were pretrained
   double ema_decay = 0.99;
   int64_t print_freq = 50;
   int64_t save_checkpoint_freq = 250;

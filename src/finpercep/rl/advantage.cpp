@@ -10,11 +10,13 @@ namespace {
 constexpr double smallest_std = 1e-6, softener = 1e-4;
 
 at::Tensor by_group(const at::Tensor& x, int64_t group) {
-  TORCH_CHECK(group >= 2 && x.dim() == 4 && x.size(0) % group == 0, "advantage: expected N x 1 x h x w with N a multiple of ", group, " >= 2, found ", x.sizes());
+  TORCH_CHECK(group >= 2 && x.dim() == 4 && x.size(0) % group == 0, "advantage: expected N x 1 x h x w with N a multiple of ", group,
+              " >= 2, found ", x.sizes());
   return x.detach().to(at::kFloat).view({x.size(0) / group, group, x.size(1), x.size(2), x.size(3)});
 }
 
-// Deviation within the group, repeated for each of its pictures: as x. In double, where a constant group has a deviation of 0 and not of rounding.
+// Deviation within the group, repeated for each of its pictures: as x. In double, where a constant group has a deviation of 0 and not of
+// rounding.
 at::Tensor group_std(const at::Tensor& x, int64_t group) {
   const at::Tensor groups = by_group(x, group).to(at::kDouble);
   return groups.std(1, false, true).to(at::kFloat).expand_as(groups).reshape(x.sizes());

@@ -108,7 +108,11 @@ TEST_CASE("GRPO's gradient: finite differences through the ratio of a chain's st
   const at::Tensor old = normals(1, {2, 3, 4, 4}), x = old + 0.5 * normals(2, {2, 3, 4, 4}), at = old + 0.02 * normals(3, {2, 3, 4, 4});
   const Advantage a = advantage(normals(4, {2, 1, 2, 2}));
   check_gradient([&](const at::Tensor& m) { return 100 * grpo_loss(log_ratio({m, 0.5}, {old, 0.5}, x, 2), a, 0.5).loss; }, at, 1e-2, 2e-2);
-  check_gradient([&](const at::Tensor& m) { return 100 * grpo_loss(guarded_log_ratio({m, 0.5}, {old, 0.5}, x, 2), a, 0.5).loss; }, at, 1e-2, 2e-2);
+  check_gradient(
+      [&](const at::Tensor& m) {
+        return 100 * grpo_loss(guarded_log_ratio({m, 0.5}, {old, 0.5}, x, 2), a, 0.5).loss;
+      },
+      at, 1e-2, 2e-2);
 }
 
 TEST_CASE("GRPO-Guard: log ratios without the bias below 0, and weights by the length of a step") {
@@ -124,7 +128,8 @@ TEST_CASE("GRPO-Guard: log ratios without the bias below 0, and weights by the l
   double mean = 0;
   for (int64_t t : {2, 3, 4}) mean += guard_weight(schedule, t, {2, 3, 4}) / 3;
   CHECK(mean == doctest::Approx(1));
-  CHECK(guard_weight(schedule, 2, {2, 3, 4}) * schedule.alpha(2) == doctest::Approx(guard_weight(schedule, 4, {2, 3, 4}) * schedule.alpha(4)));
+  CHECK(guard_weight(schedule, 2, {2, 3, 4}) * schedule.alpha(2) ==
+        doctest::Approx(guard_weight(schedule, 4, {2, 3, 4}) * schedule.alpha(4)));
   CHECK(guard_weight(schedule, 3, {3}) == doctest::Approx(1));
 }
 
@@ -155,15 +160,21 @@ TEST_CASE("NFT: the gradient pulls toward a good picture, pushes from a bad one,
 TEST_CASE("NFT's algebra: c/2 (L+ + L-) + A/2 (L+ - L-), and finite differences where the weights w are held") {
   const at::Tensor x0 = at::rand({2, 3, 4, 4}), old = x0 + 0.2 * normals(1, {2, 3, 4, 4}), f = old + 0.05 * normals(2, {2, 3, 4, 4});
   const double beta = 0.7, c = 1.5, a = 0.8;
-  const auto side = [&](const at::Tensor& g) { return ((g - x0).square().mean({1, 2, 3}) / ((g - x0).abs().mean({1, 2, 3}) * beta)).mean(); };
+  const auto side = [&](const at::Tensor& g) {
+    return ((g - x0).square().mean({1, 2, 3}) / ((g - x0).abs().mean({1, 2, 3}) * beta)).mean();
+  };
   const double plus = value(side(beta * f + (1 - beta) * old)), minus = value(side((1 + beta) * old - beta * f));
-  CHECK(value(nft_loss(x0, f, old, advantage(at::full({2, 1, 1, 1}, a)), beta, c, 0)) == doctest::Approx(c / 2 * (plus + minus) + a / 2 * (plus - minus)).epsilon(1e-4));
+  CHECK(value(nft_loss(x0, f, old, advantage(at::full({2, 1, 1, 1}, a)), beta, c, 0)) ==
+        doctest::Approx(c / 2 * (plus + minus) + a / 2 * (plus - minus)).epsilon(1e-4));
   // w is without gradient: compare with the plain formula that has today's w as constants.
   const Advantage cells = advantage(normals(3, {2, 1, 2, 2}));
-  const at::Tensor w_plus = (beta * (f - old) + old - x0).abs().mean({1, 2, 3}, true), w_minus = (old - beta * (f - old) - x0).abs().mean({1, 2, 3}, true);
+  const at::Tensor w_plus = (beta * (f - old) + old - x0).abs().mean({1, 2, 3}, true),
+                   w_minus = (old - beta * (f - old) - x0).abs().mean({1, 2, 3}, true);
   const at::Tensor r = optimality(cells.value, c);
   const auto plain = [&](const at::Tensor& g) {
-    return c * (r * cell_mean((beta * (g - old) + old - x0).square(), 2) / (w_plus * beta) + (1 - r) * cell_mean((old - beta * (g - old) - x0).square(), 2) / (w_minus * beta)).mean();
+    return c * (r * cell_mean((beta * (g - old) + old - x0).square(), 2) / (w_plus * beta) +
+                (1 - r) * cell_mean((old - beta * (g - old) - x0).square(), 2) / (w_minus * beta))
+                   .mean();
   };
   const at::Tensor g1 = f.clone().requires_grad_(true), g2 = f.clone().requires_grad_(true);
   nft_loss(x0, g1, old, cells, beta, c, 2).backward();
@@ -200,8 +211,10 @@ TEST_CASE("DPO, golden: log 2 at the start; beta 2000, .020/.021 against .030/.0
   CHECK(later.winner == doctest::Approx(-0.001).epsilon(1e-3));
   CHECK(later.loser == doctest::Approx(0.0005).epsilon(1e-3));
   // The mean is taken after the sigmoid's logarithm.
-  const at::Tensor w = at::tensor({0.020f, 0.030f}).view({2, 1, 1, 1}), w_ref = at::tensor({0.021f, 0.029f}).view({2, 1, 1, 1}), zero = at::zeros({2, 1, 1, 1});
-  CHECK(value(dpo_loss(w, w_ref, zero, zero, at::ones({2, 1, 1, 1}), 2000).loss) == doctest::Approx((std::log1p(std::exp(-1.0)) + std::log1p(std::exp(1.0))) / 2).epsilon(1e-3));
+  const at::Tensor w = at::tensor({0.020f, 0.030f}).view({2, 1, 1, 1}), w_ref = at::tensor({0.021f, 0.029f}).view({2, 1, 1, 1}),
+                   zero = at::zeros({2, 1, 1, 1});
+  CHECK(value(dpo_loss(w, w_ref, zero, zero, at::ones({2, 1, 1, 1}), 2000).loss) ==
+        doctest::Approx((std::log1p(std::exp(-1.0)) + std::log1p(std::exp(1.0))) / 2).epsilon(1e-3));
 }
 
 TEST_CASE("DPO's gradient: the winner's error falls, the loser's rises, as finite differences say; without difference it is zero") {
@@ -211,7 +224,8 @@ TEST_CASE("DPO's gradient: the winner's error falls, the loser's rises, as finit
   check_gradient([&](const at::Tensor& l) { return dpo_loss(other, ref, l, ref, live, 2000).loss; }, at, 1e-5, 3e-2);
   CHECK(gradient([&](const at::Tensor& w) { return dpo_loss(w, number(0.02), number(0.02), number(0.02), number(1), 10).loss; }, 0.02) > 0);
   CHECK(gradient([&](const at::Tensor& l) { return dpo_loss(number(0.02), number(0.02), l, number(0.02), number(1), 10).loss; }, 0.02) < 0);
-  CHECK(gradient([&](const at::Tensor& w) { return dpo_loss(w, number(0.02), number(0.02), number(0.02), number(0), 10).loss; }, 0.02) == 0);
+  CHECK(gradient([&](const at::Tensor& w) { return dpo_loss(w, number(0.02), number(0.02), number(0.02), number(0), 10).loss; }, 0.02) ==
+        0);
 }
 
 TEST_CASE("pairs: the i-th best with the i-th worst, at each cell; equal pictures make none") {
@@ -242,7 +256,8 @@ TEST_CASE("groups without difference: no gradient at all from GRPO, NFT and DPO"
     CHECK(value(loss) == 0);
     CHECK(value(input.grad().abs().max()) == 0);
   };
-  const at::Tensor m = (old + 0.1).requires_grad_(true), f = (old + 0.1).requires_grad_(true), l = at::rand({4, 1, 1, 1}).requires_grad_(true);
+  const at::Tensor m = (old + 0.1).requires_grad_(true), f = (old + 0.1).requires_grad_(true),
+                   l = at::rand({4, 1, 1, 1}).requires_grad_(true);
   none(grpo_loss(log_ratio({m, 0.3}, {old, 0.3}, x, 0), dead, 1e-4).loss, m);
   none(nft_loss(x, f, old, dead, 1, 1, 0), f);
   const Pairs pairs = best_and_worst(dead, 4, 1);
@@ -252,7 +267,8 @@ TEST_CASE("groups without difference: no gradient at all from GRPO, NFT and DPO"
 
 TEST_CASE("DRaFT-K: the picture of the chain, with the gradient of its last K steps") {
   Generator generator(tiny());
-  for (std::size_t i = 0; i < generator.params.named().size(); ++i) generator.params.named()[i].second.add_(0.05 * normals(100 + i, generator.params.named()[i].second.sizes()));
+  for (std::size_t i = 0; i < generator.params.named().size(); ++i)
+    generator.params.named()[i].second.add_(0.05 * normals(100 + i, generator.params.named()[i].second.sizes()));
   generator.params.require_grad(true);
   const at::Tensor y = 0.5 + 0.1 * normals(1, {1, 3, 8, 8});
   Random random(1, "noise");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Spatial credit: where in the picture a reward is earned. The map judges regions, so every algorithm may be paid by region: square cells of
-// `cell` pixels. cell = 0 is one cell, the whole picture, and gives each algorithm its published form.
-// Values by cell are N x 1 x h x w; by picture h = w = 1, which broadcasts over cells.
+// Spatial credit: where in the picture a reward is earned. The map judges regions, so every algorithm may be paid by region: square cells
+// of `cell` pixels. cell = 0 is one cell, the whole picture, and gives each algorithm its published form. Values by cell are N x 1 x h x w;
+// by picture h = w = 1, which broadcasts over cells.
 #pragma once
 #include "finpercep/base/settings.h"
 #include "finpercep/rl/reward_signal.h"

@@ -26,7 +26,8 @@ TEST_CASE("means by cell: over channels and pixels of each square; one cell wher
   CHECK(cells.sizes() == at::IntArrayRef({2, 1, 2, 3}));
   for (int64_t n = 0; n < 2; ++n)
     for (int64_t i = 0; i < 2; ++i)
-      for (int64_t j = 0; j < 3; ++j) CHECK(value(cells[n][0][i][j]) == doctest::Approx(value(x[n].slice(1, 2 * i, 2 * i + 2).slice(2, 2 * j, 2 * j + 2).mean())));
+      for (int64_t j = 0; j < 3; ++j)
+        CHECK(value(cells[n][0][i][j]) == doctest::Approx(value(x[n].slice(1, 2 * i, 2 * i + 2).slice(2, 2 * j, 2 * j + 2).mean())));
   CHECK(cell_mean(x, 0).sizes() == at::IntArrayRef({2, 1, 1, 1}));
   CHECK(at::allclose(cells.mean({2, 3}), cell_mean(x, 0).view({2, 1})));
   CHECK_THROWS_AS(cell_mean(x, 4), c10::Error);
@@ -41,7 +42,8 @@ TEST_CASE("severity of cells: the pool of each cell alone") {
     CHECK(cells.sizes() == at::IntArrayRef({2, 1, 2, 3}));
     for (int64_t i = 0; i < 2; ++i)
       for (int64_t j = 0; j < 3; ++j)
-        CHECK(at::allclose(cells.select(2, i).select(2, j).flatten(), pool_map(map.slice(2, 4 * i, 4 * i + 4).slice(3, 4 * j, 4 * j + 4), settings)));
+        CHECK(at::allclose(cells.select(2, i).select(2, j).flatten(),
+                           pool_map(map.slice(2, 4 * i, 4 * i + 4).slice(3, 4 * j, 4 * j + 4), settings)));
     CHECK(at::equal(pool_cells(map, settings, 0).flatten(), pool_map(map, settings)));
   }
 }
@@ -94,7 +96,8 @@ TEST_CASE("z-scores within a group, by a loop; groups without difference are zer
     double mean = 0, square = 0;
     for (int64_t n = 0; n < 3; ++n) mean += value(reward[n][0][c][0]) / 3;
     for (int64_t n = 0; n < 3; ++n) square += std::pow(value(reward[n][0][c][0]) - mean, 2) / 3;
-    for (int64_t n = 0; n < 3; ++n) CHECK(value(z[n][0][c][0]) == doctest::Approx((value(reward[n][0][c][0]) - mean) / (std::sqrt(square) + 1e-4)).epsilon(1e-3));
+    for (int64_t n = 0; n < 3; ++n)
+      CHECK(value(z[n][0][c][0]) == doctest::Approx((value(reward[n][0][c][0]) - mean) / (std::sqrt(square) + 1e-4)).epsilon(1e-3));
   }
   CHECK(at::equal(z.slice(0, 3, 6), at::zeros({3, 1, 2, 1})));
 }

@@ -14,7 +14,8 @@ struct DpoSettings {
   void visit(SettingsVisitor& v);
 };
 
-/// Which picture of the group wins and which loses, at each cell: groups x pairs x h x w indices within the group. `live` is 1 where the two differ.
+/// Which picture of the group wins and which loses, at each cell: groups x pairs x h x w indices within the group. `live` is 1 where the
+/// two differ.
 struct Pairs {
   at::Tensor winner, loser, live;
 };
@@ -23,11 +24,12 @@ Pairs best_and_worst(const Advantage& advantage, int64_t group, int64_t pairs);
 at::Tensor of_pairs(const at::Tensor& values, const at::Tensor& index, int64_t group);
 
 struct DpoLoss {
-  at::Tensor loss;       ///< mean over live pairs of -log sigmoid(z), z = -beta/2 ((L_w - L_w_ref) - (L_l - L_l_ref)): log 2 at the start
-  double accuracy = 0;   ///< share of live pairs with z > 0
+  at::Tensor loss;      ///< mean over live pairs of -log sigmoid(z), z = -beta/2 ((L_w - L_w_ref) - (L_l - L_l_ref)): log 2 at the start
+  double accuracy = 0;  ///< share of live pairs with z > 0
   double winner = 0, loser = 0;  ///< mean L - L_ref; both rising while the loss falls is a blow-up
 };
-/// Denoising errors (means of squares, at one step and noise for both) of winner and loser under the net and the reference. All in one shape.
+/// Denoising errors (means of squares, at one step and noise for both) of winner and loser under the net and the reference. All in one
+/// shape.
 DpoLoss dpo_loss(const at::Tensor& winner, const at::Tensor& winner_reference, const at::Tensor& loser, const at::Tensor& loser_reference,
                  const at::Tensor& live, double beta);
 

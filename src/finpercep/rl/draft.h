@@ -5,7 +5,8 @@
 
 namespace finpercep {
 
-/// The chain without gradient to x_K, then with it to the picture. `x_t` is the last state, x_1, detached: what anchors compare at. K in 1..T.
+/// The chain without gradient to x_K, then with it to the picture. `x_t` is the last state, x_1, detached: what anchors compare at. K
+/// in 1..T.
 Prediction draft_prediction(const Generator& generator, const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t k);
 
 }  // namespace finpercep

@@ -33,7 +33,8 @@ GrpoLoss grpo_loss(const at::Tensor& log_ratio, const Advantage& advantage, doub
   const at::Tensor loss = at::max(-advantage.value * ratio, -advantage.value * clipped);
   const at::Tensor count = advantage.live.sum().clamp_min(1);
   const at::Tensor outside = (ratio.detach() != clipped.detach()).to(at::kFloat);
-  return {(loss * advantage.live).sum() / count, ratio.detach().mean().item<double>(), ((outside * advantage.live).sum() / count).item<double>()};
+  return {(loss * advantage.live).sum() / count, ratio.detach().mean().item<double>(),
+          ((outside * advantage.live).sum() / count).item<double>()};
 }
 
 }  // namespace finpercep

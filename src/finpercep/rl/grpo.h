@@ -20,14 +20,15 @@ struct GrpoSettings {
 
 /// Log of the ratio by cell, N x 1 x h x w: how much more likely `now` is than `old` to draw x. 0 exactly where the two are equal.
 at::Tensor log_ratio(const GaussianStep& now, const GaussianStep& old, const at::Tensor& x, int64_t cell);
-/// GRPO-Guard's (Wang et al. 2025): std log r + |mean - mean_old|^2 / (2 std), which is the mean of e (mean - mean_old) for the noise e that was
-/// drawn. log_ratio's own mean lies below 0 by the second term, so that ratios stay under 1 and the clip on rewarded pictures never acts.
+/// GRPO-Guard's (Wang et al. 2025): std log r + |mean - mean_old|^2 / (2 std), which is the mean of e (mean - mean_old) for the noise e
+/// that was drawn. log_ratio's own mean lies below 0 by the second term, so that ratios stay under 1 and the clip on rewarded pictures
+/// never acts.
 at::Tensor guarded_log_ratio(const GaussianStep& now, const GaussianStep& old, const at::Tensor& x, int64_t cell);
 /// GRPO-Guard's weight of step t, which undoes that long steps have large gradients: 1 / (eta_t - eta_{t-1}), mean 1 over `steps`.
 double guard_weight(const ResShiftSchedule& schedule, int64_t t, const std::vector<int64_t>& steps);
 
 struct GrpoLoss {
-  at::Tensor loss;             ///< mean over live cells of max(-A r, -A clip(r, 1 - c, 1 + c)); 0 where nothing is live
+  at::Tensor loss;  ///< mean over live cells of max(-A r, -A clip(r, 1 - c, 1 + c)); 0 where nothing is live
   double ratio_mean = 1, clip_fraction = 0;
 };
 GrpoLoss grpo_loss(const at::Tensor& log_ratio, const Advantage& advantage, double clip);

@@ -39,7 +39,9 @@ struct Toy {
     return roll_out_policy(by, many, draw_policy_noise(by, random, many.sizes(), at::kCPU), {});
   }
   // Pictures are paid for their brightness: as a whole, or by cell.
-  Advantage pay(const at::Tensor& picture, int64_t cell, double clip) const { return fuse_advantages({{1.0, cell_mean(picture, cell)}}, group, clip); }
+  Advantage pay(const at::Tensor& picture, int64_t cell, double clip) const {
+    return fuse_advantages({{1.0, cell_mean(picture, cell)}}, group, clip);
+  }
   double brightness() const {
     at::NoGradGuard no_grad;
     Random random(2, "test");
@@ -53,7 +55,8 @@ struct Toy {
 using Update = std::function<at::Tensor(Toy&, const Rollout&, const Advantage&, uint64_t i)>;
 
 // How much brighter the pictures have become.
-double learn(const std::string& policy, int64_t cell, double lr, int iterations, const Update& loss, int updates = 1, bool from_old = false, uint64_t seed = 7) {
+double learn(const std::string& policy, int64_t cell, double lr, int iterations, const Update& loss, int updates = 1, bool from_old = false,
+             uint64_t seed = 7) {
   Toy toy(policy);
   toy.seed = seed;
   const double before = toy.brightness();
@@ -96,7 +99,8 @@ at::Tensor flat_gradient(const at::Tensor& loss, const Toy& toy) {
 }  // namespace
 
 TEST_CASE("GRPO by picture: its mean gradient is that of the mean reward, found by differentiating the chain itself") {
-  // Over random draws E[A d log p] = d E[R]; the chain's own derivative at the same draws (steps T .. 2; the last one draws nothing) has the same mean.
+  // Over random draws E[A d log p] = d E[R]; the chain's own derivative at the same draws (steps T .. 2; the last one draws nothing) has
+  // the same mean.
   for (const char* policy : {"resshift", "flow"}) {
     Toy toy(policy);
     const int64_t steps = toy.generator.schedule.steps(), count = 2048, numbers = 3 * 8 * 8;
@@ -116,9 +120,11 @@ TEST_CASE("GRPO by picture: its mean gradient is that of the mean reward, found 
     const at::Tensor reward = cell_mean(r.picture(), 0);
     const Advantage advantage = fuse_advantages({{1.0, reward}}, count, 100);
     at::Tensor loss = at::zeros({});
-    for (int64_t t = steps; t >= 2; --t) loss = loss + grpo_loss(log_ratio(step_again(toy.generator, r, t, {}), r.steps[t], r.states[t - 1], 0), advantage, 0.2).loss;
+    for (int64_t t = steps; t >= 2; --t)
+      loss = loss + grpo_loss(log_ratio(step_again(toy.generator, r, t, {}), r.steps[t], r.states[t - 1], 0), advantage, 0.2).loss;
     const at::Tensor found = flat_gradient(loss, toy) * (-static_cast<double>(numbers) * reward.std().item<double>());
-    const double along = (found.dot(truth) / truth.dot(truth)).item<double>(), cosine = at::cosine_similarity(found, truth, 0).item<double>();
+    const double along = (found.dot(truth) / truth.dot(truth)).item<double>(),
+                 cosine = at::cosine_similarity(found, truth, 0).item<double>();
     MESSAGE(std::string(policy) << ": " << along << " of the true gradient, cosine " << cosine);
     CHECK(along == doctest::Approx(1).epsilon(0.1));
   }
@@ -169,8 +175,8 @@ TEST_CASE("DPO learns, by picture and by cell") {
       const at::Tensor error = cell_mean((toy.generator.predict(x_t, toy.many, t) - x0).square(), cell);
       const at::Tensor error_reference = cell_mean((no_grad_prediction(toy.reference, x_t, toy.many, t) - x0).square(), cell);
       const Pairs pairs = best_and_worst(advantage, group, 2);
-      return dpo_loss(of_pairs(error, pairs.winner, group), of_pairs(error_reference, pairs.winner, group), of_pairs(error, pairs.loser, group),
-                      of_pairs(error_reference, pairs.loser, group), pairs.live, 500)
+      return dpo_loss(of_pairs(error, pairs.winner, group), of_pairs(error_reference, pairs.winner, group),
+                      of_pairs(error, pairs.loser, group), of_pairs(error_reference, pairs.loser, group), pairs.live, 500)
           .loss;
     };
   };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// DiffusionNFT (Zheng et al. 2025): no likelihoods; the net is pulled toward its own rewarded pictures and, by the mirrored prediction, away
-// from the others. Written for a net that predicts x0; a flow's v = (x_t - x0) / t is linear in it, so that v+ and v- of the paper give
-// the same predictions and the same loss.
+// DiffusionNFT (Zheng et al. 2025): no likelihoods; the net is pulled toward its own rewarded pictures and, by the mirrored prediction,
+// away from the others. Written for a net that predicts x0; a flow's v = (x_t - x0) / t is linear in it, so that v+ and v- of the paper
+// give the same predictions and the same loss.
 #pragma once
 #include "finpercep/rl/advantage.h"
 
@@ -21,10 +21,11 @@ struct NftSettings {
 /// r = clamp(A / (2 c) + 1/2, 0, 1): how much a picture counts as a good one.
 at::Tensor optimality(const at::Tensor& advantage, double c);
 
-/// c mean over live cells of r |x+ - x0|^2 / (w+ b) + (1 - r) |x- - x0|^2 / (w- b), with x+ = b f + (1 - b) f_old, x- = (1 + b) f_old - b f and
-/// w = mean |x+- - x0| of the picture, without gradient. x0: the picture that was made, N x C x H x W; f, f_old: predictions of it from one noised
-/// state. At f = f_old its value does not depend on r; its gradient does, by 2 r - 1.
-at::Tensor nft_loss(const at::Tensor& x0, const at::Tensor& f, const at::Tensor& f_old, const Advantage& advantage, double beta, double c, int64_t cell);
+/// c mean over live cells of r |x+ - x0|^2 / (w+ b) + (1 - r) |x- - x0|^2 / (w- b), with x+ = b f + (1 - b) f_old, x- = (1 + b) f_old - b f
+/// and w = mean |x+- - x0| of the picture, without gradient. x0: the picture that was made, N x C x H x W; f, f_old: predictions of it from
+/// one noised state. At f = f_old its value does not depend on r; its gradient does, by 2 r - 1.
+at::Tensor nft_loss(const at::Tensor& x0, const at::Tensor& f, const at::Tensor& f_old, const Advantage& advantage, double beta, double c,
+                    int64_t cell);
 
 /// Share of itself that the old policy keeps after n updates: min(slope n, max).
 double old_policy_decay(int64_t n, const NftSettings& settings);

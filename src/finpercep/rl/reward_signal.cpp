@@ -28,7 +28,8 @@ at::Tensor pool_map(const at::Tensor& map, const RewardSignalSettings& settings)
 
 at::Tensor pool_cells(const at::Tensor& map, const RewardSignalSettings& settings, int64_t cell) {
   if (cell == 0) return pool_map(map, settings).view({-1, 1, 1, 1});
-  TORCH_CHECK(map.size(2) % cell == 0 && map.size(3) % cell == 0, "pool_cells: expected sides that are multiples of ", cell, ", found ", map.sizes());
+  TORCH_CHECK(map.size(2) % cell == 0 && map.size(3) % cell == 0, "pool_cells: expected sides that are multiples of ", cell, ", found ",
+              map.sizes());
   const int64_t h = map.size(2) / cell, w = map.size(3) / cell;
   return severity(map.reshape({map.size(0), 1, h, cell, w, cell}).permute({0, 1, 2, 4, 3, 5}).flatten(4), settings);
 }

@@ -61,7 +61,9 @@ Ending learn_brightness(double reference_weight, double lr_weight) {
 }  // namespace
 
 TEST_CASE("the worst region of a map: maximum, mean of the worst share, mean") {
-  const at::Tensor map = at::tensor({0.1f, 0.9f, 0.5f, 0.3f, 0.0f, 0.2f, 0.2f, 0.8f, 0.4f, 0.6f, /**/ 0.5f, 0.1f, 0.2f, 0.3f, 0.4f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f}).view({2, 1, 2, 5});
+  const at::Tensor map = at::tensor({0.1f,      0.9f, 0.5f, 0.3f, 0.0f, 0.2f, 0.2f, 0.8f, 0.4f, 0.6f,
+                                     /**/ 0.5f, 0.1f, 0.2f, 0.3f, 0.4f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f})
+                             .view({2, 1, 2, 5});
   const auto check = [&](const std::string& pool, double share, double first, double second) {
     const at::Tensor pooled = pool_map(map, {.pool = pool, .top_share = share});
     CAPTURE(pool);
@@ -142,7 +144,8 @@ TEST_CASE("ReFL: no gradient where the reward has reached its target") {
 
 TEST_CASE("ReFL: the chain to step t is without gradient, the step itself with it") {
   Generator generator(tiny());
-  for (std::size_t i = 0; i < generator.params.named().size(); ++i) generator.params.named()[i].second.add_(0.1 * normals(100 + i, generator.params.named()[i].second.sizes()));
+  for (std::size_t i = 0; i < generator.params.named().size(); ++i)
+    generator.params.named()[i].second.add_(0.1 * normals(100 + i, generator.params.named()[i].second.sizes()));
   generator.params.require_grad(true);
   const at::Tensor y = 0.5 + 0.1 * normals(1, {1, 3, 8, 8});
   Random random(1, "noise");
@@ -176,7 +179,7 @@ TEST_CASE("ReFL learns: the reward rises toward its target and not beyond, ancho
   CAPTURE(anchored.reward);
   CAPTURE(faithful.reward);
   CHECK(free.reward > 0.65);
-  CHECK(free.reward < 1);  // momentum alone carries it past the target
+  CHECK(free.reward < 1);         // momentum alone carries it past the target
   CHECK(anchored.reward > 0.42);  // from .4; reward's pull and anchor's balance at 1 / (2 * 10) = .05
   CHECK(anchored.drift < 0.1);
   CHECK(anchored.drift < 0.5 * free.drift);

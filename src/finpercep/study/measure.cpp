@@ -35,8 +35,10 @@ std::string csv_of(const Evaluation& evaluation, const std::string& facts) {
   return render(table, TableFormat::csv);
 }
 
-// The values of a CSV that begins with these facts; nothing where it does not or is cut. Names may hold commas: the numbers are what stands behind the last ones.
-std::optional<Evaluation> read_csv(const std::filesystem::path& path, const std::string& facts, const std::vector<std::string>& metrics, const std::vector<std::string>& names) {
+// The values of a CSV that begins with these facts; nothing where it does not or is cut. Names may hold commas: the numbers are what stands
+// behind the last ones.
+std::optional<Evaluation> read_csv(const std::filesystem::path& path, const std::string& facts, const std::vector<std::string>& metrics,
+                                   const std::vector<std::string>& names) {
   if (!std::filesystem::exists(path)) return std::nullopt;
   std::istringstream text(read_text_file(path));
   std::string line;
@@ -80,23 +82,28 @@ Meter::Meter(const StudySettings& study, const std::vector<std::string>& metrics
   judging_ = options_.metrics.size() < metrics_.size();
   options_.metric.device = study.rl.device;
   options_.metric.threads = 0;
-  options_.threads = 1;  // the generator uses all cores itself
+  options_.threads = 1;                                      // the generator uses all cores itself
   const MetricSet known(options_.metrics, options_.metric);  // what is wrong with them is said now, not after the training
 }
 
 std::string Meter::variants() const {
   std::vector<std::string> texts;
-  for (const std::string& metric : options_.metrics) texts.push_back(fmt::format("{}: {}", metric, variant_text(metric, options_.metric.protocol, options_.metric.crop_border)));
-  if (judging_) texts.push_back(fmt::format("S: score of {}, 1 is clean; severity: mean of its defect map over the worst {:g} % of a picture's pixels, 0 is clean", judge_name_, 100 * severity_share));
+  for (const std::string& metric : options_.metrics)
+    texts.push_back(fmt::format("{}: {}", metric, variant_text(metric, options_.metric.protocol, options_.metric.crop_border)));
+  if (judging_)
+    texts.push_back(
+        fmt::format("S: score of {}, 1 is clean; severity: mean of its defect map over the worst {:g} % of a picture's pixels, 0 is clean",
+                    judge_name_, 100 * severity_share));
   return fmt::format("{}", fmt::join(texts, "; "));
 }
 
-Evaluation Meter::measure(const StudySet& set, const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make, int64_t keep,
-                          std::vector<Image>& pictures) const {
+Evaluation Meter::measure(const StudySet& set, const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make,
+                          int64_t keep, std::vector<Image>& pictures) const {
   std::string stem = row;
   std::ranges::replace(stem, '/', '_');
   const std::filesystem::path path = folder_ / set.name / (stem + ".csv");
-  const std::string all_facts = fmt::format("{}; {}; {}{}", facts, set.facts, variants(), judging_ ? "; judge " + model_facts(judge_name_) : "");
+  const std::string all_facts =
+      fmt::format("{}; {}; {}{}", facts, set.facts, variants(), judging_ ? "; judge " + model_facts(judge_name_) : "");
   keep = std::min(keep, set.size());
   if (auto known = read_csv(path, all_facts, metrics_, set.names)) {
     for (int64_t i = 0; i < keep; ++i) pictures.push_back(make(i));
@@ -104,7 +111,7 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
   }
   std::vector<std::pair<double, double>> judged(set.names.size());  // S, severity
   const auto load = [&](int64_t i) {
-    Sample sample{set.names[i], make(i), set.gt(i)};
+    Sample sample{make(i), set.gt(i)};
     if (judging_) {
       const Verdict verdict = judge_(sample.sr);
       judged[i] = {verdict.score, pool_map(to_tensor(verdict.map), {.pool = "top", .top_share = severity_share}).item<double>()};
@@ -114,12 +121,13 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
   };
   EvaluateOptions options = options_;
   options.progress = fmt::format("{} {}", set.name, row);
-  const Evaluation computed = evaluate(set.size(), load, options);
+  const Evaluation computed = evaluate(set.names, load, options);
   Evaluation out{.metrics = metrics_, .names = set.names, .values = {}, .summary = {}};
   for (std::size_t i = 0; i < set.names.size(); ++i) {
     std::size_t next = 0;
     std::vector<double> values;
-    for (const std::string& metric : metrics_) values.push_back(metric == score_name ? judged[i].first : metric == severity_name ? judged[i].second : computed.values[i][next++]);
+    for (const std::string& metric : metrics_)
+      values.push_back(metric == score_name ? judged[i].first : metric == severity_name ? judged[i].second : computed.values[i][next++]);
     out.values.push_back(std::move(values));
   }
   make_directory(path.parent_path());

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rows of a study measured picture by picture. What was measured is kept as a CSV and read again where nothing that it depends on has changed.
+// Rows of a study measured picture by picture. What was measured is kept as a CSV and read again where nothing that it depends on has
+// changed.
 #pragma once
 #include <filesystem>
 #include <functional>
@@ -18,9 +19,9 @@ constexpr double severity_share = 0.2;  ///< of a picture's pixels, its worst, w
 struct StudyRow {
   std::string name;
   bool trained = false;
-  std::vector<int64_t> seeds{};             ///< of trained rows, as values has them
-  std::vector<Evaluation> values{};         ///< one a seed; `summary` is not filled
-  std::vector<Image> pictures{};            ///< the first few, of the first seed
+  std::vector<int64_t> seeds{};      ///< of trained rows, as values has them
+  std::vector<Evaluation> values{};  ///< one a seed; `summary` is not filled
+  std::vector<Image> pictures{};     ///< the first few, of the first seed
 
   /// Of one metric, by picture: the mean over the seeds.
   std::vector<double> by_picture(std::size_t metric) const;
@@ -34,9 +35,11 @@ class Meter {
   /// usage_error for an unknown metric, model_error for absent weights. `folder` holds the CSVs: folder/SET/ROW.csv.
   Meter(const StudySettings& study, const std::vector<std::string>& metrics, std::filesystem::path folder);
 
-  /// Picture i is made by make(i). `facts`: one line of what these pictures come from; with those of set, metrics and judge it is the first line of the CSV, and where that line is
-  /// the same, the CSV is read and nothing is made but the first `keep` pictures, which go to `pictures`.
-  Evaluation measure(const StudySet& set, const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make, int64_t keep, std::vector<Image>& pictures) const;
+  /// Picture i is made by make(i). `facts`: one line of what these pictures come from; with those of set, metrics and judge it is the first
+  /// line of the CSV, and where that line is the same, the CSV is read and nothing is made but the first `keep` pictures, which go to
+  /// `pictures`.
+  Evaluation measure(const StudySet& set, const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make,
+                     int64_t keep, std::vector<Image>& pictures) const;
 
   const Judge& judge() const { return judge_; }
   const EvaluateOptions& options() const { return options_; }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "finpercep/base/error.h"
+#include "finpercep/evaluate/test_set.h"
 
 namespace finpercep {
 
@@ -36,16 +37,11 @@ struct SeedWord {
 
 }  // namespace
 
-void check_name(const std::string& name, const std::string& what) {
-  const auto fits = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string("._@-").find(c) != std::string::npos; };
-  if (name.empty() || name.front() == '.' || !std::ranges::all_of(name, fits))
-    throw usage_error(fmt::format("study: {}: expected a name of letters, digits and . _ @ -, found '{}'", what, name));
-}
-
-Method parse_method(const std::string& text, const StudySettings& study, const std::filesystem::path& folder, const std::vector<std::string>& overrides) {
+Method parse_method(const std::string& text, const StudySettings& study, const std::filesystem::path& folder,
+                    const std::vector<std::string>& overrides) {
   const std::size_t end = std::min(text.find_first_of(": "), text.size());
   Method method{.name = text.substr(0, end), .words = "", .rl = study.rl, .seeds = study.seeds};
-  check_name(method.name, fmt::format("method '{}'", text));
+  check_name(method.name, fmt::format("study: method '{}'", text));
   const std::vector<std::string> words = words_of(text.substr(std::min(end + 1, text.size())));
   method.words = fmt::format("{}", fmt::join(words, " "));
   try {
@@ -72,7 +68,8 @@ Method parse_method(const std::string& text, const StudySettings& study, const s
     throw Error(error.code(), fmt::format("study: method '{}': {}", method.name, error.what()));
   }
   if (method.seeds.empty() || std::set(method.seeds.begin(), method.seeds.end()).size() != method.seeds.size())
-    throw usage_error(fmt::format("study: method '{}': expected seeds that differ, found [{}]", method.name, fmt::join(method.seeds, ", ")));
+    throw usage_error(
+        fmt::format("study: method '{}': expected seeds that differ, found [{}]", method.name, fmt::join(method.seeds, ", ")));
   return method;
 }
 
@@ -85,7 +82,8 @@ std::vector<std::string> measured_only(const StudySettings& study, const std::ve
   return names;
 }
 
-std::vector<Method> parse_methods(const StudySettings& study, const std::filesystem::path& folder, const std::vector<std::string>& overrides) {
+std::vector<Method> parse_methods(const StudySettings& study, const std::filesystem::path& folder,
+                                  const std::vector<std::string>& overrides) {
   std::vector<Method> methods;
   for (const std::string& text : study.methods) methods.push_back(parse_method(text, study, folder, overrides));
   std::vector<std::string> rows = measured_only(study, methods);

@@ -15,19 +15,20 @@ struct Method {
   std::vector<int64_t> seeds;
 };
 
-/// "NAME" or "NAME: key=value key=value ..": a list has brackets, stages=[0, 1]. config=FILE, relative to `folder`, takes the place of study.rl; of the study's `overrides`
+/// "NAME" or "NAME: key=value key=value ..": a list has brackets, stages=[0, 1]. config=FILE, relative to `folder`, takes the place of
+/// study.rl; of the study's `overrides`
 /// (--set) those of rl are applied to it again, so that they hold for every method. usage_error in one line that names the method.
-Method parse_method(const std::string& text, const StudySettings& study, const std::filesystem::path& folder, const std::vector<std::string>& overrides);
+Method parse_method(const std::string& text, const StudySettings& study, const std::filesystem::path& folder,
+                    const std::vector<std::string>& overrides);
 
-/// All of them; usage_error where two rows of the tables would have one name, a method has no seed or the same twice, or no row has the baseline's name.
-std::vector<Method> parse_methods(const StudySettings& study, const std::filesystem::path& folder, const std::vector<std::string>& overrides = {});
+/// All of them; usage_error where two rows of the tables would have one name, a method has no seed or the same twice, or no row has the
+/// baseline's name.
+std::vector<Method> parse_methods(const StudySettings& study, const std::filesystem::path& folder,
+                                  const std::vector<std::string>& overrides = {});
 
 /// The row that others are compared with.
 std::string baseline_of(const StudySettings& study);
 /// Generators that are measured only, the untrained one among them.
 std::vector<std::string> measured_only(const StudySettings& study, const std::vector<Method>& methods);
-
-/// usage_error unless `name` can be a file's: letters, digits, . _ @ -, not beginning with a dot.
-void check_name(const std::string& name, const std::string& what);
 
 }  // namespace finpercep

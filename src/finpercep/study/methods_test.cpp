@@ -66,9 +66,14 @@ TEST_CASE("config= takes another RL config, and --set holds for it as well") {
 
 TEST_CASE("what is wrong with a method is one line with its name") {
   const StudySettings study;
-  for (const auto& [text, says] : std::vector<std::pair<std::string, std::string>>{{"a: reward_wait=1", "reward_weight"}, {"a: reward_weight=fast", "a number"}, {"a: stages", "key=value"},
-                                                                                  {"a: stages=[0", "stages=[0"}, {"a: config=absent.yaml", "absent.yaml"}, {"a: seeds=x", "seeds"},
-                                                                                  {"a: seeds=[1,1]", "differ"}, {"a: seeds=[]", "differ"}}) {
+  for (const auto& [text, says] : std::vector<std::pair<std::string, std::string>>{{"a: reward_wait=1", "reward_weight"},
+                                                                                   {"a: reward_weight=fast", "a number"},
+                                                                                   {"a: stages", "key=value"},
+                                                                                   {"a: stages=[0", "stages=[0"},
+                                                                                   {"a: config=absent.yaml", "absent.yaml"},
+                                                                                   {"a: seeds=x", "seeds"},
+                                                                                   {"a: seeds=[1,1]", "differ"},
+                                                                                   {"a: seeds=[]", "differ"}}) {
     CAPTURE(text);
     const std::string line = error_of([&, text = text] { parse_method(text, study, "", {}); });
     CAPTURE(line);
@@ -76,7 +81,8 @@ TEST_CASE("what is wrong with a method is one line with its name") {
     CHECK(line.find(says) != std::string::npos);
     CHECK(line.find('\n') == std::string::npos);
   }
-  for (const std::string text : {"", "../a", ".a: stages=[0]", "a/b"}) CHECK(error_of([&] { parse_method(text, study, "", {}); }).find("expected a name") != std::string::npos);
+  for (const std::string text : {"", "../a", ".a: stages=[0]", "a/b"})
+    CHECK(error_of([&] { parse_method(text, study, "", {}); }).find("expected a name") != std::string::npos);
 }
 
 TEST_CASE("every row of the tables has its own name, and the baseline is one of them") {

@@ -15,12 +15,15 @@ namespace finpercep {
 namespace {
 
 std::vector<std::string> facts_of(const StudySettings& settings, const std::vector<Method>& methods) {
-  std::vector<std::string> facts = {fmt::format("version: finpercep {}", version), fmt::format("generator: {}", settings.rl.network_g), fmt::format("reward: {}", settings.rl.reward),
-                                    fmt::format("judge of the maps: {}", settings.judge)};
+  std::vector<std::string> facts = {fmt::format("version: finpercep {}", version), fmt::format("generator: {}", settings.rl.network_g),
+                                    fmt::format("reward: {}", settings.rl.reward), fmt::format("judge of the maps: {}", settings.judge)};
   for (const Method& method : methods)
-    facts.push_back(fmt::format("{}: {} updates, seed{} {}; {}", method.name, std::accumulate(method.rl.stage_iters.begin(), method.rl.stage_iters.end(), int64_t{0}),
-                                method.seeds.size() > 1 ? "s" : "", fmt::join(method.seeds, " "), method.words.empty() ? "the config as it is" : method.words));
-  if (!settings.held_out.photos.photos.empty()) facts.push_back(fmt::format("held-out photographs: crops of {} px", settings.held_out.side));
+    facts.push_back(fmt::format("{}: {} updates, seed{} {}; {}", method.name,
+                                std::accumulate(method.rl.stage_iters.begin(), method.rl.stage_iters.end(), int64_t{0}),
+                                method.seeds.size() > 1 ? "s" : "", fmt::join(method.seeds, " "),
+                                method.words.empty() ? "the config as it is" : method.words));
+  if (!settings.held_out.photos.photos.empty())
+    facts.push_back(fmt::format("held-out photographs: crops of {} px", settings.held_out.side));
   return facts;
 }
 
@@ -29,7 +32,9 @@ ReportTable report_table(const TitledTable& titled) {
   ReportTable out{.title = titled.title, .columns = {}, .better = {}, .rows = {}, .note = table.caption};
   for (const Column& column : table.columns) {
     out.columns.push_back(column.title);
-    out.better.push_back(!column.higher_is_better || !table.mark_best ? Better::none : *column.higher_is_better ? Better::up : Better::down);
+    out.better.push_back(!column.higher_is_better || !table.mark_best ? Better::none
+                         : *column.higher_is_better                   ? Better::up
+                                                                      : Better::down);
   }
   for (const auto& row : table.rows) {
     std::vector<std::string> cells;
@@ -54,7 +59,8 @@ std::vector<Strip> strips_of(const StudySet& set, const std::vector<StudyRow>& r
         if (set.metrics[m] == "lpips") caption.push_back(fmt::format("LPIPS {:.3f}", value));
       }
       caption.push_back(fmt::format("S {:.3f}", verdict.score));
-      strip.images.push_back({.label = row.name, .image = row.pictures[i], .map = verdict.map, .caption = fmt::format("{}", fmt::join(caption, ", "))});
+      strip.images.push_back(
+          {.label = row.name, .image = row.pictures[i], .map = verdict.map, .caption = fmt::format("{}", fmt::join(caption, ", "))});
     }
     const Image gt = set.gt(at);
     strip.images.push_back({.label = "GT", .image = gt, .map = judge(gt).map});
@@ -65,8 +71,8 @@ std::vector<Strip> strips_of(const StudySet& set, const std::vector<StudyRow>& r
 
 }  // namespace
 
-ReportPage study_page(const StudySettings& settings, const std::vector<Method>& methods, const std::vector<TitledTable>& tables, const std::vector<StudyRun>& runs, const StudySet& set,
-                      const std::vector<StudyRow>& rows, const Judge& judge) {
+ReportPage study_page(const StudySettings& settings, const std::vector<Method>& methods, const std::vector<TitledTable>& tables,
+                      const std::vector<StudyRun>& runs, const StudySet& set, const std::vector<StudyRow>& rows, const Judge& judge) {
   ReportPage page{.title = settings.title, .subtitle = settings.subtitle, .facts = facts_of(settings, methods), .notes = settings.notes};
   for (const TitledTable& table : tables) page.tables.push_back(report_table(table));
   std::vector<Run> charted;

@@ -12,8 +12,8 @@
 namespace finpercep {
 
 /// Tables, the curves of `runs`, and strips of the pictures that `rows` have of `set`, with the judge's maps.
-ReportPage study_page(const StudySettings& settings, const std::vector<Method>& methods, const std::vector<TitledTable>& tables, const std::vector<StudyRun>& runs, const StudySet& set,
-                      const std::vector<StudyRow>& rows, const Judge& judge);
+ReportPage study_page(const StudySettings& settings, const std::vector<Method>& methods, const std::vector<TitledTable>& tables,
+                      const std::vector<StudyRun>& runs, const StudySet& set, const std::vector<StudyRow>& rows, const Judge& judge);
 /// Facts and tables.
 std::string study_markdown(const StudySettings& settings, const std::vector<Method>& methods, const std::vector<TitledTable>& tables);
 

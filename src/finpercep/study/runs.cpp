@@ -32,9 +32,12 @@ void check_config(const StudyRun& run) {
   const std::filesystem::path file = run.folder / "config.yaml";
   if (!std::filesystem::exists(file)) return;
   RlSettings found;
-  load_settings(found, read_config_text(file.string()), file.string());  // read and written again: a key that is new since then has its default
+  load_settings(found, read_config_text(file.string()),
+                file.string());  // read and written again: a key that is new since then has its default
   const std::string other = difference(to_yaml(run.settings), to_yaml(found));
-  if (!other.empty()) throw usage_error(fmt::format("study: {}: {}. it is a run of other settings: remove it, or choose another output folder", file.string(), other));
+  if (!other.empty())
+    throw usage_error(
+        fmt::format("study: {}: {}. it is a run of other settings: remove it, or choose another output folder", file.string(), other));
 }
 
 }  // namespace
@@ -49,12 +52,13 @@ std::vector<StudyRun> study_runs(const std::vector<Method>& methods, const std::
   return runs;
 }
 
-void check_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only) {
+void check_runs(const std::vector<StudyRun>& runs, const PhotoSettings& held_out, const std::vector<std::string>& only) {
   std::vector<std::string> known;
   for (const StudyRun& run : runs) known.push_back(run.method);
   known.erase(std::unique(known.begin(), known.end()), known.end());
   for (const std::string& name : only)
-    if (std::ranges::find(known, name) == known.end()) throw usage_error(fmt::format("--only: expected one of {}, found '{}'", fmt::join(known, ", "), name));
+    if (std::ranges::find(known, name) == known.end())
+      throw usage_error(fmt::format("--only: expected one of {}, found '{}'", fmt::join(known, ", "), name));
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const StudyRun& run = runs[i];
     check_config(run);
@@ -64,8 +68,16 @@ void check_runs(const std::vector<StudyRun>& runs, const std::vector<std::string
       const auto reward = load_reward(run.settings.reward, at::kCPU, &facts);
       check(run.settings, *load_generator(run.settings.network_g, at::kCPU), reward->settings.stage);
       if (run.settings.coevolve_freq > 0) LabelFeatures(at::kCPU, facts.label_features);  // are the weights there?
-      list_images(run.settings.datasets.photos.photos);
-      if (!run.settings.val_photos.photos.empty()) list_images(run.settings.val_photos.photos);
+      photo_files(run.settings.datasets.photos);
+      for (const PhotoSettings& photos : {held_out, run.settings.val_photos}) {
+        if (photos.photos.empty()) continue;
+        const auto both = trained_on(photos, run.settings.datasets.photos);
+        if (!both.empty())
+          throw usage_error(
+              fmt::format("held-out photographs: {}: expected one that is not trained on, found it ({} of them) in datasets.photos. name "
+                          "their stems in datasets.photos.exclude",
+                          both.front().string(), both.size()));
+      }
     } catch (const Error& error) {
       throw Error(error.code(), fmt::format("study: method '{}': {}", run.method, error.what()));
     }
@@ -81,7 +93,9 @@ void train_runs(const std::vector<StudyRun>& runs, const std::vector<std::string
     }
     log_info(fmt::format("--- {}, seed {}", run.method, run.seed));
     run_rl(run.settings, run.folder, std::filesystem::exists(run.folder / "config.yaml"));
-    if (!run.finished()) throw model_error(fmt::format("study: {}: expected the generator of this finished run, it is gone. remove {}", run.generator().string(), run.folder.string()));
+    if (!run.finished())
+      throw model_error(fmt::format("study: {}: expected the generator of this finished run, it is gone. remove {}",
+                                    run.generator().string(), run.folder.string()));
   }
 }
 

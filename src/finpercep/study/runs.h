@@ -15,15 +15,18 @@ struct StudyRun {
   RlSettings settings;
   std::filesystem::path folder;  ///< OUT/runs/METHOD-seedK
 
-  std::filesystem::path generator() const { return folder / "checkpoints" / (may_be_torchscript(settings.network_g) ? "generator.pt" : "generator.safetensors"); }
+  std::filesystem::path generator() const {
+    return folder / "checkpoints" / (may_be_torchscript(settings.network_g) ? "generator.pt" : "generator.safetensors");
+  }
   /// Its generator is there, which is written whole or not at all.
   bool finished() const { return std::filesystem::exists(generator()); }
 };
 
 std::vector<StudyRun> study_runs(const std::vector<Method>& methods, const std::filesystem::path& output);
 
-/// Before hours are spent: usage_error where a run's settings do not fit its nets, or where its folder holds a run of other settings; and for a name in `only` that is no method.
-void check_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only = {});
+/// Before hours are spent: usage_error where a run's settings do not fit its nets, where its folder holds a run of other settings, where it
+/// trains on photographs that are held out; and for a name in `only` that is no method.
+void check_runs(const std::vector<StudyRun>& runs, const PhotoSettings& held_out, const std::vector<std::string>& only = {});
 
 /// Trains what is not finished, from where it was interrupted; `only` the methods named, all if none is.
 void train_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only);

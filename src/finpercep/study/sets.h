@@ -13,10 +13,11 @@ namespace finpercep {
 
 struct StudySet {
   std::string name, title;
-  std::string facts;  ///< one line of all that its pictures depend on
+  std::string facts;                 ///< one line of all that its pictures depend on, with their hash
   std::vector<std::string> names{};  ///< of the pictures
   std::function<Image(int64_t)> lq{}, gt{};
   std::string sr_name{};  ///< of the row of pictures that another program made; "": none
+  std::string sr_facts{};
   std::vector<std::filesystem::path> sr{};
   std::vector<std::string> metrics{};  ///< that are taken on it
 
@@ -26,8 +27,8 @@ struct StudySet {
 /// The held-out photographs, named held-out, then the test sets. usage_error for none, or two of one name.
 std::vector<StudySet> study_sets(const StudySettings& study);
 
-/// A generator or a judge with its weights' hash, "mine.safetensors xxh3:..", where it is a file or shipped: another file of the same name is another model. The name alone where
-/// the weights are pinned (public nets) or there are none (bicubic).
+/// A generator or a judge with its weights' hash, "mine.safetensors xxh3:..": another file of the same name is another model. The name
+/// alone where there are no weights (bicubic).
 std::string model_facts(const std::string& name_or_file);
 
 }  // namespace finpercep

@@ -14,7 +14,8 @@ void StudySettings::visit(SettingsVisitor& v) {
   v.field("subtitle", subtitle, "of the report");
   v.field("notes", notes, "paragraphs at the end of the report");
   v.group("rl", rl, "the RL config that every method starts from");
-  v.field("methods", methods, "each \"NAME: key=value ..\": settings over rl's; config=FILE starts from another RL config, seeds=[..] trains other seeds");
+  v.field("methods", methods,
+          "each \"NAME: key=value ..\": settings over rl's; config=FILE starts from another RL config, seeds=[..] trains other seeds");
   v.field("seeds", seeds, "every method is trained once for each", {.min = 0, .max = 9e15});
   v.field("others", others, "generators that are measured and not trained");
   v.field("baseline", baseline, "row that the others are compared with; empty: rl.network_g");

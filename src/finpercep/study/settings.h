@@ -11,7 +11,7 @@ namespace finpercep {
 struct HeldOutSettings {
   PhotoSettings photos;  ///< none: no such set
   int64_t count = 8;
-  int64_t side = 384;    ///< centre crops of so many pixels, degraded as the RL config's training pairs are
+  int64_t side = 384;  ///< centre crops of so many pixels, degraded as the RL config's training pairs are
   void visit(SettingsVisitor& v);
 };
 
@@ -21,14 +21,14 @@ struct StudySettings {
   RlSettings rl;                     ///< what every method starts from
   std::vector<std::string> methods;  ///< see Method
   std::vector<int64_t> seeds = {1};
-  std::vector<std::string> others;   ///< generators that are measured only
-  std::string baseline;              ///< row that the others are compared with; "": rl.network_g
+  std::vector<std::string> others;  ///< generators that are measured only
+  std::string baseline;             ///< row that the others are compared with; "": rl.network_g
   HeldOutSettings held_out;
   std::vector<std::string> test_sets;  ///< NAME=LQ:GT or NAME=LQ:GT:SR
   std::vector<std::string> metrics = {"psnry", "ssim", "lpips", "lpips-vgg", "dists", "niqe", "finpercep.score", "finpercep.severity"};
   std::vector<std::string> test_metrics = {};  ///< of test_sets, where those of `metrics` would take too long; none: the same
-  std::string judge = "finpercep-rm";  ///< reward model of the last two and of the defect maps
-  int64_t strips = 8;                  ///< pictures of the first set that the report shows
+  std::string judge = "finpercep-rm";          ///< reward model of the last two and of the defect maps
+  int64_t strips = 8;                          ///< pictures of the first set that the report shows
   void visit(SettingsVisitor& v);
 };
 

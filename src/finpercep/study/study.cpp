@@ -10,6 +10,7 @@
 #include "finpercep/base/files.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
+#include "finpercep/evaluate/test_set.h"
 #include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/io.h"
 #include "finpercep/study/page.h"
@@ -22,7 +23,8 @@ namespace {
 // Measures one set's rows one after the other.
 class Rows {
  public:
-  Rows(const StudySet& set, const Meter& meter, const Compute& compute, int64_t keep) : set_(set), meter_(meter), compute_(compute), keep_(keep) {}
+  Rows(const StudySet& set, const Meter& meter, const Compute& compute, int64_t keep)
+      : set_(set), meter_(meter), compute_(compute), keep_(keep) {}
 
   void generator(const std::string& name) {
     rows.push_back({.name = name});
@@ -30,7 +32,7 @@ class Rows {
   }
   void pictures() {
     rows.push_back({.name = set_.sr_name});
-    take(set_.sr_name, fmt::format("pictures of {}", set_.sr.front().parent_path().string()), [&](int64_t i) { return read_image(set_.sr[i]); });
+    take(set_.sr_name, set_.sr_facts, [&](int64_t i) { return read_image(set_.sr[i]); });
   }
   void method(const std::string& name, const std::vector<StudyRun>& runs) {
     rows.push_back({.name = name, .trained = true});
@@ -45,7 +47,7 @@ class Rows {
  private:
   void measure(const std::string& row, const std::string& generator) {
     std::optional<SuperResolver> net;  // opened when a picture has to be made
-    take(row, "generator " + model_facts(generator), [&](int64_t i) {
+    take(row, fmt::format("generator {}, {}", model_facts(generator), c10::toString(compute_.dtype)), [&](int64_t i) {
       if (!net) net = make_super_resolver(generator, {.compute = compute_});
       return (*net)(set_.lq(i), static_cast<uint64_t>(i));
     });
@@ -65,9 +67,10 @@ class Rows {
 // Pictures of a test set are a row of their own.
 void check_row(const std::string& name, const std::vector<Method>& methods, const std::vector<std::string>& others) {
   if (name.empty()) return;
-  check_name(name, "pictures of a test set");
+  check_name(name, "study: pictures of a test set");
   if (std::ranges::find(methods, name, &Method::name) != methods.end() || std::ranges::find(others, name) != others.end())
-    throw usage_error(fmt::format("study: expected every row once, found a folder of pictures '{}' and a method or generator of that name. rename one", name));
+    throw usage_error(fmt::format(
+        "study: expected every row once, found a folder of pictures '{}' and a method or generator of that name. rename one", name));
 }
 
 // The runs of each method that are finished; methods without any are left out.
@@ -78,7 +81,8 @@ std::vector<std::vector<StudyRun>> finished_runs(const std::vector<Method>& meth
     for (const StudyRun& run : runs)
       if (run.method == method.name && run.finished()) finished.push_back(run);
     if (finished.size() < method.seeds.size())
-      log_warning(fmt::format("study: {}: {} of {} runs are finished{}", method.name, finished.size(), method.seeds.size(), finished.empty() ? ": left out" : ""));
+      log_warning(fmt::format("study: {}: {} of {} runs are finished{}", method.name, finished.size(), method.seeds.size(),
+                              finished.empty() ? ": left out" : ""));
     if (!finished.empty()) out.push_back(std::move(finished));
   }
   return out;
@@ -86,9 +90,10 @@ std::vector<std::vector<StudyRun>> finished_runs(const std::vector<Method>& meth
 
 }  // namespace
 
-std::vector<TitledTable> run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output, const StudyOptions& options) {
+std::vector<TitledTable> run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output,
+                                   const StudyOptions& options) {
   const std::vector<StudyRun> runs = study_runs(methods, output);
-  check_runs(runs, options.only);
+  check_runs(runs, settings.held_out.photos, options.only);
   const Compute compute = resolve_compute(settings.rl.device, settings.rl.dtype);
   const std::vector<std::string> others = measured_only(settings, methods);
   std::vector<StudySet> sets;
@@ -114,13 +119,16 @@ std::vector<TitledTable> run_study(const StudySettings& settings, const std::vec
     for (const std::string& other : others) measured.generator(other);
     if (!set.sr.empty()) measured.pictures();
     for (const auto& of_method : finished) measured.method(of_method.front().method, of_method);
-    for (TitledTable& table : study_tables(set, measured.rows, baseline_of(settings), set.metrics, meters[s].options().bootstrap, meters[s].variants())) tables.push_back(std::move(table));
+    for (TitledTable& table :
+         study_tables(set, measured.rows, baseline_of(settings), set.metrics, meters[s].options().bootstrap, meters[s].variants()))
+      tables.push_back(std::move(table));
     if (first) shown = std::move(measured.rows);
   }
   std::vector<StudyRun> charted;
   for (const auto& of_method : finished) charted.insert(charted.end(), of_method.begin(), of_method.end());
   write_file(output / "study.md", study_markdown(settings, methods, tables));
-  write_file(output / "report.html", render_report(study_page(settings, methods, tables, charted, sets.front(), shown, meters.front().judge())));
+  write_file(output / "report.html",
+             render_report(study_page(settings, methods, tables, charted, sets.front(), shown, meters.front().judge())));
   return tables;
 }
 

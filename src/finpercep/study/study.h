@@ -15,9 +15,11 @@ struct StudyOptions {
   bool train = true, evaluate = true;
 };
 
-/// Into `output`: runs/METHOD-seedK, values/SET/ROW.csv (every picture), study.yaml (the settings), study.md (the tables), report.html. Runs that are finished and values that are still
-/// true are not made again, so the call can be repeated after an interruption or with more methods. Methods without a finished run are left out with a warning. Returns
-/// the tables, set by set; none without options.evaluate. What is wrong with settings, pictures or weights is said before anything is trained.
-std::vector<TitledTable> run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output, const StudyOptions& options = {});
+/// Into `output`: runs/METHOD-seedK, values/SET/ROW.csv (every picture), study.yaml (the settings), study.md (the tables), report.html.
+/// Runs that are finished and values that are still true are not made again, so the call can be repeated after an interruption or with more
+/// methods. Methods without a finished run are left out with a warning. Returns the tables, set by set; none without options.evaluate. What
+/// is wrong with settings, pictures or weights is said before anything is trained.
+std::vector<TitledTable> run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output,
+                                   const StudyOptions& options = {});
 
 }  // namespace finpercep

@@ -30,7 +30,8 @@ std::string difference_text(std::vector<double> values, std::vector<double> base
   if (!std::isfinite(unit)) return "";
   const int decimals = percent ? 1 : 3;
   const std::string p_text = p < 0.001 ? fmt::format("{:.0e}", p) : fmt::format("{:.3f}", p);
-  return fmt::format("{:+.{}f} [{:+.{}f}, {:+.{}f}] p {}", unit * d.mean, decimals, unit * d.low, decimals, unit * d.high, decimals, p_text);
+  return fmt::format("{:+.{}f} [{:+.{}f}, {:+.{}f}] p {}", unit * d.mean, decimals, unit * d.low, decimals, unit * d.high, decimals,
+                     p_text);
 }
 
 std::string seeds_text(const StudyRow& row, std::size_t metric, int decimals) {
@@ -48,12 +49,14 @@ std::string seeds_text(const StudyRow& row, std::size_t metric, int decimals) {
   const double mean = mean_of(means);
   double squares = 0;
   for (const double m : means) squares += (m - mean) * (m - mean);
-  return fmt::format("{:.{}f} ± {:.{}f} ({})", mean, decimals, std::sqrt(squares / static_cast<double>(means.size() - 1)), decimals, fmt::join(texts, " "));
+  return fmt::format("{:.{}f} ± {:.{}f} ({})", mean, decimals, std::sqrt(squares / static_cast<double>(means.size() - 1)), decimals,
+                     fmt::join(texts, " "));
 }
 
 }  // namespace
 
-Table level_table(const std::vector<StudyRow>& rows, const std::vector<std::string>& metrics, const BootstrapOptions& bootstrap, const std::string& variants) {
+Table level_table(const std::vector<StudyRow>& rows, const std::vector<std::string>& metrics, const BootstrapOptions& bootstrap,
+                  const std::string& variants) {
   Table table{.columns = {{"method", std::nullopt, 0}, {"images", std::nullopt, 0}}, .rows = {}, .caption = "", .mark_best = true};
   for (const std::string& metric : metrics) table.columns.push_back(study_column(metric));
   bool several = false;
@@ -63,12 +66,13 @@ Table level_table(const std::vector<StudyRow>& rows, const std::vector<std::stri
     table.rows.push_back(std::move(cells));
     several = several || row.values.size() > 1;
   }
-  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]{}. {}.", 100 * bootstrap.confidence, bootstrap.resamples,
-                              several ? "; an image's value is the mean over the method's seeds" : "", variants);
+  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]{}. {}.", 100 * bootstrap.confidence,
+                              bootstrap.resamples, several ? "; an image's value is the mean over the method's seeds" : "", variants);
   return table;
 }
 
-Table difference_table(const std::vector<StudyRow>& rows, const std::string& baseline, const std::vector<std::string>& metrics, const BootstrapOptions& bootstrap) {
+Table difference_table(const std::vector<StudyRow>& rows, const std::string& baseline, const std::vector<std::string>& metrics,
+                       const BootstrapOptions& bootstrap) {
   Table table{.columns = {{"method", std::nullopt, 0}}, .rows = {}, .caption = ""};
   for (const std::string& metric : metrics) {
     Column column = study_column(metric);
@@ -79,16 +83,21 @@ Table difference_table(const std::vector<StudyRow>& rows, const std::string& bas
   for (const StudyRow& row : rows) {
     if (base == rows.end() || row.name == baseline) continue;
     std::vector<Cell> cells = {row.name};
-    for (std::size_t m = 0; m < metrics.size(); ++m) cells.emplace_back(difference_text(row.by_picture(m), base->by_picture(m), in_percent(metrics[m]), bootstrap));
+    for (std::size_t m = 0; m < metrics.size(); ++m)
+      cells.emplace_back(difference_text(row.by_picture(m), base->by_picture(m), in_percent(metrics[m]), bootstrap));
     table.rows.push_back(std::move(cells));
   }
-  table.caption = fmt::format("Row less {} on the same images [{:g} % bootstrap interval over images], in percent of {}'s mean where the column says so, else "
-                              "absolute; p of Wilcoxon's two-sided signed-rank test, not corrected for the number of comparisons.", baseline, 100 * bootstrap.confidence, baseline);
+  table.caption = fmt::format(
+      "Row less {} on the same images [{:g} % bootstrap interval over images], in percent of {}'s mean where the column says so, else "
+      "absolute; p of Wilcoxon's two-sided signed-rank test, not corrected for the number of comparisons.",
+      baseline, 100 * bootstrap.confidence, baseline);
   return table;
 }
 
 Table seed_table(const std::vector<StudyRow>& rows, const std::vector<std::string>& metrics) {
-  Table table{.columns = {{"method", std::nullopt, 0}, {"seeds", std::nullopt, 0}}, .rows = {}, .caption = "Mean ± standard deviation over seeds (each seed) of the mean over images."};
+  Table table{.columns = {{"method", std::nullopt, 0}, {"seeds", std::nullopt, 0}},
+              .rows = {},
+              .caption = "Mean ± standard deviation over seeds (each seed) of the mean over images."};
   for (const std::string& metric : metrics) table.columns.push_back(study_column(metric));
   for (const StudyRow& row : rows) {
     if (!row.trained) continue;
@@ -99,12 +108,14 @@ Table seed_table(const std::vector<StudyRow>& rows, const std::vector<std::strin
   return table;
 }
 
-std::vector<TitledTable> study_tables(const StudySet& set, const std::vector<StudyRow>& rows, const std::string& baseline, const std::vector<std::string>& metrics,
-                                      const BootstrapOptions& bootstrap, const std::string& variants) {
+std::vector<TitledTable> study_tables(const StudySet& set, const std::vector<StudyRow>& rows, const std::string& baseline,
+                                      const std::vector<std::string>& metrics, const BootstrapOptions& bootstrap,
+                                      const std::string& variants) {
   std::vector<TitledTable> tables = {{set.title, level_table(rows, metrics, bootstrap, variants)}};
   if (Table differences = difference_table(rows, baseline, metrics, bootstrap); !differences.rows.empty())
     tables.push_back({fmt::format("{}: difference to {}", set.title, baseline), std::move(differences)});
-  if (std::ranges::any_of(rows, [](const StudyRow& row) { return row.values.size() > 1; })) tables.push_back({fmt::format("{}: seeds", set.title), seed_table(rows, metrics)});
+  if (std::ranges::any_of(rows, [](const StudyRow& row) { return row.values.size() > 1; }))
+    tables.push_back({fmt::format("{}: seeds", set.title), seed_table(rows, metrics)});
   return tables;
 }
 

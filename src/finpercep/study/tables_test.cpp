@@ -42,8 +42,8 @@ TEST_CASE("differences: paired, in percent of the baseline where that says somet
   REQUIRE(table.rows.size() == 1);
   CHECK(text(table.rows[0][0]) == "m");
   CHECK(table.columns[2].title == "lpips %");
-  CHECK(text(table.rows[0][1]) == "+1.000 [+1.000, +1.000] p 0.062");   // 2 / 2^5: the least that five pictures can give
-  CHECK(text(table.rows[0][2]) == "-20.0 [-20.0, -20.0] p 0.062");      // 0.32 less 0.40
+  CHECK(text(table.rows[0][1]) == "+1.000 [+1.000, +1.000] p 0.062");  // 2 / 2^5: the least that five pictures can give
+  CHECK(text(table.rows[0][2]) == "-20.0 [-20.0, -20.0] p 0.062");     // 0.32 less 0.40
   CHECK(text(table.rows[0][3]) == "+0.000 [+0.000, +0.000] p 1.000");
 }
 
