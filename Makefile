@@ -41,6 +41,7 @@ format:
 
 lint:
 	python3 tools/check_layers.py
+	@if command -v clang-format >/dev/null; then clang-format --dry-run -Werror $$(git ls-files '*.h' '*.cpp'); fi
 	@if command -v clang-tidy >/dev/null; then \
 	  find src cli -name '*.cpp' ! -name '*_test.cpp' | xargs -P $(JOBS) -n 4 clang-tidy --quiet -p $(BUILD); \
 	else echo "lint: no clang-tidy here (apt-get install clang-tidy); only the layers were checked"; fi

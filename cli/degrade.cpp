@@ -3,15 +3,12 @@
 #include <fmt/format.h>
 
 #include <filesystem>
-#include <mutex>
 
 #include "cli/command.h"
 #include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
-#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
-#include "finpercep/base/parallel.h"
 #include "finpercep/degrade/pipeline.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/resize.h"
@@ -41,19 +38,13 @@ void add_degrade(CLI::App& program) {
     const auto inputs = list_images(flags->inputs);
     check_outputs(inputs, flags->output, {".png"}, flags->overwrite);
     make_directory(flags->output);
-    Progress progress("degrade", static_cast<int64_t>(inputs.size()));
-    std::mutex one_at_a_time;
-    parallel_for(static_cast<int64_t>(inputs.size()), 0, [&](int64_t i) {
+    for_each_picture("degrade", inputs, 0, [&](int64_t i, const Image& photo) {
       const std::filesystem::path out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
-      stop_if_interrupted("the pictures done until now are written");
-      const Image photo = read_image(inputs[i]);
       const int scale = static_cast<int>(settings.scale), width = photo.width / scale * scale, height = photo.height / scale * scale;
       if (width == 0 || height == 0)
         throw input_error(fmt::format("degrade: {}: expected at least {} pixels a side, found {} x {}", inputs[i].string(), scale,
                                       photo.width, photo.height));
       write_image(out, degrade(crop(photo, 0, 0, width, height), settings, Random(flags->seed, "degrade", static_cast<uint64_t>(i))));
-      const std::lock_guard lock(one_at_a_time);
-      progress.advance();
     });
     log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
   });

@@ -9,8 +9,6 @@
 #include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
-#include "finpercep/base/interrupt.h"
-#include "finpercep/base/log.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/overlay.h"
 #include "finpercep/judge.h"
@@ -53,23 +51,18 @@ void run(const Flags& flags) {
   check_outputs(inputs, flags.output, endings, flags.overwrite);
   const Judge judge(flags.judge);
   make_directory(flags.output);
-  Progress progress("map", static_cast<int64_t>(inputs.size()));
-  int64_t done = 0;
-  for (const auto& input : inputs) {
-    stop_if_interrupted(fmt::format("after {} of {} pictures; these are written", done++, inputs.size()));
-    const Image photo = read_image(input);
+  for_each_picture("map", inputs, 1, [&](int64_t i, const Image& photo) {
     const Verdict verdict = judge(photo);
     for (const std::string& format : flags.formats) {
-      const auto path = std::filesystem::path(flags.output) / (input.stem().string() + ending_of.at(format));
+      const auto path = std::filesystem::path(flags.output) / (inputs[i].stem().string() + ending_of.at(format));
       if (format == "png") write_image(path, verdict.map);
       else if (format == "overlay") write_image(path, overlay(photo, verdict.map));
       else if (format == "npy") write_npy(path, verdict.map);
-      else write_file(path, regions_json(input, verdict, flags));
+      else write_file(path, regions_json(inputs[i], verdict, flags));
     }
-    print(fmt::format("{}\tscore {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", input.string(), verdict.score, verdict.map_max,
+    print(fmt::format("{}\tscore {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", inputs[i].string(), verdict.score, verdict.map_max,
                       verdict.map_mean));
-    progress.advance();
-  }
+  });
 }
 
 }  // namespace

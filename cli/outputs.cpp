@@ -4,10 +4,16 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <mutex>
+#include <optional>
 #include <set>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/interrupt.h"
+#include "finpercep/base/log.h"
+#include "finpercep/base/parallel.h"
+#include "finpercep/image/io.h"
 
 namespace finpercep {
 
@@ -31,6 +37,38 @@ void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::
       refuse_overwrite(written, overwrite);
     }
   }
+}
+
+void for_each_picture(const std::string& label, const std::vector<std::filesystem::path>& inputs, int threads,
+                      const std::function<void(int64_t, const Image&)>& work) {
+  const auto count = static_cast<int64_t>(inputs.size());
+  Progress progress(label, count);
+  std::mutex mutex;
+  int64_t done = 0, failed = 0;
+  std::string first;
+  parallel_for(count, threads, [&](int64_t i) {
+    {
+      const std::lock_guard lock(mutex);
+      stop_if_interrupted(fmt::format("after {} of {} pictures; these are written", done, count));
+    }
+    std::optional<Image> picture;
+    std::string failure;
+    try {
+      picture = read_image(inputs[i]);
+    } catch (const Error& error) {
+      if (count == 1) throw;
+      failure = error.what();
+    }
+    if (picture) work(i, *picture);
+    const std::lock_guard lock(mutex);
+    progress.advance();
+    ++done;
+    if (picture) return;
+    log_warning(failure);
+    if (failed++ == 0) first = failure;
+  });
+  if (failed > 0)
+    throw input_error(fmt::format("{}: {} of {} pictures could not be read and were left out, the first: {}", label, failed, count, first));
 }
 
 void check_page(const std::filesystem::path& page, bool overwrite) {

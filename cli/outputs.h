@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
+
+#include "finpercep/image.h"
 
 namespace finpercep {
 
@@ -10,6 +13,11 @@ namespace finpercep {
 /// picture would be lost), or would be written twice (two inputs of one stem); the error of refuse_overwrite where it exists.
 void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
                    const std::vector<std::string>& endings, bool overwrite);
+
+/// Reads the pictures and does `work` on each, on `threads` threads (0: all cores), with a progress bar and an eye on signals. One that
+/// cannot be read is a warning, and at the end input_error says how many there were; of a single picture it is the error itself.
+void for_each_picture(const std::string& label, const std::vector<std::filesystem::path>& inputs, int threads,
+                      const std::function<void(int64_t index, const Image& picture)>& work);
 
 /// Of one HTML page: usage_error for another ending, so that no --overwrite can make a page of what it is about (a manifest, a run's
 /// metrics); the error of refuse_overwrite.

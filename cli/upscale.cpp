@@ -6,7 +6,6 @@
 #include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
-#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/image/io.h"
@@ -85,15 +84,10 @@ void add_upscale(CLI::App& program) {
         flags->best_of > 1 ? std::make_unique<Judge>(JudgeOptions{.model = flags->model, .device = flags->device, .dtype = flags->dtype})
                            : nullptr;
     make_directory(flags->output);
-    Progress progress("upscale", static_cast<int64_t>(inputs.size()));
-    int64_t done = 0;
-    for (const auto& input : inputs) {
-      stop_if_interrupted(fmt::format("after {} of {} pictures; these are written", done++, inputs.size()));
-      const auto out = std::filesystem::path(flags->output) / (input.stem().string() + ".png");
-      const Image lr = read_image(input);
+    for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr) {
+      const auto out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
       write_image(out, judge ? best_of(generator, *judge, lr, *flags) : generator(lr, flags->seed));
-      progress.advance();
-    }
+    });
     log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
   });
 }

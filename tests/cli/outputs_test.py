@@ -52,6 +52,11 @@ class Outputs(ProgramTest):
         self.assertIn("p1,,", rows)
         self.assertRegex((out / "s.md").read_text(), r"some \| +2 \|")  # images that the means are over
 
+        for command in (["map", some], ["upscale", some, "-g", "bicubic"], ["degrade", some]):
+            made = self.dir / f"some-{command[0]}"
+            self.fails(3, *command, "-o", made, says=["1 of 3 pictures could not be read", "p1.png"])
+            self.assertEqual(sorted({path.name.split(".")[0] for path in made.iterdir()}), ["p0", "p2"])
+
     def test_names_of_outputs(self):
         self.fails(2, "eval", "--set", f"a/b={self.photos}:{self.photos}:{self.photos}", "-m", "psnry", says="a/b")
         self.fails(2, "eval", "--set", f"={self.photos}:{self.photos}:{self.photos}", "-m", "psnry", says="expected a name")

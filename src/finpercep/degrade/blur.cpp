@@ -251,6 +251,10 @@ Image filter_separable(const Image& image, const std::vector<float>& row) {
   return filter_terms(image, {{used, used}});
 }
 
+Image blur_by(const Image& image, double sigma) {
+  return filter_separable(image, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma));
+}
+
 // Measured at 21 x 21 on 400 x 400: direct 441 taps, or 3 to 6 terms of 42. A Fourier transform would need about as much arithmetic as
 // 100 taps, and passes over memory between its steps.
 Image filter2d(const Image& image, const Kernel& kernel) {

@@ -35,6 +35,8 @@ std::vector<float> gaussian_row(int size, double sigma);
 /// Correlation; the border is mirrored without repeating the edge pixel (reflect-101). Any odd size, any image size.
 Image filter2d(const Image& image, const Kernel& kernel);
 Image filter_separable(const Image& image, const std::vector<float>& row);
+/// By a Gaussian of this standard deviation, pixels, cut at three of them.
+Image blur_by(const Image& image, double sigma);
 /// Index of the mirrored pixel for any integer i.
 int reflect101(int i, int n);
 

@@ -13,10 +13,6 @@ namespace finpercep::distortion {
 
 double geometric(double weak, double severe, double strength) { return weak * std::pow(severe / weak, strength); }
 
-Image blur_by(const Image& photo, double sigma) {
-  return filter_separable(photo, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma));
-}
-
 Image luma(const Image& photo) {
   Image out(photo.width, photo.height, 1);
   for (std::size_t i = 0; i < out.data.size(); ++i)

@@ -7,6 +7,7 @@
 #include <numbers>
 #include <vector>
 
+#include "finpercep/degrade/blur.h"
 #include "finpercep/degrade/jpeg_round.h"
 
 namespace finpercep::distortion {

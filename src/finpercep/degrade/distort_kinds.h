@@ -10,7 +10,6 @@ namespace finpercep::distortion {
 
 /// Equal steps of strength are equal ratios of the parameter: so a step looks about the same anywhere on the scale.
 double geometric(double weak, double severe, double strength);
-Image blur_by(const Image& photo, double sigma);
 /// BT.601 luma, one channel.
 Image luma(const Image& photo);
 /// Standard deviation of the luma in a Gaussian window, one channel.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <vector>
 
+#include "finpercep/degrade/blur.h"
 #include "finpercep/degrade/noise.h"
 
 namespace finpercep::distortion {

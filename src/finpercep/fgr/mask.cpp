@@ -23,10 +23,6 @@ double filled(const Image& mask) {
   return sum / static_cast<double>(mask.data.size());
 }
 
-Image soften(const Image& image, double sigma) {
-  return filter_separable(image, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma));
-}
-
 void fill_ellipse(Image& mask, double cx, double cy, double rx, double ry, double angle) {
   const double c = std::cos(angle), s = std::sin(angle);
   for (int y = 0; y < mask.height; ++y)
@@ -71,7 +67,7 @@ void fractal_noise(Image& mask, double area, Random& random) {
   for (double sigma : {0.12, 0.05, 0.02}) {
     Image noise(mask.width, mask.height, 1);
     random.fill_normal(noise.data.data(), noise.data.size());
-    noise = soften(noise, sigma * std::min(mask.width, mask.height));
+    noise = blur_by(noise, sigma * std::min(mask.width, mask.height));
     double power = 1e-12;
     for (float v : noise.data) power += v * v;
     const auto gain = static_cast<float>(sigma / 0.12 / std::sqrt(power / static_cast<double>(noise.data.size())));
@@ -131,7 +127,7 @@ double draw_area(const MaskSettings& settings, Random& random) {
 
 void feather(Image& mask, const MaskSettings& settings, Random& random) {
   const double sigma = random.uniform(settings.feather.at(0), settings.feather.at(1));
-  if (random.chance(settings.feather_prob) && sigma > 0.3) mask = soften(mask, sigma);
+  if (random.chance(settings.feather_prob) && sigma > 0.3) mask = blur_by(mask, sigma);
   clamp_unit(mask);  // a kernel's sum is 1 only up to rounding
 }
 

@@ -39,8 +39,7 @@ void check_variation_settings(const VariationSettings& s) {
 Image vary(const Image& photo, const std::string& kind, const VariationSettings& s, Random& random) {
   Image out = photo;
   if (kind == "soften") {
-    const double sigma = random.uniform(s.soften[0], s.soften[1]);
-    out = filter_separable(photo, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma));
+    out = blur_by(photo, random.uniform(s.soften[0], s.soften[1]));
   } else if (kind == "grain") {
     const double sigma = random.uniform(s.grain[0], s.grain[1]);
     add_gaussian_noise(out, sigma, random.chance(0.5), random);
