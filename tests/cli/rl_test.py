@@ -112,10 +112,14 @@ class RlTest(ProgramTest):
             def forward(self, lr: torch.Tensor) -> torch.Tensor:
                 return torch.nn.functional.interpolate(lr, scale_factor=4.0) * torch.log(self.first.weight.abs().sum() - 1e6)
 
+        class Severed(Stranger):
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                return torch.nn.functional.interpolate(lr, scale_factor=4.0) + self.first.weight.detach().mean()
+
         torch.manual_seed(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch calls its scripting deprecated
-            for kind in (Stranger, Noisy, Frozen, NotANumber):
+            for kind in (Stranger, Noisy, Frozen, NotANumber, Severed):
                 torch.jit.script(kind()).save(self.dir / f"{kind.__name__}.pt")
         lr = self.dir / "lr.png"
         lr.write_bytes(png(40, 32, lambda x, y: (x * 6, y * 7, 128)))
@@ -130,7 +134,7 @@ class RlTest(ProgramTest):
                 self.assertLess((before.last.weight - after.last.weight).abs().max().item(), 0.01)
                 self.works("upscale", lr, "-o", self.dir / f"{kind}-sr", "-g", made)
                 self.assertTrue((whole / "samples/00000003.png").exists())
-        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN")):
+        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("Severed", 4, "a no_grad or a detach")):
             with self.subTest(kind):
                 out = self.dir / kind
                 self.fails(code, *self.rl(out, "refl", f"network_g={self.dir / kind}.pt", "stages=[1]", "stage_iters=[2]", "monitor.freq=0"), says=word, timeout=900)

@@ -7,6 +7,7 @@
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -86,6 +87,10 @@ at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise
   if (sr.sizes().vec() != expected)
     throw bad(file(),
               fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
+  const NamedTensors trained = at::GradMode::is_enabled() ? parameters() : NamedTensors{};
+  if (!sr.requires_grad() && std::ranges::any_of(trained, [](const auto& parameter) { return parameter.second.requires_grad(); }))
+    throw bad(file(),
+              "expected a picture with a gradient to train its parameters by, found none. is there a no_grad or a detach in its forward?");
   return sr;
 }
 
