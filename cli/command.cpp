@@ -24,6 +24,9 @@ void add_config_flags(CLI::App& command, ConfigFlags& flags) {
 
 void use_config_of_run(ConfigFlags& flags, const std::string& output, bool resume) {
   const std::filesystem::path own = std::filesystem::path(output) / "config.yaml";
+  if (resume && flags.config.empty() && flags.overrides.empty() && !std::filesystem::exists(own))
+    throw usage_error(fmt::format("--resume: {}: expected a run's folder with config.yaml, found none. name the run by -o",
+                                  output.empty() ? "." : output));
   if (resume && flags.config.empty() && !output.empty() && std::filesystem::exists(own)) flags.config = own.string();
 }
 

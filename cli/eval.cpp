@@ -71,11 +71,11 @@ void check_outputs(const std::vector<TestSet>& sets, const Flags& flags) {
 
 // A table with its title, which is a remark where programs read it.
 void print_table(const std::string& title, const Table& table, TableFormat format) {
-  print(fmt::format("{}{}\n{}",
-                    format == TableFormat::csv     ? "# "
-                    : format == TableFormat::latex ? "% "
-                                                   : "",
-                    title, render(table, format)));
+  const std::string head = format == TableFormat::markdown ? "### " + title + "\n"
+                           : format == TableFormat::csv    ? "# " + title
+                           : format == TableFormat::latex  ? "% " + title
+                                                           : title;
+  print(fmt::format("{}\n{}{}", head, render(table, format), format == TableFormat::markdown ? "\n" : ""));
 }
 
 // Each table to stdout and, with -o, to a file.
@@ -89,7 +89,7 @@ void ask_reward(const Flags& flags) {
   const TableFormat format = parse_table_format(flags.format);
   answer_reward_questions(questions, [&](const std::string& stem, const Table& table) {
     print_table(stem, table, format);
-    print("\n");
+    if (format != TableFormat::markdown) print("\n");
     if (!flags.output.empty()) write_file(table_of(stem, flags), render(table, TableFormat::markdown));
   });
 }
@@ -106,6 +106,9 @@ void run(const Flags& flags) {
   std::vector<TestSet> sets;
   for (const std::string& text : flags.sets) sets.push_back(parse_test_set(text, "--set"));
   check_outputs(sets, flags);
+  for (const TestSet& set : sets)  // a folder that is not there is said before the work on the others
+    for (const std::string& folder : {set.gt, set.sr, flags.generators.empty() ? "" : set.lq})
+      if (!folder.empty()) list_images({folder});
   EvaluateOptions options;
   options.metrics = flags.metrics;
   options.bootstrap.resamples = flags.resamples;

@@ -174,6 +174,10 @@ class Judging(ProgramTest):
                 with torch.no_grad():
                     difference = (pick(exact(x + 1e-7 * direction)) - pick(exact(x - 1e-7 * direction))) / 2e-7
                 self.assertAlmostEqual(((slope * direction).sum() / difference).item(), 1, delta=2e-3)
+        self.assertLess((reward(x.double())[0] - reward(x.float())[0]).abs().max().item(), 1e-6)  # taken in the weights' type
+        for wrong in (x[0], x[:, :1], (255 * x).byte()):
+            with self.assertRaisesRegex(Exception, "expected N x 3 x H x W floats"):
+                reward(wrong)
         before = file.read_bytes()
         self.fails(3, "export", "finpercep-rm", "-o", file, says="--overwrite")
         self.works("export", "finpercep-rm", "-o", file, "--overwrite", "--stage", 0)

@@ -48,12 +48,17 @@ std::vector<std::filesystem::path> photo_files(const PhotoSettings& settings) {
         "photos: expected at least one file or folder, found none. name them in the config, or for training by --set "
         "datasets.photos.photos=[DIR] (train reward, fgr build: see --print-config)");
   std::vector<std::filesystem::path> paths = list_images(settings.photos);
+  const std::size_t listed = paths.size();
   const auto excluded = settings.exclude.empty() ? std::set<std::string>() : read_stems(settings.exclude);
   std::erase_if(paths, [&](const auto& path) { return excluded.contains(path.stem().string()); });
   if (!settings.only.empty()) {
     const auto only = read_stems(settings.only);
     std::erase_if(paths, [&](const auto& path) { return !only.contains(path.stem().string()); });
   }
+  if (paths.empty())
+    throw input_error(fmt::format("photos: {}: expected photographs, found {} files whose stems {} all leave out. change exclude or only",
+                                  settings.photos[0], listed,
+                                  settings.only.empty() ? settings.exclude : settings.exclude + " " + settings.only));
   return paths;
 }
 

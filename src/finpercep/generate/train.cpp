@@ -15,7 +15,7 @@ namespace finpercep {
 void PairSettings::visit(SettingsVisitor& v) {
   v.group("photos", photos, "where the clean photographs are");
   v.group("degradation", degradation, "how LR pictures are made from them");
-  v.field("gt_size", gt_size, "side of a training crop, pixels; a multiple of 32", {.min = 32, .max = 2048});
+  v.field("gt_size", gt_size, "side of a training crop, pixels; a multiple of what the net takes", {.min = 32, .max = 2048});
   v.field("batch_size", batch_size, "pictures an iteration", {.min = 1, .max = 1024});
   v.field("num_worker", num_worker, "threads that make pairs ahead", {.min = 1, .max = 256});
 }

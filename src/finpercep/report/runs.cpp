@@ -18,13 +18,16 @@ struct Shown {
 // In the order in which a reader asks: is the reward rising, and do metrics that it does not see agree?
 constexpr Shown shown[] = {
     {"score", "Reward model's score of the generator's pictures (RM_k of the stage)", "S"},
+    {"reward", "Reward of the generator's pictures", "R"},
     {"val_lpips", "Held-out LPIPS-alex, not in the reward (lower is better)", "LPIPS"},
     {"val_psnry", "Held-out PSNR-Y, not in the reward", "dB"},
     {"val_ssim", "Held-out SSIM-Y, not in the reward", "SSIM"},
     {"map_mean", "Mean of the defect map", "PDM"},
     {"reward_std", "Spread of the reward within a batch", "std of R"},
     {"l_pix", "L1 to the clean photograph", "L1"},
+    {"l_percep", "LPIPS-vgg to the clean photograph", "LPIPS"},
     {"l_ref", "Distance to the frozen reference", "MSE"},
+    {"l_lr", "Distance to the LR picture", "L1"},
     {"grad_norm", "Gradient norm", "norm"},
     {"group_std", "Spread of the reward among pictures of one input", "std of R"},
     {"kl", "Divergence from the frozen reference", "KL"},
@@ -37,6 +40,8 @@ constexpr Shown shown[] = {
     {"l_rank", "Rank loss", "L_rank"},
     {"order", "Share with S_SR < S_syn < S_GT", "share"},
     {"rm_map", "Map loss of the co-evolving reward", "L_map"},
+    {"rm_rank", "Rank loss of the co-evolving reward", "L_rank"},
+    {"rm_align", "Alignment loss of the co-evolving reward", "L_align"},
     {"rm_order", "Order of the co-evolving reward", "share"},
 };
 

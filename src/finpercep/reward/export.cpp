@@ -12,6 +12,8 @@ namespace finpercep {
 
 std::string reward_script(const RewardModel& model, int64_t stage) {
   MethodBody line(model.encoder_.script() + "\ndef forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:");
+  line("assert x.dim() == 4 and x.size(1) == 3 and x.is_floating_point(), \"expected N x 3 x H x W floats, RGB in [0,1]\"");
+  line(fmt::format("x = x.to(self.{}.dtype)", script_name(model.params.named().front().first)));
   line("height = x.size(2)");
   line("width = x.size(3)");
   line("padded = torch.replication_pad2d(x, [0, (32 - width % 32) % 32, 0, (32 - height % 32) % 32])");
