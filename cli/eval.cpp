@@ -28,6 +28,18 @@ struct Flags {
   bool overwrite = false;
 };
 
+// A set's pictures with their references: those that another program made, and those to be made larger.
+struct SetPairs {
+  std::vector<Pair> made, inputs;
+};
+SetPairs pair_up(const TestSet& set, bool by_generators) {
+  const auto gt = list_images({set.gt});
+  SetPairs pairs;
+  if (!set.sr.empty()) pairs.made = match_pairs(list_images({set.sr}), gt);
+  if (by_generators) pairs.inputs = match_pairs(list_images({set.lq}), gt, "LR picture");
+  return pairs;
+}
+
 // What is measured on a set: the folder of pictures, if it has one, and every generator.
 std::vector<std::string> rows_of(const TestSet& set, const Flags& flags) {
   std::vector<std::string> rows = flags.generators;
@@ -106,9 +118,8 @@ void run(const Flags& flags) {
   std::vector<TestSet> sets;
   for (const std::string& text : flags.sets) sets.push_back(parse_test_set(text, "--set"));
   check_outputs(sets, flags);
-  for (const TestSet& set : sets)  // a folder that is not there is said before the work on the others
-    for (const std::string& folder : {set.gt, set.sr, flags.generators.empty() ? "" : set.lq})
-      if (!folder.empty()) list_images({folder});
+  std::vector<SetPairs> pairs;  // what does not fit in one set is said before the work on the others
+  for (const TestSet& set : sets) pairs.push_back(pair_up(set, !flags.generators.empty()));
   EvaluateOptions options;
   options.metrics = flags.metrics;
   options.bootstrap.resamples = flags.resamples;
@@ -122,8 +133,8 @@ void run(const Flags& flags) {
 
   int64_t failures = 0;
   std::string first_failure;
-  for (const TestSet& set : sets) {
-    const auto gt = list_images({set.gt});
+  for (std::size_t s = 0; s < sets.size(); ++s) {
+    const TestSet& set = sets[s];
     std::vector<std::pair<std::string, Evaluation>> rows;
     const auto measured = [&](const std::string& name, const Evaluation& evaluation) {
       rows.emplace_back(name, evaluation);
@@ -133,22 +144,18 @@ void run(const Flags& flags) {
     };
     if (!set.sr.empty()) {
       options.progress = set.name;
-      measured(set.sr, evaluate(match_pairs(list_images({set.sr}), gt), options));
+      measured(set.sr, evaluate(pairs[s].made, options));
     }
-    if (!flags.generators.empty()) {
-      const auto pairs = match_pairs(list_images({set.lq}), gt, "LR picture");
-      for (const std::string& name : flags.generators) {
-        const SuperResolver generator = make_super_resolver(name, {.compute = compute});
-        EvaluateOptions one = options;
-        one.progress = fmt::format("{} {}", set.name, name);
-        one.threads = 1;  // the generator uses all cores itself
-        const auto load = [&](int64_t i) {
-          return Sample{generator(read_image(pairs[i].first), flags.seed + static_cast<uint64_t>(i)), read_image(pairs[i].second)};
-        };
-        std::vector<std::string> names;
-        for (const Pair& pair : pairs) names.push_back(pair.name);
-        measured(name, evaluate(names, load, one));
-      }
+    const std::vector<Pair>& inputs = pairs[s].inputs;
+    for (const std::string& name : flags.generators) {
+      const SuperResolver generator = make_super_resolver(name, {.compute = compute});
+      EvaluateOptions one = options;
+      one.progress = fmt::format("{} {}", set.name, name);
+      one.threads = 1;  // the generator uses all cores itself
+      const auto load = [&](int64_t i) {
+        return Sample{generator(read_image(inputs[i].first), flags.seed + static_cast<uint64_t>(i)), read_image(inputs[i].second)};
+      };
+      measured(name, evaluate(names_of(inputs), load, one));
     }
     const Table table = comparison_table(rows, options);
     print_table(fmt::format("{} ({} pictures)", set.name, rows[0].second.names.size()), table, format);

@@ -107,14 +107,12 @@ Evaluation evaluate(const std::vector<std::string>& names, const std::function<S
 }
 
 Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& options) {
-  std::vector<std::string> names;
-  for (const Pair& pair : pairs) names.push_back(pair.name);
   const auto load = [&](int64_t i) {
     Sample sample{read_image(pairs[i].first), read_image(pairs[i].second)};
     check_sizes(sample, pairs[i].first.string(), " " + pairs[i].second.string());
     return sample;
   };
-  return evaluate(names, load, options);
+  return evaluate(names_of(pairs), load, options);
 }
 
 Table comparison_table(const std::vector<std::pair<std::string, Evaluation>>& methods, const EvaluateOptions& options) {

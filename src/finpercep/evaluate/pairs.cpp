@@ -57,4 +57,10 @@ std::vector<Pair> match_pairs(const Paths& first, const Paths& second, const std
                                 second_role, first_role, fmt::join(parts, "; ")));
 }
 
+std::vector<std::string> names_of(const std::vector<Pair>& pairs) {
+  std::vector<std::string> names;
+  for (const Pair& pair : pairs) names.push_back(pair.name);
+  return names;
+}
+
 }  // namespace finpercep

@@ -17,4 +17,6 @@ struct Pair {
 std::vector<Pair> match_pairs(const std::vector<std::filesystem::path>& first, const std::vector<std::filesystem::path>& second,
                               const std::string& first_role = "picture", const std::string& second_role = "reference");
 
+std::vector<std::string> names_of(const std::vector<Pair>& pairs);
+
 }  // namespace finpercep

@@ -2,11 +2,8 @@
 #include "finpercep/generate/export.h"
 
 #include <fmt/format.h>
-#include <torch/csrc/jit/api/module.h>
 
 #include <cmath>
-#include <numeric>
-#include <sstream>
 
 #include "finpercep/base/error.h"
 #include "finpercep/nets/script_restore.h"
@@ -25,8 +22,7 @@ std::string net_script(const GeneratorSettings& settings) {
 // The chain of generator.h's roll_out, step by step.
 std::string chain_script(const Generator& generator) {
   const ResShiftSchedule& chain = generator.schedule;
-  const int64_t scale = generator.settings.scale, unit = generator.multiple / std::gcd(generator.multiple, scale), steps = chain.steps(),
-                draws = chain.flow ? 1 : steps;
+  const int64_t scale = generator.settings.scale, unit = lr_multiple(generator), steps = chain.steps(), draws = chain.flow ? 1 : steps;
   MethodBody line("def forward(self, lr: Tensor, noise: Optional[Tensor] = None) -> Tensor:");
   line("height = lr.size(2)");
   line("width = lr.size(3)");
@@ -62,18 +58,12 @@ std::string export_generator(const Generator& generator, const std::string& fact
   if (generator.script)
     throw usage_error(fmt::format("generator: {}: expected a net of ours, found a TorchScript module: Python loads it as it is",
                                   generator.script->file()));
-  torch::jit::Module module("FinPercepGenerator");
-  for (const auto& [name, tensor] : generator.params.named())
-    module.register_parameter(script_name(name), tensor.detach().to(at::kCPU, at::kFloat).contiguous(), false);
+  NamedTensors buffers;
   if (generator.settings.policy != "direct") {
     const std::vector<float> times(generator.schedule.time.begin() + 1, generator.schedule.time.end());
-    module.register_buffer("step_times", time_embedding(at::tensor(times), module.attr("time1_weight").toTensor().size(1)));
+    buffers.emplace_back("step_times", time_embedding(at::tensor(times), generator.params.with_prefix("time1.weight").front().size(1)));
   }
-  module.define(generator_script(generator));
-  module.register_attribute("training", c10::BoolType::get(), false);  // what Python's module.eval() sets
-  std::ostringstream bytes;
-  module.save(bytes, {{"finpercep.json", facts}});
-  return std::move(bytes).str();
+  return script_file("FinPercepGenerator", generator.params.named(), buffers, generator_script(generator), facts);
 }
 
 }  // namespace finpercep

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "finpercep/base/error.h"
 #include "finpercep/generate/direct.h"
@@ -128,6 +129,8 @@ std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef sh
   for (int64_t k = 0; k < drawn; ++k) noise.push_back(normal_tensor(random, shape, device));
   return noise;
 }
+
+int64_t lr_multiple(const Generator& generator) { return generator.multiple / std::gcd(generator.multiple, generator.settings.scale); }
 
 void check_side(const Generator& generator, int64_t side, const std::string& setting) {
   if (side % generator.multiple != 0)

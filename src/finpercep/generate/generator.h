@@ -72,6 +72,9 @@ class Generator {
   std::optional<ScriptedNet> script;
 };
 
+/// Sides of LR pictures must be multiples of it.
+int64_t lr_multiple(const Generator& generator);
+
 /// usage_error naming the setting where the net cannot take pictures of this side.
 void check_side(const Generator& generator, int64_t side, const std::string& setting);
 

@@ -87,8 +87,8 @@ at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise
   if (sr.sizes().vec() != expected)
     throw bad(file(),
               fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
-  const NamedTensors trained = at::GradMode::is_enabled() ? parameters() : NamedTensors{};
-  if (!sr.requires_grad() && std::ranges::any_of(trained, [](const auto& parameter) { return parameter.second.requires_grad(); }))
+  const auto trains = [](const auto& parameter) { return parameter.second.requires_grad(); };
+  if (at::GradMode::is_enabled() && !sr.requires_grad() && std::ranges::any_of(parameters(), trains))
     throw bad(file(),
               "expected a picture with a gradient to train its parameters by, found none. is there a no_grad or a detach in its forward?");
   return sr;

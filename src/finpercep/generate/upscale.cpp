@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // Whole pictures of any size by a generator: padding, overlapping tiles, one noise field for the whole picture.
-#include <numeric>
-
 #include "finpercep/generate/generator.h"
 #include "finpercep/generate/tiles.h"
 #include "finpercep/image/tensor.h"
@@ -23,7 +21,7 @@ Image upscale(const Generator& generator, const Image& lr, uint64_t seed, const 
   const MixedPrecision precision(device, options.compute.dtype);
   const int64_t scale = generator.settings.scale;
   // Padding comes before the noise, so that a picture's noise does not depend on the tile size.
-  const int64_t unit = generator.multiple / std::gcd(generator.multiple, scale);  // LR pixels
+  const int64_t unit = lr_multiple(generator);
   const at::Tensor padded = pad_to_multiple(to_tensor(lr), unit);
   const at::Tensor y = generator.condition(padded.to(device));
   Random random(seed, "upscale");

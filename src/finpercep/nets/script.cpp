@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <torch/csrc/jit/api/module.h>
 
 #include <algorithm>
+#include <sstream>
 
 namespace finpercep {
 
@@ -38,6 +40,19 @@ std::string script(const GroupNorm& norm, const std::string& name, const std::st
 std::string linear_script(const std::string& name, const std::string& x) {
   const std::string self = "self." + script_name(name);
   return fmt::format("torch.linear({}, {}_weight, {}_bias)", x, self, self);
+}
+
+std::string script_file(const std::string& type, const NamedTensors& parameters, const NamedTensors& buffers, const std::string& methods,
+                        const std::string& facts) {
+  torch::jit::Module module(type);
+  const auto plain = [](const at::Tensor& tensor) { return tensor.detach().to(at::kCPU, at::kFloat).contiguous(); };
+  for (const auto& [name, tensor] : parameters) module.register_parameter(script_name(name), plain(tensor), false);
+  for (const auto& [name, tensor] : buffers) module.register_buffer(script_name(name), plain(tensor));
+  module.define(methods);
+  module.register_attribute("training", c10::BoolType::get(), false);  // what Python's module.eval() sets
+  std::ostringstream bytes;
+  module.save(bytes, {{"finpercep.json", facts}});
+  return std::move(bytes).str();
 }
 
 std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix) {

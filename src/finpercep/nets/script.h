@@ -25,6 +25,11 @@ class MethodBody {
   std::string text_;
 };
 
+/// The bytes of a module that plain torch loads: its tensors under script_name of theirs, on the CPU in float32, its methods, and `facts`,
+/// JSON, as the extra file "finpercep.json". Parameters do not train until they are told to; buffers never do.
+std::string script_file(const std::string& type, const NamedTensors& parameters, const NamedTensors& buffers, const std::string& methods,
+                        const std::string& facts);
+
 /// The method `encoder(self, image: Tensor) -> List[Tensor]`: features at strides 2, 4, 8, 16, 32.
 std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix = "encoder.");
 

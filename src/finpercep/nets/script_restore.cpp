@@ -8,9 +8,12 @@ namespace finpercep {
 
 namespace {
 
-const std::string noisy_head = "def net(self, x: Tensor, y: Tensor, step_time: Tensor) -> Tensor:";
-const std::string time_line =
-    fmt::format("time = torch.silu({})", linear_script("time2", fmt::format("torch.silu({})", linear_script("time1", "step_time"))));
+// How a net that sees noise begins, behind the methods that it calls.
+MethodBody noisy_net(const std::string& methods = "") {
+  MethodBody line(methods + "def net(self, x: Tensor, y: Tensor, step_time: Tensor) -> Tensor:");
+  line(fmt::format("time = torch.silu({})", linear_script("time2", fmt::format("torch.silu({})", linear_script("time1", "step_time")))));
+  return line;
+}
 
 void add_block(MethodBody& line, const UNet::Block& block, const std::string& name) {
   line("b = " + script(block.conv1, name + ".conv1", fmt::format("torch.silu({})", script(block.norm1, name + ".norm1", "h"))));
@@ -74,8 +77,7 @@ std::string as_tokens(const std::string& picture) { return fmt::format("torch.pe
 }  // namespace
 
 std::string script(const UNet& net) {
-  MethodBody line(noisy_head);
-  line(time_line);
+  MethodBody line = noisy_net();
   line("h = " + script(net.in, "in", fmt::format("torch.pixel_unshuffle(torch.cat([x, y], 1) * 2 - 1, {})", net.unshuffle)));
   const auto blocks = [&](const std::vector<UNet::Block>& of, int64_t first, const std::string& name) {
     for (int64_t b = 0; b < net.blocks_per_level; ++b) add_block(line, of[first + b], fmt::format("{}.{}", name, b));
@@ -97,10 +99,8 @@ std::string script(const UNet& net) {
 }
 
 std::string script(const DiT& net) {
-  MethodBody line(fmt::format(fmt::runtime(window_methods), fmt::arg("side", net.settings.window),
-                              fmt::arg("half", net.settings.window / 2), fmt::arg("heads", net.settings.heads)) +
-                  noisy_head);
-  line(time_line);
+  MethodBody line = noisy_net(fmt::format(fmt::runtime(window_methods), fmt::arg("side", net.settings.window),
+                                          fmt::arg("half", net.settings.window / 2), fmt::arg("heads", net.settings.heads)));
   line("h = " +
        as_tokens(script(net.in, "in", fmt::format("torch.pixel_unshuffle(torch.cat([x, y], 1) * 2 - 1, {})", net.settings.patch))));
   line(fmt::format("moved = torch.reshape({}, [-1, 6, {}])", linear_script("modulation", "time"), net.settings.width));

@@ -92,6 +92,7 @@ void Means::add(const Metrics& values) {
   for (const auto& [name, value] : values) {
     auto row = std::ranges::find(rows_, name, &Row::name);
     if (row == rows_.end()) row = rows_.insert(row, Row{name});
+    if (name == "stage") *row = {name};
     row->sum += value;
     ++row->count;
   }
@@ -135,11 +136,7 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
       const double seconds = std::chrono::duration<double>(now - since).count() / static_cast<double>(summed);
       since = now;
       std::string line = fmt::format("iter {:>6}/{}  {:.2f} s/it", done, settings.total_iter, seconds);
-      Metrics averages = means.means();
-      for (auto& [name, mean] : averages)
-        if (name == "stage")  // a place on the ladder: no mean of two is one
-          for (const auto& [key, value] : values)
-            if (key == name) mean = value;
+      const Metrics averages = means.means();
       for (const auto& [name, mean] : averages) line += fmt::format("  {} {:.4g}", name, mean);
       log_info(line);
       run.log_metrics(done, averages);

@@ -19,7 +19,7 @@ struct LoopSettings {
 
 using Metrics = std::vector<std::pair<std::string, double>>;
 
-/// Means by name, in the order in which the names came; not every add() need have all of them.
+/// Means by name, in the order in which the names came; not every add() need have all of them. Of "stage", a place on a ladder, the last.
 class Means {
  public:
   void add(const Metrics& values);

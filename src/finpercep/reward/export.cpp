@@ -2,9 +2,6 @@
 #include "finpercep/reward/export.h"
 
 #include <fmt/format.h>
-#include <torch/csrc/jit/api/module.h>
-
-#include <sstream>
 
 #include "finpercep/nets/script.h"
 
@@ -41,14 +38,7 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
 }
 
 std::string export_reward(const RewardModel& model, int64_t stage, const std::string& facts) {
-  torch::jit::Module module("FinPercepReward");
-  for (const auto& [name, tensor] : model.params.named())
-    module.register_buffer(script_name(name), tensor.detach().to(at::kCPU, at::kFloat).contiguous());
-  module.define(reward_script(model, stage));
-  module.register_attribute("training", c10::BoolType::get(), false);  // what Python's module.eval() sets
-  std::ostringstream bytes;
-  module.save(bytes, {{"finpercep.json", facts}});
-  return std::move(bytes).str();
+  return script_file("FinPercepReward", {}, model.params.named(), reward_script(model, stage), facts);
 }
 
 }  // namespace finpercep

@@ -49,10 +49,10 @@ StudySet from_folders(const std::string& text) {
   const auto references = list_images({folders.gt});
   const auto pairs = match_pairs(list_images({folders.lq}), references, "LR picture");
   StudySet set{.name = folders.name, .title = fmt::format("{} ({} pictures)", folders.name, pairs.size()), .facts = ""};
+  set.names = names_of(pairs);
   std::vector<std::filesystem::path> in_order;
   std::string seen;
   for (const Pair& pair : pairs) {
-    set.names.push_back(pair.name);
     in_order.push_back(pair.second);
     seen += hash_of(read_file(pair.first)) + hash_of(read_file(pair.second));
   }
