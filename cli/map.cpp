@@ -28,10 +28,18 @@ struct Flags {
 
 const std::map<std::string, std::string> ending_of = {{"png", ".map.png"}, {"overlay", ".overlay.png"}, {"npy", ".npy"}, {"json", ".json"}};
 
-std::string regions_json(const std::filesystem::path& input, const Verdict& verdict, const Flags& flags) {
-  nlohmann::ordered_json out = {{"path", input.string()},       {"score", verdict.score},
-                                {"map_max", verdict.map_max},   {"map_mean", verdict.map_mean},
-                                {"threshold", flags.threshold}, {"regions", nlohmann::ordered_json::array()}};
+std::string regions_json(const std::filesystem::path& input, const Verdict& verdict, const Flags& flags, const Judge& judge) {
+  nlohmann::ordered_json out = {{"path", input.string()},
+                                {"width", verdict.map.width},
+                                {"height", verdict.map.height},
+                                {"model", judge.model()},
+                                {"stage", judge.stage()},
+                                {"score", verdict.score},
+                                {"map_max", verdict.map_max},
+                                {"map_mean", verdict.map_mean},
+                                {"threshold", flags.threshold},
+                                {"min_area", flags.min_area},
+                                {"regions", nlohmann::ordered_json::array()}};
   for (const Region& region : find_regions(verdict.map, flags.threshold, flags.min_area))
     out["regions"].push_back({{"box", {region.x, region.y, region.width, region.height}},
                               {"area", region.area},
@@ -50,6 +58,9 @@ void run(const Flags& flags) {
   const auto inputs = list_images(flags.inputs);
   check_outputs(inputs, flags.output, endings, flags.overwrite);
   const Judge judge(flags.judge);
+  if (judge.stage() == 0)
+    throw usage_error(
+        fmt::format("--stage: expected 1 or more, found RM_0 of {}, which has no map. `score` judges with it", judge.model()));
   make_directory(flags.output);
   for_each_picture("map", inputs, 1, [&](int64_t i, const Image& photo) {
     const Verdict verdict = judge(photo);
@@ -58,7 +69,7 @@ void run(const Flags& flags) {
       if (format == "png") write_image(path, verdict.map);
       else if (format == "overlay") write_image(path, overlay(photo, verdict.map));
       else if (format == "npy") write_npy(path, verdict.map);
-      else write_file(path, regions_json(inputs[i], verdict, flags));
+      else write_file(path, regions_json(inputs[i], verdict, flags, judge));
     }
     print(fmt::format("{}\tscore {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", inputs[i].string(), verdict.score, verdict.map_max,
                       verdict.map_mean));

@@ -32,6 +32,8 @@ class Judge {
   Judge& operator=(Judge&&) noexcept;
   /// Any size from 1 x 1; no NaN. Memory grows with the picture: 1.3 GiB were measured for 24 megapixels.
   Verdict operator()(const Image& photo) const;
+  const std::string& model() const;  ///< as the options name it
+  int stage() const;                 ///< k of the RM_k that judges
 
  private:
   struct Parts;

@@ -96,6 +96,10 @@ class Judging(ProgramTest):
         self.assertFalse((self.dir / "beyond").exists() or (self.dir / "beyond.pt").exists())
         self.assertEqual(len({self.scores(self.photo, "--stage", stage)[0]["score"] for stage in range(5)}), 5)
 
+    def test_rm_0_has_no_map_to_write(self):
+        self.fails(2, "map", self.photo, "-o", self.dir / "none", "--stage", 0, says=["--stage", "RM_0", "score"])
+        self.assertFalse((self.dir / "none").exists())
+
     def test_the_same_for_any_tile(self):
         photo = self.dir / "wide.png"
         photo.write_bytes(png(330, 210, lambda x, y: texture(x, y, 0.001 * x * y)))
@@ -154,7 +158,10 @@ class Judging(ProgramTest):
             for width, height in ((160, 128), (75, 50), (16, 17)):
                 picture = self.dir / f"e{width}.png"
                 picture.write_bytes(png(width, height, texture))
-                (_, _, values), said = self.map_of(picture, f"export{stage}", "--stage", stage, "--overwrite")
+                if stage:
+                    (_, _, values), said = self.map_of(picture, f"export{stage}", "--stage", stage, "--overwrite")
+                else:  # no map: the exported module says .5
+                    values, said = [0.5] * (width * height), self.scores(picture, "--stage", 0)[0]
                 x = torch.tensor([[[texture(i, j)[c] / 255 for i in range(width)] for j in range(height)] for c in range(3)])[None]
                 score, degradation = reward(x)
                 self.assertEqual((score.shape, degradation.shape), ((1,), (1, 1, height, width)))

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the program writes and prints: never over what it is about, nothing twice, titles that programs can read, an end at a signal.
 Usage: outputs_test.py PATH/TO/finpercep"""
+import json
 import os
 import subprocess
 import time
@@ -31,13 +32,32 @@ class Outputs(ProgramTest):
         for form, mark in (("csv", "#"), ("tex", "%")):
             first = self.works("eval", "--set", f"s={self.photos}:{self.photos}:{self.photos}", "-m", "psnry", "--table", form).stdout.splitlines()[0]
             self.assertTrue(first.startswith(mark + " s (3 pictures)"), first)
-        self.fails(2, "eval", "--set", f"s={self.photos}:{self.photos}:{self.photos}", "-m", "psnry,finpercep", says="finpercep score")
         odd = self.dir / "odd-sizes"
         odd.mkdir()
         (odd / "p0.png").write_bytes(png(142, 126, texture))
         lr = self.dir / "odd-lr"
         self.works("degrade", odd, "-o", lr, "-c", "configs/degrade/bicubic.yaml", cwd=ROOT)
         self.fails(3, "eval", "--set", f"s={lr}:{odd}", "-g", "bicubic", "-m", "psnry", says=["p0", "142x126", "140x124"])
+
+    def test_rows_side_by_side(self):
+        """Folders and generators with names of their own, our reward among the metrics, differences to one row."""
+        lr, worse, out = self.dir / "side-lr", self.dir / "side-worse", self.dir / "side"
+        self.works("degrade", self.photos, "-o", lr, "-c", "configs/degrade/bicubic.yaml", cwd=ROOT)
+        self.works("upscale", lr, "-o", worse, "-g", "bicubic")
+        rows = f"s={lr}:{self.photos}:same={self.photos}:worse={worse}"
+        text = self.works("eval", "--set", rows, "-g", "cubic=bicubic", "-m", "psnry,ssim,finpercep", "--baseline", "worse", "-o", out, "--table", "csv").stdout
+        self.assertEqual([line.split(",")[0] for line in text.splitlines() if line and not line.startswith("#")], ["method", "same", "worse", "cubic", "method", "same", "cubic"])
+        levels, differences = (out / "s.md").read_text(), (out / "s-difference.md").read_text()
+        for title in ("S ↑", "severity ↓"):
+            self.assertIn(title, levels)
+        self.assertRegex(differences, r"same .*\| \+\d+\.\d \[.*p 0\.250")  # all of three pictures are better: 2 / 2^3
+        self.assertRegex(differences, r"cubic +\| \+0\.000 \[")  # but for the rounding of the files
+        judged = json.loads(self.works("score", worse / "p0.png", "--json", "-").stdout)["finpercep"]
+        row = next(line for line in (out / "s-worse.csv").read_text().splitlines() if line.startswith("p0,"))
+        self.assertAlmostEqual(float(row.split(",")[3]), judged["score"], delta=2e-4)
+        self.fails(2, "eval", "--set", rows, "-m", "psnry", "--baseline", "none", says=["--baseline", "same", "worse", "none"])
+        self.fails(2, "eval", "--set", f"s={lr}:{self.photos}:{worse}:{worse}", "-m", "psnry", says=["twice", "ROW="])
+        self.fails(2, "eval", "--set", rows, "-g", "same=bicubic", "-m", "psnry", says=["twice", "same"])
 
     def test_a_picture_that_cannot_be_measured_loses_no_other(self):
         some, out = self.dir / "some", self.dir / "some-out"

@@ -7,18 +7,12 @@
 #include <numbers>
 
 #include "finpercep/degrade/blur.h"
+#include "finpercep/image/gray.h"
 #include "finpercep/image/resize.h"
 
 namespace finpercep::distortion {
 
 double geometric(double weak, double severe, double strength) { return weak * std::pow(severe / weak, strength); }
-
-Image luma(const Image& photo) {
-  Image out(photo.width, photo.height, 1);
-  for (std::size_t i = 0; i < out.data.size(); ++i)
-    out.data[i] = 0.299f * photo.plane(0)[i] + 0.587f * photo.plane(1)[i] + 0.114f * photo.plane(2)[i];
-  return out;
-}
 
 namespace {
 
@@ -39,7 +33,7 @@ Image variance(const Image& mean, Image mean_square) {
 }  // namespace
 
 Image local_deviation(const Image& photo, double sigma) {
-  const Image y = luma(photo);
+  const Image y = to_gray(photo);
   Image out = variance(blur_by(y, sigma), blur_by(square(y), sigma));
   for (float& value : out.data) value = std::sqrt(value);
   return out;

@@ -9,6 +9,7 @@
 
 #include "finpercep/degrade/blur.h"
 #include "finpercep/degrade/jpeg_round.h"
+#include "finpercep/image/gray.h"
 
 namespace finpercep::distortion {
 
@@ -35,7 +36,7 @@ Image colour_shift(const Image& photo, double strength, Random& random) {
 }
 
 Image colour_diffusion(const Image& photo, double strength, Random&) {
-  const Image grey = luma(photo);
+  const Image grey = to_gray(photo);
   Image chroma = photo;
   for (std::size_t i = 0; i < chroma.data.size(); ++i) chroma.data[i] -= grey.data[i % grey.data.size()];
   chroma = blur_by(chroma, geometric(1.5, 24, strength));
@@ -191,7 +192,7 @@ Image contrast(const Image& photo, double strength, Random& random) {
   const double amount = 1 + geometric(0.12, 2.5, strength);
   const float gain = static_cast<float>(random.chance(0.5) ? amount : 1 / amount);
   double mean = 0;
-  for (const float value : luma(photo).data) mean += value / static_cast<double>(photo.plane_size());
+  for (const float value : to_gray(photo).data) mean += value / static_cast<double>(photo.plane_size());
   Image out = photo;
   for (float& value : out.data) value = static_cast<float>(mean) + gain * (value - static_cast<float>(mean));
   return out;

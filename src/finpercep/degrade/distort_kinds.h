@@ -10,8 +10,6 @@ namespace finpercep::distortion {
 
 /// Equal steps of strength are equal ratios of the parameter: so a step looks about the same anywhere on the scale.
 double geometric(double weak, double severe, double strength);
-/// BT.601 luma, one channel.
-Image luma(const Image& photo);
 /// Standard deviation of the luma in a Gaussian window, one channel.
 Image local_deviation(const Image& photo, double sigma);
 /// Edge-preserving smoothing, each channel guided by itself (He et al. 2010): what varies by less than sqrt(epsilon) in the window is

@@ -6,6 +6,7 @@
 
 #include "finpercep/degrade/blur.h"
 #include "finpercep/degrade/noise.h"
+#include "finpercep/image/gray.h"
 
 namespace finpercep::distortion {
 
@@ -19,7 +20,7 @@ Image noise(const Image& photo, double strength, Random& random) {
 Image colour_noise(const Image& photo, double strength, Random& random) {
   Image add(photo.width, photo.height);
   random.fill_normal(add.data.data(), add.data.size());
-  const Image grey = luma(add);
+  const Image grey = to_gray(add);
   const float sigma = static_cast<float>(geometric(8, 110, strength) / 255);
   Image out = photo;
   for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] += sigma * (add.data[i] - grey.data[i % grey.data.size()]);

@@ -14,6 +14,8 @@
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/io.h"
+#include "finpercep/image/tensor.h"
+#include "finpercep/rl/reward_signal.h"
 
 namespace finpercep {
 
@@ -47,7 +49,14 @@ std::string failure_of(const std::string& name, const Work& work) {
   return "";
 }
 
+std::pair<double, double> score_and_severity(const Judge& judge, const Image& picture) {
+  const Verdict verdict = judge(picture);
+  return {verdict.score, pool_map(to_tensor(verdict.map), {.pool = "top", .top_share = severity_share}).item<double>()};
+}
+
 }  // namespace
+
+bool is_judged(const std::string& metric) { return metric == score_metric || metric == severity_metric; }
 
 std::vector<double> Evaluation::column(const std::string& metric) const {
   const auto at = std::find(metrics.begin(), metrics.end(), metric);
@@ -61,7 +70,12 @@ std::vector<double> Evaluation::column(const std::string& metric) const {
 Evaluation evaluate(const std::vector<std::string>& names, const std::function<Sample(int64_t)>& load, const EvaluateOptions& options) {
   if (names.empty()) throw usage_error("evaluate: expected at least one picture, found none");
   std::vector<std::string> plain, learned;
-  for (const auto& name : options.metrics) (find_metric(name).runs_net ? learned : plain).push_back(name);
+  bool judged = false;
+  for (const auto& name : options.metrics) {
+    if (is_judged(name)) judged = true;
+    else (find_metric(name).runs_net ? learned : plain).push_back(name);
+  }
+  TORCH_CHECK(!judged || options.judge, "evaluate: ", score_metric, " and ", severity_metric, " need a judge");
   const MetricSet plain_set(plain, options.metric), learned_set(learned, options.metric);
 
   Evaluation out;
@@ -77,18 +91,27 @@ Evaluation evaluate(const std::vector<std::string>& names, const std::function<S
       check_sizes(item.sample, names[i], "");
       item.values = plain_set.compute(item.sample.sr, item.sample.ref);
     });
-    if (learned.empty()) item.sample = {};
+    if (learned.empty() && !judged) item.sample = {};
     return item;
   });
   while (auto item = measured.next()) {
     std::vector<double> deep;
-    if (item->failure.empty() && !learned.empty())
-      item->failure = failure_of(names[out.values.size()], [&] { deep = learned_set.compute(item->sample.sr, item->sample.ref); });
+    std::pair<double, double> verdict;
+    if (item->failure.empty() && (judged || !learned.empty()))
+      item->failure = failure_of(names[out.values.size()], [&] {
+        if (!learned.empty()) deep = learned_set.compute(item->sample.sr, item->sample.ref);
+        if (judged) verdict = score_and_severity(*options.judge, item->sample.sr);
+      });
     std::vector<double> row(options.metrics.size(), std::numeric_limits<double>::quiet_NaN());
     if (item->failure.empty()) {
       std::size_t next_plain = 0, next_deep = 0;
-      for (std::size_t m = 0; m < row.size(); ++m)
-        row[m] = find_metric(options.metrics[m]).runs_net ? deep[next_deep++] : item->values[next_plain++];
+      for (std::size_t m = 0; m < row.size(); ++m) {
+        const std::string& name = options.metrics[m];
+        row[m] = name == score_metric         ? verdict.first
+                 : name == severity_metric    ? verdict.second
+                 : find_metric(name).runs_net ? deep[next_deep++]
+                                              : item->values[next_plain++];
+      }
     } else {
       log_warning(item->failure);
       out.failures.push_back(std::move(item->failure));
@@ -113,29 +136,6 @@ Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& optio
     return sample;
   };
   return evaluate(names_of(pairs), load, options);
-}
-
-Table comparison_table(const std::vector<std::pair<std::string, Evaluation>>& methods, const EvaluateOptions& options) {
-  Table table;
-  table.mark_best = true;
-  table.columns.push_back({"method", std::nullopt, 0});
-  table.columns.push_back({"images", std::nullopt, 0});
-  std::vector<std::string> variants;
-  for (const auto& name : options.metrics) {
-    table.columns.push_back(metric_column(name));
-    variants.push_back(fmt::format("{}: {}", name, variant_text(name, options.metric.protocol, options.metric.crop_border)));
-  }
-  for (const auto& [method, evaluation] : methods) {
-    std::vector<Cell> row = {method, static_cast<double>(evaluation.names.size() - evaluation.failures.size())};
-    for (std::size_t m = 0; m < options.metrics.size(); ++m) {
-      const auto at = std::find(evaluation.metrics.begin(), evaluation.metrics.end(), options.metrics[m]);
-      row.push_back(at == evaluation.metrics.end() ? Cell{} : Cell{evaluation.summary[at - evaluation.metrics.begin()]});
-    }
-    table.rows.push_back(std::move(row));
-  }
-  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]. {}.", 100 * options.bootstrap.confidence,
-                              options.bootstrap.resamples, fmt::join(variants, "; "));
-  return table;
 }
 
 Table per_image_table(const Evaluation& evaluation) {

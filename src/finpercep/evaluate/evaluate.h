@@ -8,6 +8,7 @@
 #include "finpercep/evaluate/pairs.h"
 #include "finpercep/evaluate/table.h"
 #include "finpercep/image.h"
+#include "finpercep/judge.h"
 #include "finpercep/metrics/registry.h"
 
 namespace finpercep {
@@ -17,10 +18,16 @@ struct Sample {
   Image sr, ref;
 };
 
+/// Beside the names of the registry, these two of the judge: its score, and the mean of its map over the worst pixels of a picture.
+inline constexpr const char *score_metric = "finpercep.score", *severity_metric = "finpercep.severity";
+constexpr double severity_share = 0.2;  ///< of a picture's pixels
+bool is_judged(const std::string& metric);
+
 struct EvaluateOptions {
   std::vector<std::string> metrics = {"psnry", "ssim", "lpips"};
-  MetricOptions metric{};  ///< protocol, crop border, device
-  int threads = 0;         ///< pictures in parallel; 0: all cores
+  MetricOptions metric{};        ///< protocol, crop border, device
+  const Judge* judge = nullptr;  ///< of the two judged metrics, where they are asked for
+  int threads = 0;               ///< pictures in parallel; 0: all cores
   BootstrapOptions bootstrap{};
   std::string progress{};  ///< label of a progress bar; "": none
 };
@@ -43,8 +50,19 @@ Evaluation evaluate(const std::vector<std::string>& names, const std::function<S
 /// Reads the files as they are needed.
 Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& options = {});
 
+/// What each metric is, in one line.
+std::string variants_text(const EvaluateOptions& options);
+
+/// Methods by name, each measured on the same pictures.
+using Methods = std::vector<std::pair<std::string, Evaluation>>;
 /// One row a method, one column a metric with its interval, best in bold; the caption states the variants.
-Table comparison_table(const std::vector<std::pair<std::string, Evaluation>>& methods, const EvaluateOptions& options);
+Table comparison_table(const Methods& methods, const EvaluateOptions& options);
+/// One row for each method but `baseline`: its mean less the baseline's over the pictures that both have, in percent of the baseline's mean
+/// (absolute for PSNR, S and severity), with the bootstrap interval over pictures and Wilcoxon's p. No rows where the baseline is not
+/// there.
+Table difference_table(const Methods& methods, const std::string& baseline, const EvaluateOptions& options);
+/// Direction, decimals and title of a column of either; the judged metrics are titled S and severity.
+Column comparison_column(const std::string& metric);
 /// One row a picture and a last row "mean".
 Table per_image_table(const Evaluation& evaluation);
 

@@ -53,6 +53,7 @@ constexpr std::array<Measure, 11> map_measures = {{{"L1", false},
                                                    {"cR", true},
                                                    {"pointing", true}}};
 constexpr std::array<Measure, 4> score_measures = {{{"order", true}, {"map_in", std::nullopt}, {"map_out", false}, {"map_clean", false}}};
+constexpr std::size_t plcc = 1;  // its place there
 using MapValues = std::array<double, map_measures.size()>;
 using ScoreValues = std::array<double, score_measures.size()>;
 
@@ -126,6 +127,7 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   std::map<std::string, std::vector<MapValues>> maps, of_rivals;
   std::map<std::string, std::vector<ScoreValues>> scores;
   std::vector<double> seams, swaps, whole_score, whole_lpips, whole_dists;
+  std::map<std::string, std::vector<double>> whole_plcc;  // of the maps of each maker
   Tally tally;
   std::map<std::string, Tally> rival_tallies;
   Progress progress(options.progress, count);
@@ -152,6 +154,10 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
       maps["all"].push_back(maps[row].back());
       for (const MapRival& rival : rivals)
         of_rivals[rival.name].push_back(rival_tallies[rival.name].measure(rival.map(picture, clean), sample.label, fitting));
+      if (whole) {
+        whole_plcc["reward"].push_back(maps[row].back()[plcc]);
+        for (const MapRival& rival : rivals) whole_plcc[rival.name].push_back(of_rivals[rival.name].back()[plcc]);
+      }
       if (whole && judges) {
         const std::vector<double> distances = judges->compute(picture, clean);
         whole_score.push_back(syn.score);
@@ -195,10 +201,17 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
       "inside and outside the mask; map_clean: of the clean picture.";
 
   out.summary.columns = {{"question", std::nullopt, 0}, {"samples", std::nullopt, 0}, {"value", std::nullopt, 3}};
-  const auto answer = [&](const std::string& question, std::size_t samples, const Interval& value) {
+  const auto answer = [&](const std::string& question, std::size_t samples, const Cell& value) {
     out.summary.rows.push_back({question, static_cast<double>(samples), value});
   };
   if (!seams.empty() && !swaps.empty()) answer("seam ratio", seams.size(), seam_ratio(seams, swaps, options.bootstrap));
+  const auto answer_whole = [&](const std::string& name, const std::string& maker) {
+    const std::vector<double>& values = whole_plcc[maker];
+    if (values.size() > 2)
+      answer(fmt::format("PLCC of {} and the label, whole swaps", name), values.size(), mean_cell(values, options.bootstrap));
+  };
+  answer_whole("the map", "reward");
+  for (const MapRival& rival : rivals) answer_whole(rival.name, rival.name);
   if (whole_score.size() > 2) {
     answer("PLCC of S and LPIPS-alex, whole swaps", whole_score.size(),
            bootstrap_correlation(pearson, whole_score, whole_lpips, options.bootstrap));
@@ -211,7 +224,8 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   }
   out.summary.caption =
       "Value [95 % bootstrap interval over samples]. seam ratio: mean of the map in the mask of regions, clean pixels swapped in over I_SR "
-      "swapped in; 0 is best. S is better where it is higher, the distances where "
+      "swapped in; 0 is best. PLCC of a map: over the pixels of one picture, mean of the pictures. S is better where it is higher, the "
+      "distances where "
       "they are lower: -1 is best. They only judge.";
   return out;
 }

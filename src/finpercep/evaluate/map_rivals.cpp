@@ -8,6 +8,7 @@
 
 #include "finpercep/degrade/blur.h"
 #include "finpercep/fgr/label.h"
+#include "finpercep/image/gray.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/metrics/niqe.h"
 
@@ -16,13 +17,6 @@ namespace finpercep {
 namespace {
 
 constexpr int window = 96, stride = 32;  // NIQE's block; from block to block
-
-Image luma(const Image& photo) {
-  Image out(photo.width, photo.height, 1);
-  for (std::size_t i = 0; i < out.data.size(); ++i)
-    out.data[i] = 0.299f * photo.plane(0)[i] + 0.587f * photo.plane(1)[i] + 0.114f * photo.plane(2)[i];
-  return out;
-}
 
 Image product(Image a, const Image& b) {
   for (std::size_t i = 0; i < a.data.size(); ++i) a.data[i] *= b.data[i];
@@ -33,7 +27,7 @@ Image product(Image a, const Image& b) {
 Image dissimilarity(const Image& picture, const Image& clean) {
   constexpr float c1 = 0.01f * 0.01f, c2 = 0.03f * 0.03f;
   const std::vector<float> row = gaussian_row(11, 1.5);
-  const Image a = luma(picture), b = luma(clean);
+  const Image a = to_gray(picture), b = to_gray(clean);
   const Image ma = filter_separable(a, row), mb = filter_separable(b, row);
   const Image aa = filter_separable(product(a, a), row), bb = filter_separable(product(b, b), row),
               ab = filter_separable(product(a, b), row);
@@ -43,6 +37,19 @@ Image dissimilarity(const Image& picture, const Image& clean) {
     out.data[i] = std::clamp(1 - (2 * x * y + c1) / (x * x + y * y + c1) * (2 * cov + c2) / (vx + vy + c2), 0.0f, 1.0f);
   }
   return out;
+}
+
+// Mean length of the gray picture's gradient around a pixel.
+Image local_gradient(const Image& picture) {
+  const Image gray = to_gray(picture);
+  Image out(gray.width, gray.height, 1);
+  for (int y = 0; y < out.height; ++y)
+    for (int x = 0; x < out.width; ++x) {
+      const auto slope = [&](int x0, int y0, int x1, int y1) { return (gray.at(0, y1, x1) - gray.at(0, y0, x0)) / 2; };
+      out.at(0, y, x) = std::hypot(slope(std::max(x - 1, 0), y, std::min(x + 1, out.width - 1), y),
+                                   slope(x, std::max(y - 1, 0), x, std::min(y + 1, out.height - 1)));
+    }
+  return blur_by(out, 4);
 }
 
 // Mahalanobis' distance of each block's features from the pristine ones', d -> d / (d + median of what good photographs have, about 6),
@@ -79,6 +86,7 @@ std::vector<MapRival> map_rivals() {
   const Niqe niqe = Niqe::load();
   const at::Tensor precision = at::linalg_inv(niqe.cov);
   return {{"constant", [](const Image& picture, const Image&) { return Image(picture.width, picture.height, 1, 0.5f); }},
+          {"detail", [](const Image& picture, const Image&) { return local_gradient(picture); }},
           {"NIQE, local", [mu = niqe.mu, precision](const Image& picture, const Image&) { return local_niqe(picture, mu, precision); }},
           {"|x - GT|", pixel_difference},
           {"1 - SSIM", dissimilarity}};

@@ -5,28 +5,43 @@
 
 #include <algorithm>
 #include <cctype>
+#include <filesystem>
+#include <sstream>
 
 #include "finpercep/base/error.h"
 
 namespace finpercep {
 
-void check_name(const std::string& name, const std::string& what) {
-  const auto fits = [](char c) {
+namespace {
+
+bool fits_a_name(const std::string& name) {
+  return !name.empty() && name.front() != '.' && std::ranges::all_of(name, [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) != 0 || std::string("._@-").find(c) != std::string::npos;
-  };
-  if (name.empty() || name.front() == '.' || !std::ranges::all_of(name, fits))
-    throw usage_error(fmt::format("{}: expected a name of letters, digits and . _ @ -, found '{}'", what, name));
+  });
+}
+
+}  // namespace
+
+Named parse_named(const std::string& text) {
+  const auto equals = text.find('=');
+  if (equals == std::string::npos || !fits_a_name(text.substr(0, equals)) || std::filesystem::exists(text)) return {text, text};
+  return {text.substr(0, equals), text.substr(equals + 1)};
+}
+
+void check_name(const std::string& name, const std::string& what) {
+  if (!fits_a_name(name)) throw usage_error(fmt::format("{}: expected a name of letters, digits and . _ @ -, found '{}'", what, name));
 }
 
 TestSet parse_test_set(const std::string& text, const std::string& where) {
   const auto equals = text.find('=');
-  const std::string paths = equals == std::string::npos ? "" : text.substr(equals + 1);
-  const auto first = paths.find(':'), second = first == std::string::npos ? first : paths.find(':', first + 1);
-  if (first == std::string::npos) throw usage_error(fmt::format("{}: expected NAME=LQ:GT or NAME=LQ:GT:SR, found '{}'", where, text));
-  check_name(text.substr(0, equals), fmt::format("{}: '{}'", where, text));
-  return {text.substr(0, equals), paths.substr(0, first),
-          paths.substr(first + 1, second == std::string::npos ? second : second - first - 1),
-          second == std::string::npos ? "" : paths.substr(second + 1)};
+  std::vector<std::string> folders;
+  std::istringstream rest(equals == std::string::npos ? "" : text.substr(equals + 1));
+  for (std::string folder; std::getline(rest, folder, ':');) folders.push_back(folder);
+  if (folders.size() < 2) throw usage_error(fmt::format("{}: expected NAME=LQ:GT or NAME=LQ:GT:SR.., found '{}'", where, text));
+  TestSet set{text.substr(0, equals), folders[0], folders[1], {}};
+  check_name(set.name, fmt::format("{}: '{}'", where, text));
+  for (std::size_t i = 2; i < folders.size(); ++i) set.made.push_back(parse_named(folders[i]));
+  return set;
 }
 
 }  // namespace finpercep

@@ -10,6 +10,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/image/codecs.h"
+#include "finpercep/image/gray.h"
 
 namespace finpercep {
 namespace codec {
@@ -147,15 +148,7 @@ Image read_image(const std::filesystem::path& path, const ReadLimits& limits) {
 }
 
 Image read_gray(const std::filesystem::path& path, const ReadLimits& limits) {
-  Image image = codec::decode_upright(read_file(path), path.string(), limits, codec::Samples::unit);
-  if (image.channels == 1) return image;
-  Image gray(image.width, image.height, 1);
-  const float *r = image.plane(0), *g = image.plane(1), *b = image.plane(2);
-  for (std::size_t i = 0; i < gray.data.size(); ++i) {
-    // gray stored as colour (WebP has no other way) comes back without rounding
-    gray.data[i] = r[i] == g[i] && g[i] == b[i] ? r[i] : 0.299f * r[i] + 0.587f * g[i] + 0.114f * b[i];
-  }
-  return gray;
+  return to_gray(codec::decode_upright(read_file(path), path.string(), limits, codec::Samples::unit));
 }
 
 std::vector<uint16_t> read_labels(const std::filesystem::path& path, int& width, int& height) {

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "finpercep/base/error.h"
+#include "finpercep/image/gray.h"
 
 namespace finpercep {
 namespace {
@@ -65,13 +66,12 @@ Image overlay(const Image& photo, const Image& map, float alpha) {
     throw usage_error(fmt::format("overlay: expected a photograph of the map's size {} x {}, found {} x {} x {}. resize one of them",
                                   map.width, map.height, photo.width, photo.height, photo.channels));
   }
+  const Image gray = to_gray(photo);
   Image result(photo.width, photo.height);
   for (std::size_t i = 0; i < map.plane_size(); ++i) {
-    const float gray =
-        photo.channels == 1 ? photo.data[i] : 0.299f * photo.plane(0)[i] + 0.587f * photo.plane(1)[i] + 0.114f * photo.plane(2)[i];
     const auto colour = heat_colour(map.data[i]);
     const float weight = unit(map.data[i]) * alpha;
-    for (int c = 0; c < 3; ++c) result.plane(c)[i] = gray + weight * (colour[c] - gray);
+    for (int c = 0; c < 3; ++c) result.plane(c)[i] = gray.data[i] + weight * (colour[c] - gray.data[i]);
   }
   return result;
 }

@@ -83,6 +83,7 @@ at::Tensor judge_tiles(const RewardModel& model, const at::Tensor& x, int64_t st
 }  // namespace
 
 struct Judge::Parts {
+  std::string name;
   Compute compute;
   std::unique_ptr<RewardModel> model;
   int64_t stage;
@@ -90,6 +91,7 @@ struct Judge::Parts {
 };
 
 Judge::Judge(const JudgeOptions& options) : parts_(std::make_unique<Parts>()) {
+  parts_->name = options.model;
   parts_->compute = resolve_compute(options.device, options.dtype);
   parts_->model = load_reward(options.model, parts_->compute.device);
   parts_->model->pack(parts_->compute.dtype);
@@ -103,6 +105,9 @@ Judge::Judge(const JudgeOptions& options) : parts_(std::make_unique<Parts>()) {
 Judge::~Judge() = default;
 Judge::Judge(Judge&&) noexcept = default;
 Judge& Judge::operator=(Judge&&) noexcept = default;
+
+const std::string& Judge::model() const { return parts_->name; }
+int Judge::stage() const { return static_cast<int>(parts_->stage); }
 
 Verdict Judge::operator()(const Image& photo) const {
   at::NoGradGuard no_grad;

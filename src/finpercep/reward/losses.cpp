@@ -5,24 +5,33 @@ namespace finpercep {
 
 namespace {
 
+const std::vector<int64_t> pixels = {1, 2, 3};
+
 at::Tensor mean_where(const at::Tensor& values, const at::Tensor& applies) { return (values * applies).sum() / applies.sum().clamp_min(1); }
 
 }  // namespace
 
-at::Tensor map_loss(const at::Tensor& map, const at::Tensor& label, double balance) {
+at::Tensor map_loss(const at::Tensor& map, const at::Tensor& label, const at::Tensor& counts, double balance) {
   const at::Tensor error = (map - label).abs();
-  const at::Tensor plain = error.mean();
+  const at::Tensor plain = mean_where(error, counts);
   if (balance == 0) return plain;
-  const at::Tensor defect = (label > 0.05).to(at::kFloat), clean = 1 - defect;
-  const std::vector<int64_t> dims = {1, 2, 3};
-  const at::Tensor defects = defect.sum(dims), cleans = clean.sum(dims);
-  const at::Tensor both = ((error * defect).sum(dims) / defects.clamp_min(1) + (error * clean).sum(dims) / cleans.clamp_min(1)) /
-                          ((defects > 0).to(at::kFloat) + (cleans > 0).to(at::kFloat));
-  return (1 - balance) * plain + balance * both.mean();
+  const at::Tensor is_defect = (label > 0.05).to(at::kFloat), defect = is_defect * counts, clean = (1 - is_defect) * counts;
+  const at::Tensor defects = defect.sum(pixels), cleans = clean.sum(pixels);
+  const at::Tensor both = (error * defect).sum(pixels) / defects.clamp_min(1) + (error * clean).sum(pixels) / cleans.clamp_min(1);
+  const at::Tensor kinds = (defects > 0).to(at::kFloat) + (cleans > 0).to(at::kFloat);
+  return (1 - balance) * plain + balance * mean_where(both / kinds.clamp_min(1), (kinds > 0).to(at::kFloat));
 }
 
-at::Tensor map_cross_entropy(const at::Tensor& logits, const at::Tensor& label) {
-  return at::binary_cross_entropy_with_logits(logits, label);
+at::Tensor map_cross_entropy(const at::Tensor& logits, const at::Tensor& label, const at::Tensor& counts) {
+  return mean_where(at::binary_cross_entropy_with_logits(logits, label, {}, {}, at::Reduction::None), counts);
+}
+
+at::Tensor map_correlation_loss(const at::Tensor& map, const at::Tensor& label, const at::Tensor& counts) {
+  const at::Tensor total = counts.sum(pixels, true).clamp_min(1);
+  const auto mean = [&](const at::Tensor& values) { return (values * counts).sum(pixels, true) / total; };
+  const at::Tensor x = map - mean(map), y = label - mean(label), spread = mean(y * y);
+  const at::Tensor correlation = mean(x * y) / (mean(x * x) * spread + 1e-8).sqrt();
+  return mean_where(1 - correlation, (spread > 0.02 * 0.02).to(at::kFloat));
 }
 
 at::Tensor rank_loss(const at::Tensor& score_sr, const at::Tensor& score_syn, const at::Tensor& score_gt, const at::Tensor& syn_above_sr,

@@ -49,21 +49,53 @@ double balanced_l1() {
 }  // namespace
 
 TEST_CASE("map loss: balance 0 is the plain mean, 1 counts defect and clean pixels of a picture alike") {
-  const at::Tensor map = pictures(maps), label = pictures(labels);
+  const at::Tensor map = pictures(maps), label = pictures(labels), all = at::ones_like(map);
   REQUIRE(plain_l1() != doctest::Approx(balanced_l1()));
-  CHECK(value(map_loss(map, label, 0)) == doctest::Approx(plain_l1()).epsilon(1e-6));
-  CHECK(value(map_loss(map, label, 1)) == doctest::Approx(balanced_l1()).epsilon(1e-6));
-  CHECK(value(map_loss(map, label, 0.3)) == doctest::Approx(0.7 * plain_l1() + 0.3 * balanced_l1()).epsilon(1e-6));
-  CHECK(value(map_loss(label, label, 0.5)) == 0);
+  CHECK(value(map_loss(map, label, all, 0)) == doctest::Approx(plain_l1()).epsilon(1e-6));
+  CHECK(value(map_loss(map, label, all, 1)) == doctest::Approx(balanced_l1()).epsilon(1e-6));
+  CHECK(value(map_loss(map, label, all, 0.3)) == doctest::Approx(0.7 * plain_l1() + 0.3 * balanced_l1()).epsilon(1e-6));
+  CHECK(value(map_loss(label, label, all, 0.5)) == 0);
 }
 
 TEST_CASE("map loss: one defect pixel weighs as much as all clean ones together") {
   at::Tensor label = at::zeros({1, 1, 10, 10});
   label[0][0][3][3].fill_(1);
   const at::Tensor map = at::full({1, 1, 10, 10}, 0.5).requires_grad_(true);
-  map_loss(map, label, 1).backward();
+  map_loss(map, label, at::ones_like(map), 1).backward();
   CHECK(value(map.grad()[0][0][3][3]) == doctest::Approx(-0.5));
   CHECK(value(map.grad().sum()) == doctest::Approx(0).epsilon(1e-6));
+}
+
+TEST_CASE("losses of maps: what does not count is as if it were not there") {
+  const at::Tensor map = at::rand({2, 1, 6, 8}), label = at::rand({2, 1, 6, 8}), logits = at::randn({2, 1, 6, 8});
+  at::Tensor counts = at::zeros({2, 1, 6, 8});
+  counts.narrow(0, 0, 1).narrow(3, 0, 5).fill_(1);
+  const auto part = [](const at::Tensor& t) { return t.narrow(0, 0, 1).narrow(3, 0, 5); };
+  const at::Tensor all = at::ones({1, 1, 6, 5});
+  for (const double balance : {0.0, 1.0})
+    CHECK(value(map_loss(map, label, counts, balance)) ==
+          doctest::Approx(value(map_loss(part(map), part(label), all, balance))).epsilon(1e-5));
+  CHECK(value(map_cross_entropy(logits, label, counts)) ==
+        doctest::Approx(value(at::binary_cross_entropy_with_logits(part(logits), part(label)))).epsilon(1e-5));
+  CHECK(value(map_correlation_loss(map, label, counts)) ==
+        doctest::Approx(value(map_correlation_loss(part(map), part(label), all))).epsilon(1e-4));
+}
+
+TEST_CASE("correlation loss: 1 - Pearson's, blind to level and scale, silent where the label does not vary") {
+  const at::Tensor label = pictures({{0.1f, 0.4f, 0.3f, 0.8f}}), all = at::ones_like(label);
+  const auto loss = [&](const at::Tensor& map) { return value(map_correlation_loss(map, label, all)); };
+  CHECK(loss(0.3 * label + 0.2) == doctest::Approx(0).epsilon(1e-4));
+  CHECK(loss(0.9 - label) == doctest::Approx(2).epsilon(1e-4));
+  // numpy.corrcoef([.1, .4, .3, .8], [.2, .1, .9, .6])[0, 1]
+  CHECK(loss(pictures({{0.2f, 0.1f, 0.9f, 0.6f}})) == doctest::Approx(1 - 0.2756537513242599).epsilon(1e-4));
+  at::Tensor map = at::rand_like(label).requires_grad_(true);
+  const at::Tensor flat = map_correlation_loss(map, at::full_like(label, 0.3), all);
+  flat.backward();
+  CHECK(value(flat) == 0);
+  CHECK(value(map.grad().abs().sum()) == 0);
+  const at::Tensor constant = at::full_like(label, 0.5).requires_grad_(true);  // a map that says nothing yet: finite
+  map_correlation_loss(constant, label, all).backward();
+  CHECK(at::isfinite(constant.grad()).all().item<bool>());
 }
 
 TEST_CASE("rank loss against a plain loop, terms only where they apply") {

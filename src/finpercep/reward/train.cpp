@@ -66,6 +66,8 @@ void RewardLossSettings::visit(SettingsVisitor& v) {
   v.field("map_weight", map_weight, "of L_map", {.min = 0, .max = 1000});
   v.field("cross_entropy_weight", cross_entropy_weight, "of the map's cross-entropy beside L_map; 0 is the paper's form",
           {.min = 0, .max = 1000});
+  v.field("correlation_weight", correlation_weight, "of 1 - the correlation of map and label within each picture", {.min = 0, .max = 1000});
+  v.field("sr_map", sr_map, "the map's losses see I_SR as well as I_GT and I_syn, inside the mask, where its label is known");
   v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
   v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
   v.field("opinion_weight", opinion_weight, "of the regression of S on the teachers' opinion (RM_0) or the label's",
@@ -111,7 +113,10 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
   const at::Tensor gt_above_syn = (severity > 0.01).to(at::kFloat);
   const at::Tensor swapped = batch.mask.mean({1, 2, 3});
   const at::Tensor syn_above_sr = gt_above_syn * (swapped < 0.9).to(at::kFloat);
-  const at::Tensor no_defect = at::zeros_like(batch.label);
+  // I_SR differs from the photograph inside the mask as I_syn does; what it does outside, no label says.
+  const at::Tensor labels = at::cat({at::zeros_like(batch.label), batch.label, batch.label}, 0);
+  const at::Tensor everywhere = at::ones_like(batch.mask),
+                   counts = at::cat({everywhere, everywhere, settings.sr_map ? batch.mask : at::zeros_like(batch.mask)}, 0);
 
   RewardLoss loss;
   loss.total = at::zeros({}, batch.gt.options());
@@ -124,10 +129,10 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
     const at::Tensor opinion = (score_syn - pseudo_opinion(batch.label)).abs().mean(), align = align_loss(score_gt, base_score_gt);
     loss.total = loss.total + share * (settings.opinion_weight * opinion + settings.align_weight * align);
     if (k > 0) {
-      const at::Tensor labels = at::cat({no_defect, batch.label}, 0);
-      const at::Tensor map = map_loss(j.map.narrow(0, 0, 2 * n), labels, settings.balance);
-      loss.total = loss.total + share * (settings.map_weight * map +
-                                         settings.cross_entropy_weight * map_cross_entropy(j.logits.narrow(0, 0, 2 * n), labels));
+      const at::Tensor map = map_loss(j.map, labels, counts, settings.balance);
+      loss.total =
+          loss.total + share * (settings.map_weight * map + settings.cross_entropy_weight * map_cross_entropy(j.logits, labels, counts) +
+                                settings.correlation_weight * map_correlation_loss(j.map, labels, counts));
       if (k == stage) loss.map = map.item<double>();
     }
     if (k == stage) {

@@ -13,8 +13,6 @@
 
 namespace finpercep {
 
-constexpr double severity_share = 0.2;  ///< of a picture's pixels, its worst, whose mean is finpercep.severity
-
 /// One line of a table: a generator, or the runs of a method, one a seed.
 struct StudyRow {
   std::string name;
@@ -26,9 +24,6 @@ struct StudyRow {
   /// Of one metric, by picture: the mean over the seeds.
   std::vector<double> by_picture(std::size_t metric) const;
 };
-
-/// Direction and decimals; finpercep.score is titled S and finpercep.severity severity.
-Column study_column(const std::string& metric);
 
 class Meter {
  public:
@@ -42,16 +37,12 @@ class Meter {
                      int64_t keep, std::vector<Image>& pictures) const;
 
   const Judge& judge() const { return judge_; }
-  const EvaluateOptions& options() const { return options_; }
-  /// What each metric is, in one line.
-  std::string variants() const;
+  /// Of the tables: the metrics, and the judge where they need it. Refers to this meter.
+  EvaluateOptions options() const;
 
  private:
   std::filesystem::path folder_;
-  std::vector<std::string> metrics_;
-  std::string judge_name_;
   EvaluateOptions options_;
-  bool judging_ = false;
   Judge judge_;
 };
 

@@ -59,14 +59,16 @@ StudySet from_folders(const std::string& text) {
   set.facts = fmt::format("LQ {}, GT {}, {}", folders.lq, folders.gt, fingerprint(seen));
   set.lq = [pairs](int64_t i) { return read_image(pairs[i].first); };
   set.gt = [pairs](int64_t i) { return read_image(pairs[i].second); };
-  if (folders.sr.empty()) return set;
-  set.sr_name = folder_name(folders.sr);
-  seen.clear();
-  for (const Pair& pair : match_pairs(in_order, list_images({folders.sr}), "reference", "SR picture")) {
-    set.sr.push_back(pair.second);
-    seen += hash_of(read_file(pair.second));
+  for (const Named& folder : folders.made) {
+    StudySet::Made made{.name = folder.name == folder.what ? folder_name(folder.what) : folder.name, .facts = "", .files = {}};
+    seen.clear();
+    for (const Pair& pair : match_pairs(in_order, list_images({folder.what}), "reference", "SR picture")) {
+      made.files.push_back(pair.second);
+      seen += hash_of(read_file(pair.second));
+    }
+    made.facts = fmt::format("pictures of {}, {}", folder.what, fingerprint(seen));
+    set.made.push_back(std::move(made));
   }
-  set.sr_facts = fmt::format("pictures of {}, {}", folders.sr, fingerprint(seen));
   return set;
 }
 

@@ -16,9 +16,12 @@ struct StudySet {
   std::string facts;                 ///< one line of all that its pictures depend on, with their hash
   std::vector<std::string> names{};  ///< of the pictures
   std::function<Image(int64_t)> lq{}, gt{};
-  std::string sr_name{};  ///< of the row of pictures that another program made; "": none
-  std::string sr_facts{};
-  std::vector<std::filesystem::path> sr{};
+  /// Pictures that another program made: a row of their own.
+  struct Made {
+    std::string name, facts;
+    std::vector<std::filesystem::path> files;
+  };
+  std::vector<Made> made{};
   std::vector<std::string> metrics{};  ///< that are taken on it
 
   int64_t size() const { return static_cast<int64_t>(names.size()); }

@@ -20,7 +20,7 @@ void StudySettings::visit(SettingsVisitor& v) {
   v.field("others", others, "generators that are measured and not trained");
   v.field("baseline", baseline, "row that the others are compared with; empty: rl.network_g");
   v.group("held_out", held_out, "the test set of held-out photographs");
-  v.field("test_sets", test_sets, "NAME=LQ:GT or NAME=LQ:GT:SR, folders; SR is one more row");
+  v.field("test_sets", test_sets, "NAME=LQ:GT, folders, then :SR or :ROW=SR for each folder of pictures made of LQ: one more row");
   v.field("metrics", metrics, "of `finpercep metrics`, finpercep.score and finpercep.severity");
   v.field("test_metrics", test_metrics, "the same for test_sets; none: as metrics");
   v.field("judge", judge, "reward model of finpercep.score, finpercep.severity and the defect maps");

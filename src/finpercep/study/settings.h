@@ -24,7 +24,7 @@ struct StudySettings {
   std::vector<std::string> others;  ///< generators that are measured only
   std::string baseline;             ///< row that the others are compared with; "": rl.network_g
   HeldOutSettings held_out;
-  std::vector<std::string> test_sets;  ///< NAME=LQ:GT or NAME=LQ:GT:SR
+  std::vector<std::string> test_sets;  ///< see parse_test_set
   std::vector<std::string> metrics = {"psnry", "ssim", "lpips", "lpips-vgg", "dists", "niqe", "finpercep.score", "finpercep.severity"};
   std::vector<std::string> test_metrics = {};  ///< of test_sets, where those of `metrics` would take too long; none: the same
   std::string judge = "finpercep-rm";          ///< reward model of the last two and of the defect maps

@@ -30,9 +30,9 @@ class Rows {
     rows.push_back({.name = name});
     measure(name, name);
   }
-  void pictures() {
-    rows.push_back({.name = set_.sr_name});
-    take(set_.sr_name, set_.sr_facts, [&](int64_t i) { return read_image(set_.sr[i]); });
+  void pictures(const StudySet::Made& made) {
+    rows.push_back({.name = made.name});
+    take(made.name, made.facts, [&](int64_t i) { return read_image(made.files[i]); });
   }
   void method(const std::string& name, const std::vector<StudyRun>& runs) {
     rows.push_back({.name = name, .trained = true});
@@ -65,12 +65,14 @@ class Rows {
 };
 
 // Pictures of a test set are a row of their own.
-void check_row(const std::string& name, const std::vector<Method>& methods, const std::vector<std::string>& others) {
-  if (name.empty()) return;
-  check_name(name, "study: pictures of a test set");
-  if (std::ranges::find(methods, name, &Method::name) != methods.end() || std::ranges::find(others, name) != others.end())
-    throw usage_error(fmt::format(
-        "study: expected every row once, found a folder of pictures '{}' and a method or generator of that name. rename one", name));
+void check_rows(const StudySet& set, std::vector<std::string> names) {
+  for (const StudySet::Made& made : set.made) {
+    check_name(made.name, "study: pictures of a test set");
+    if (std::ranges::find(names, made.name) != names.end())
+      throw usage_error(fmt::format(
+          "study: expected every row once, found a folder of pictures '{}' and another row of that name. write NAME=FOLDER", made.name));
+    names.push_back(made.name);
+  }
 }
 
 // The runs of each method that are finished; methods without any are left out.
@@ -101,7 +103,9 @@ std::vector<TitledTable> run_study(const StudySettings& settings, const std::vec
   if (options.evaluate) {
     for (const std::string& other : others) make_super_resolver(other, {.compute = compute});
     sets = study_sets(settings);
-    for (const StudySet& set : sets) check_row(set.sr_name, methods, others);
+    std::vector<std::string> names = others;
+    for (const Method& method : methods) names.push_back(method.name);
+    for (const StudySet& set : sets) check_rows(set, names);
     for (const StudySet& set : sets) meters.emplace_back(settings, set.metrics, output / "values");
   }
   make_directory(output);
@@ -117,10 +121,9 @@ std::vector<TitledTable> run_study(const StudySettings& settings, const std::vec
     const bool first = s == 0;
     Rows measured(set, meters[s], compute, first ? settings.strips : 0);
     for (const std::string& other : others) measured.generator(other);
-    if (!set.sr.empty()) measured.pictures();
+    for (const StudySet::Made& made : set.made) measured.pictures(made);
     for (const auto& of_method : finished) measured.method(of_method.front().method, of_method);
-    for (TitledTable& table :
-         study_tables(set, measured.rows, baseline_of(settings), set.metrics, meters[s].options().bootstrap, meters[s].variants()))
+    for (TitledTable& table : study_tables(set.title, measured.rows, baseline_of(settings), meters[s].options()))
       tables.push_back(std::move(table));
     if (first) shown = std::move(measured.rows);
   }

@@ -9,7 +9,8 @@ using namespace finpercep;
 
 namespace {
 
-const std::vector<std::string> metrics = {"psnry", "lpips", "finpercep.score"};
+const std::vector<std::string> metrics = {"psnry", "lpips", "niqe"};
+const EvaluateOptions options{.metrics = metrics};
 
 // A row whose values are base + step of each seed, over five pictures.
 StudyRow row(const std::string& name, double psnr, const std::vector<double>& lpips) {
@@ -30,21 +31,20 @@ std::string text(const Cell& cell) { return std::get<std::string>(cell); }
 TEST_CASE("levels: a picture's value is the mean over seeds") {
   const StudyRow method = row("m", 20, {0.2, 0.4});
   CHECK(method.by_picture(1)[2] == doctest::Approx(0.32));
-  const Table table = level_table({method}, metrics, {}, "x");
+  const Table table = study_tables("s", {method}, "", options)[0].table;
   CHECK(table.columns.size() == 5);
-  CHECK(table.columns[4].title == "S");
   CHECK(std::get<Interval>(table.rows[0][3]).mean == doctest::Approx(0.32));
 }
 
 TEST_CASE("differences: paired, in percent of the baseline where that says something") {
   const std::vector<StudyRow> rows = {row("base", 20, {0.38}), row("m", 21, {0.28, 0.30, 0.32})};
-  const Table table = difference_table(rows, "base", metrics, {});
+  const Table table = study_tables("s", rows, "base", options)[1].table;
   REQUIRE(table.rows.size() == 1);
   CHECK(text(table.rows[0][0]) == "m");
   CHECK(table.columns[2].title == "lpips %");
   CHECK(text(table.rows[0][1]) == "+1.000 [+1.000, +1.000] p 0.062");  // 2 / 2^5: the least that five pictures can give
   CHECK(text(table.rows[0][2]) == "-20.0 [-20.0, -20.0] p 0.062");     // 0.32 less 0.40
-  CHECK(text(table.rows[0][3]) == "+0.000 [+0.000, +0.000] p 1.000");
+  CHECK(text(table.rows[0][3]) == "+0.0 [+0.0, +0.0] p 1.000");
 }
 
 TEST_CASE("seeds: their standard deviation and values; one seed has none") {
@@ -53,12 +53,12 @@ TEST_CASE("seeds: their standard deviation and values; one seed has none") {
   REQUIRE(table.rows.size() == 1);
   CHECK(text(table.rows[0][1]) == "1 2 3");
   CHECK(text(table.rows[0][3]) == "0.3200 ± 0.0200 (0.3000 0.3200 0.3400)");
-  CHECK(study_tables({.name = "s", .title = "S", .facts = ""}, rows, "base", metrics, {}, "").size() == 3);
-  CHECK(study_tables({.name = "s", .title = "S", .facts = ""}, {rows[0]}, "base", metrics, {}, "").size() == 1);
+  CHECK(study_tables("s", rows, "base", options).size() == 3);
+  CHECK(study_tables("s", {rows[0]}, "base", options).size() == 1);
 }
 
 TEST_CASE("a value that is not finite takes no part") {
   std::vector<StudyRow> rows = {row("base", 20, {0.38}), row("m", 21, {0.28})};
   rows[1].values[0].values[3][1] = NAN;
-  CHECK(text(difference_table(rows, "base", metrics, {}).rows[0][2]).starts_with("-25.2 [-25.2, -25.2] p 0.125"));
+  CHECK(text(study_tables("s", rows, "base", options)[1].table.rows[0][2]).starts_with("-25.2 [-25.2, -25.2] p 0.125"));
 }

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tables of methods side by side.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "finpercep/evaluate/evaluate.h"
+#include "finpercep/evaluate/wilcoxon.h"
+
+namespace finpercep {
+
+namespace {
+
+bool in_percent(const std::string& metric) { return !metric.starts_with("psnr") && !is_judged(metric); }
+
+// Of one metric, the values of both on the pictures that both have and where both are finite.
+struct PairedValues {
+  std::vector<double> values, base;
+};
+PairedValues pair_values(const Evaluation& method, const Evaluation& baseline, const std::string& metric) {
+  const std::vector<double> ours = method.column(metric), theirs = baseline.column(metric);
+  std::map<std::string, double> known;
+  for (std::size_t i = 0; i < theirs.size(); ++i) known[baseline.names[i]] = theirs[i];
+  PairedValues pairs;
+  for (std::size_t i = 0; i < ours.size(); ++i) {
+    const auto found = known.find(method.names[i]);
+    if (found == known.end() || !std::isfinite(ours[i] - found->second)) continue;
+    pairs.values.push_back(ours[i]);
+    pairs.base.push_back(found->second);
+  }
+  return pairs;
+}
+
+// A picture that could not be measured has no value; two equal pictures have an infinite PSNR, which is one.
+Cell mean_of_measured(std::vector<double> values, const BootstrapOptions& bootstrap) {
+  std::erase_if(values, [](double value) { return std::isnan(value); });
+  return values.empty() ? Cell{} : Cell{bootstrap_mean(values, bootstrap)};
+}
+
+std::string difference_text(const PairedValues& pairs, bool percent, const BootstrapOptions& bootstrap) {
+  if (pairs.values.empty()) return "";
+  const Interval d = bootstrap_difference(pairs.values, pairs.base, bootstrap);
+  const double p = wilcoxon_signed_rank(pairs.values, pairs.base).p, unit = percent ? 100 / std::abs(mean_of(pairs.base)) : 1;
+  if (!std::isfinite(unit)) return "";
+  const int decimals = percent ? 1 : 3;
+  const std::string p_text = p < 0.001 ? fmt::format("{:.0e}", p) : fmt::format("{:.3f}", p);
+  return fmt::format("{:+.{}f} [{:+.{}f}, {:+.{}f}] p {}", unit * d.mean, decimals, unit * d.low, decimals, unit * d.high, decimals,
+                     p_text);
+}
+
+}  // namespace
+
+Column comparison_column(const std::string& metric) {
+  Column column = metric_column(metric);
+  if (metric == score_metric) column.title = "S";
+  if (metric == severity_metric) column.title = "severity";
+  return column;
+}
+
+std::string variants_text(const EvaluateOptions& options) {
+  std::vector<std::string> texts;
+  bool judged = false;
+  for (const std::string& metric : options.metrics) {
+    if (is_judged(metric)) judged = true;
+    else texts.push_back(fmt::format("{}: {}", metric, variant_text(metric, options.metric.protocol, options.metric.crop_border)));
+  }
+  if (judged)
+    texts.push_back(
+        fmt::format("S: score of {}, 1 is clean; severity: mean of its defect map over the worst {:g} % of a picture's pixels, 0 is clean",
+                    options.judge->model(), 100 * severity_share));
+  return fmt::format("{}", fmt::join(texts, "; "));
+}
+
+Table comparison_table(const Methods& methods, const EvaluateOptions& options) {
+  Table table{.columns = {{"method", std::nullopt, 0}, {"images", std::nullopt, 0}}, .rows = {}, .caption = "", .mark_best = true};
+  for (const std::string& metric : options.metrics) table.columns.push_back(comparison_column(metric));
+  for (const auto& [name, evaluation] : methods) {
+    std::vector<Cell> row = {name, static_cast<double>(evaluation.names.size() - evaluation.failures.size())};
+    for (const std::string& metric : options.metrics) row.push_back(mean_of_measured(evaluation.column(metric), options.bootstrap));
+    table.rows.push_back(std::move(row));
+  }
+  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]. {}.", 100 * options.bootstrap.confidence,
+                              options.bootstrap.resamples, variants_text(options));
+  return table;
+}
+
+Table difference_table(const Methods& methods, const std::string& baseline, const EvaluateOptions& options) {
+  Table table{.columns = {{"method", std::nullopt, 0}}, .rows = {}, .caption = ""};
+  for (const std::string& metric : options.metrics) {
+    Column column = comparison_column(metric);
+    if (in_percent(metric)) column.title += " %";
+    table.columns.push_back(std::move(column));
+  }
+  const auto base = std::ranges::find_if(methods, [&](const auto& method) { return method.first == baseline; });
+  for (const auto& [name, evaluation] : methods) {
+    if (base == methods.end() || name == baseline) continue;
+    std::vector<Cell> row = {name};
+    for (const std::string& metric : options.metrics)
+      row.emplace_back(difference_text(pair_values(evaluation, base->second, metric), in_percent(metric), options.bootstrap));
+    table.rows.push_back(std::move(row));
+  }
+  table.caption = fmt::format(
+      "Row less {} on the same images [{:g} % bootstrap interval over images], in percent of {}'s mean where the column says so, else "
+      "absolute; p of Wilcoxon's two-sided signed-rank test, not corrected for the number of comparisons.",
+      baseline, 100 * options.bootstrap.confidence, baseline);
+  return table;
+}
+
+}  // namespace finpercep
