@@ -246,7 +246,7 @@ class Program:
         self.runs += 1
         out = self.folder / f"{self.kind}-{self.dtype}-{self.runs}"
         if self.kind == "reward":
-            return [self.program, "train", "reward", "-c", ROOT / "configs/reward/ablation.yaml", "-o", out, *sets(f"fgr_dir={self.folder / 'fgr'}", "opinions.count=8", f"stage_iters=[1, 1, 1, 1, {steps}]",
+            return [self.program, "train", "reward", "-c", ROOT / "configs/reward/ablation.yaml", "-o", out, *sets(f"fgr_dirs=[{self.folder / 'fgr'}]", "opinions.count=8", f"stage_iters=[1, 1, 1, 1, {steps}]",
                                                                                                           "save_checkpoint_freq=100000", f"dtype={self.dtype}")]
         return rl_command(self.program, self.folder / "photos", self.dtype, steps, out, f"coevolve_freq={int(self.kind == 'rl')}")
 

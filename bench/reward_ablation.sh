@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Trains the reward model once for each choice of its ablation and measures each on FGR folders.
-#   bench/reward_ablation.sh PROGRAM OUT FGR_DIR..       SEEDS="1 2" VARIANTS="full pixel" SAMPLES=150 SETS="fgr_dir=runs/fgr" bench/reward_ablation.sh ..
+#   bench/reward_ablation.sh PROGRAM OUT FGR_DIR..       SEEDS="1 2" VARIANTS="full pixel" SAMPLES=150 SETS="fgr_dirs=[runs/fgr]" bench/reward_ablation.sh ..
 # OUT/NAME-SEED is the run, OUT/NAME-SEED.md its tables. A run that is there is not repeated.
 set -eu
 program=$1 out=$2

@@ -155,11 +155,11 @@ class Fgr(ProgramTest):
             self.fails(3, "fgr", "verify", out, "--samples", 0, says=shard.name)
         shard.write_bytes(sound[:len(sound) // 2])
         self.fails(3, "fgr", "info", out, says=shard.name)
-        self.fails(3, "train", "reward", "-o", self.dir / "run", "--set", f"fgr_dir={out}", says=shard.name)
+        self.fails(3, "train", "reward", "-o", self.dir / "run", "--set", f"fgr_dirs=[{out}]", says=shard.name)
 
     @staticmethod
     def short_training(fgr, out):
-        return ["train", "reward", "-o", out, "--set", f"fgr_dir={fgr}", "network.stage=0", "stage_iters=[1]", "opinions.count=2", "opinions.size=64", "samples.size=64", "batch_size=1"]
+        return ["train", "reward", "-o", out, "--set", f"fgr_dirs=[{fgr}]", "network.stage=0", "stage_iters=[1]", "opinions.count=2", "opinions.size=64", "samples.size=64", "batch_size=1"]
 
     def test_training_goes_on_from_a_reward(self):
         fgr, first = self.dir / "on", self.dir / "on-first"

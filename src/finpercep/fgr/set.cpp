@@ -120,6 +120,19 @@ FgrSet::FgrSet(const std::filesystem::path& directory) {
   std::iota(kept_.begin(), kept_.end(), int64_t{0});
 }
 
+void FgrSet::add(const FgrSet& other, const std::string& where) {
+  const auto meaning = [](const LabelSettings& l) {
+    return fmt::format("alpha {}, scale {:.6g}, by {}, {}", l.alpha, l.scale, l.normalize, l.features);
+  };
+  if (meaning(label_) != meaning(other.label_))
+    throw input_error(fmt::format("fgr: {}: expected labels as the set before has them ({}), found {}. build it with label.scale={}", where,
+                                  meaning(label_), meaning(other.label_), label_.scale));
+  const auto count = static_cast<int64_t>(facts_.size());
+  read_ = [first = read_, count, second = other.read_](int64_t i) { return i < count ? first(i) : second(i - count); };
+  facts_.insert(facts_.end(), other.facts_.begin(), other.facts_.end());
+  for (const int64_t i : other.kept_) kept_.push_back(count + i);
+}
+
 std::vector<int64_t> FgrSet::some(int64_t count) const {
   if (count == 0) count = size();
   std::vector<int64_t> chosen = Random(0, "some samples").permutation(size());

@@ -19,6 +19,10 @@ class FgrSet {
   /// hash and decoded when asked for. input_error for what is missing or damaged.
   explicit FgrSet(const std::filesystem::path& directory);
 
+  /// Appends the samples of another set, `where`; input_error unless its labels mean the same: same features, same share of the pixels,
+  /// same scale.
+  void add(const FgrSet& other, const std::string& where);
+
   int64_t size() const { return static_cast<int64_t>(kept_.size()); }
   /// From any thread.
   FgrSample sample(int64_t index) const { return read_(kept_.at(index)); }

@@ -330,6 +330,31 @@ TEST_CASE("set: samples of an unwanted kind are left out") {
   CHECK(test::input_message([&] { set.keep([](const FgrFacts&) { return false; }); }).find("found none") != std::string::npos);
 }
 
+TEST_CASE("set: two sets are one after the other, without what either left out; labels of another meaning do not mix") {
+  if (!test::have_weights({"efficientnet_lite0"})) return;
+  const TestFolder folder;
+  FgrSettings settings = small_set(folder);
+  settings.count = 24;
+  settings.label.scale = 0.3;
+  FgrSet whole(settings);
+  const FgrSet all = whole;
+  whole.keep([](const FgrFacts& facts) { return facts.mask == "whole"; });
+  FgrSet both = whole;
+  both.add(all, "second");
+  REQUIRE(both.size() == whole.size() + 24);
+  CHECK((both.sample(whole.size() - 1).sr.data == whole.sample(whole.size() - 1).sr.data));
+  CHECK((both.sample(whole.size() + 5).label.data == all.sample(5).label.data));
+  CHECK(both.facts(both.size() - 1).index == 23);
+  both.keep([](const FgrFacts& facts) { return facts.mask == "whole"; });
+  CHECK(both.size() == 2 * whole.size());
+  settings.count = 4;
+  settings.label.scale = 0.31;
+  const FgrSet other(settings);
+  const std::string said = test::input_message([&] { both.add(other, "second"); });
+  CHECK(said.find("second") != std::string::npos);
+  CHECK(said.find("scale 0.31") != std::string::npos);
+}
+
 TEST_CASE("encoding: pictures of one crop are encoded once; pictures of two sizes and a wrong hash are refused") {
   FgrSample sample{
       .gt = test::photo(40, 40), .sr = test::photo(40, 40), .mask = Image(40, 40, 1, 1.0f), .label = Image(40, 40, 1, 0.5f), .facts = {}};

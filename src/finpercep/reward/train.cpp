@@ -81,7 +81,8 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("manual_seed", manual_seed, "seed of every random draw", {.min = 0, .max = 9e15});
   v.field("device", device, "cpu, cuda, cuda:N or auto");
   v.field("dtype", dtype, "fp32, bf16 (mixed precision) or auto");
-  v.field("fgr_dir", fgr_dir, "shards written by `finpercep fgr build`; empty makes the samples of `fgr` in memory");
+  v.field("fgr_dirs", fgr_dirs,
+          "folders of shards written by `finpercep fgr build`, taken together; none makes the samples of `fgr` in memory");
   v.field("fgr_varied", fgr_varied, "train on the samples whose clean photograph was softened, grained, JPEG-ed or rescaled as well");
   v.field("fgr_without", fgr_without,
           "sources left out, by the start of their names, say realesrgan: tests what is learnt of a family from the others");
@@ -174,7 +175,12 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
                                   settings.network.stage, settings.stage_iters.size()));
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   std::optional<FgrSet> set;
-  if (!settings.fgr_dir.empty()) choose_samples(set.emplace(std::filesystem::path(settings.fgr_dir)), settings);
+  for (const std::string& folder : settings.fgr_dirs) {
+    FgrSet part{std::filesystem::path(folder)};
+    if (set) set->add(part, folder);
+    else set = std::move(part);
+  }
+  if (set) choose_samples(*set, settings);
   RunDir run(run_directory, to_yaml(settings), resume);
   if (!set) choose_samples(set.emplace(settings.fgr), settings);  // takes minutes: not before the folder is known to be free
   log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set->size(), set->label().scale));

@@ -44,8 +44,8 @@ struct RewardTrainSettings {
   int64_t manual_seed = 0;
   std::string device = "auto";
   std::string dtype = "auto";
-  std::string fgr_dir = "";  ///< shards written by `finpercep fgr build`; empty makes the samples in memory
-  bool fgr_varied = true;    ///< also the samples whose clean photograph was varied
+  std::vector<std::string> fgr_dirs = {};  ///< of shards written by `finpercep fgr build`, whose labels mean the same; none: made in memory
+  bool fgr_varied = true;                  ///< also the samples whose clean photograph was varied
   std::vector<std::string> fgr_without =
       {};  ///< sources whose samples are left out, by the start of their names: what is learnt of a family from the others
   FgrSettings fgr;
