@@ -172,6 +172,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   };
 
   LoopParts parts;
+  parts.compute = compute;
   parts.step = [&](int64_t iter) -> Metrics {
     if (iter == 0) measure(0);
     const int64_t stage = stage_at(iter);

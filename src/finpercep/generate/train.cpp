@@ -139,6 +139,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   };
 
   LoopParts parts;
+  parts.compute = compute;
   parts.step = [&](int64_t iter) -> Metrics {
     const PairBatch batch = next_batch(iter);
     const at::Tensor gt = batch.gt.to(compute.device), y = generator.condition(batch.lr.to(compute.device));

@@ -3,6 +3,7 @@
 
 #include <ATen/Parallel.h>
 #include <fmt/format.h>
+#include <torch/version.h>
 
 #include <algorithm>
 #include <charconv>
@@ -14,6 +15,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
+#include "finpercep/version.h"
 
 namespace finpercep {
 
@@ -114,6 +116,8 @@ void LoopSettings::visit(SettingsVisitor& v) {
 void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts) {
   const int64_t first = resume ? restore_state(run, parts) : 0;
   run.use_config();
+  log_info(fmt::format("finpercep {}, torch {}: iterations {} to {} on {}, {}, {} threads", version, TORCH_VERSION, first,
+                       settings.total_iter, parts.compute.device.str(), c10::toString(parts.compute.dtype), at::get_num_threads()));
   Progress progress(run.path().filename().string(), settings.total_iter - first);
   Means means;
   int64_t summed = 0, bad_in_a_row = 0;

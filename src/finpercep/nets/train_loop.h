@@ -6,6 +6,7 @@
 #include "finpercep/base/run_dir.h"
 #include "finpercep/base/safetensors.h"
 #include "finpercep/base/settings.h"
+#include "finpercep/nets/optimise.h"
 
 namespace finpercep {
 
@@ -35,6 +36,7 @@ class Means {
 };
 
 struct LoopParts {
+  Compute compute;  ///< for the log's first line
   /// One iteration; what it returns is averaged, by name, over those of print_freq iterations that report it, and logged.
   std::function<Metrics(int64_t iter)> step;
   /// Everything that the next iteration depends on, apart from `iter` itself: random streams are keyed by it and need no state.

@@ -7,9 +7,9 @@ namespace {
 
 const std::vector<int64_t> pixels = {1, 2, 3};
 
-at::Tensor mean_where(const at::Tensor& values, const at::Tensor& applies) { return (values * applies).sum() / applies.sum().clamp_min(1); }
-
 }  // namespace
+
+at::Tensor mean_where(const at::Tensor& values, const at::Tensor& applies) { return (values * applies).sum() / applies.sum().clamp_min(1); }
 
 at::Tensor map_loss(const at::Tensor& map, const at::Tensor& label, const at::Tensor& counts, double balance) {
   const at::Tensor error = (map - label).abs();
@@ -43,6 +43,10 @@ at::Tensor rank_loss(const at::Tensor& score_sr, const at::Tensor& score_syn, co
 at::Tensor align_loss(const at::Tensor& score_gt, const at::Tensor& base_score_gt) { return (score_gt - base_score_gt).abs().mean(); }
 
 at::Tensor opinion_of(const at::Tensor& share) { return 0.95 - 0.9 * share.clamp_max(1); }
+
+at::Tensor pseudo_opinion(const at::Tensor& label, const at::Tensor& mask) {
+  return opinion_of(label.sum(pixels) / mask.sum(pixels).clamp_min(1) / 0.6);
+}
 
 at::Tensor pseudo_opinion(const at::Tensor& label) { return opinion_of(label.mean({1, 2, 3}) / 0.6); }
 

@@ -33,5 +33,10 @@ at::Tensor opinion_of(const at::Tensor& share);
 /// Opinion of a picture by its label map: share = mean(label) / .6. So a calibrated S of .5 says that the mean severity over the picture is
 /// .3, and .95 that it has no defect. N.
 at::Tensor pseudo_opinion(const at::Tensor& label);
+/// The same of I_SR, by the label's mean inside the mask: what it is like outside is not known.
+at::Tensor pseudo_opinion(const at::Tensor& label, const at::Tensor& mask);
+
+/// Mean of the values where `applies` (0 or 1) is 1; 0 where it is nowhere.
+at::Tensor mean_where(const at::Tensor& values, const at::Tensor& applies);
 
 }  // namespace finpercep

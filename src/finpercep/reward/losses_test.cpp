@@ -149,6 +149,10 @@ TEST_CASE("pseudo-opinion: .95 for clean, .05 from a mean label of .6, falling b
   }
   for (const double level : {0.6, 0.8, 1.0})
     CHECK(value(pseudo_opinion(at::full({1, 1, 4, 4}, level))) == doctest::Approx(0.05).epsilon(1e-5));
+  at::Tensor mask = at::zeros({1, 1, 4, 4}), label = at::zeros({1, 1, 4, 4});
+  mask.narrow(3, 0, 2).fill_(1);
+  label.narrow(3, 0, 2).fill_(0.3);
+  CHECK(value(pseudo_opinion(label, mask)) == doctest::Approx(0.5).epsilon(1e-5));  // .3 there, whatever there is outside
   at::Tensor two = at::zeros({2, 1, 2, 2});
   two[1][0][0][0].fill_(0.6);
   const at::Tensor opinions = pseudo_opinion(two);

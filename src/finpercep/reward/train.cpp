@@ -67,7 +67,8 @@ void RewardLossSettings::visit(SettingsVisitor& v) {
   v.field("cross_entropy_weight", cross_entropy_weight, "of the map's cross-entropy beside L_map; 0 is the paper's form",
           {.min = 0, .max = 1000});
   v.field("correlation_weight", correlation_weight, "of 1 - the correlation of map and label within each picture", {.min = 0, .max = 1000});
-  v.field("sr_map", sr_map, "the map's losses see I_SR as well as I_GT and I_syn, inside the mask, where its label is known");
+  v.field("sr_labels", sr_labels,
+          "I_SR is trained on labels too: its map inside the mask, where they hold for it as for I_syn, and its score by their mean there");
   v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
   v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
   v.field("opinion_weight", opinion_weight, "of the regression of S on the teachers' opinion (RM_0) or the label's",
@@ -117,7 +118,7 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
   // I_SR differs from the photograph inside the mask as I_syn does; what it does outside, no label says.
   const at::Tensor labels = at::cat({at::zeros_like(batch.label), batch.label, batch.label}, 0);
   const at::Tensor everywhere = at::ones_like(batch.mask),
-                   counts = at::cat({everywhere, everywhere, settings.sr_map ? batch.mask : at::zeros_like(batch.mask)}, 0);
+                   counts = at::cat({everywhere, everywhere, settings.sr_labels ? batch.mask : at::zeros_like(batch.mask)}, 0);
 
   RewardLoss loss;
   loss.total = at::zeros({}, batch.gt.options());
@@ -127,7 +128,9 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
     const at::Tensor score_gt = j.score.narrow(0, 0, n), score_syn = j.score.narrow(0, n, n), score_sr = j.score.narrow(0, 2 * n, n);
     const at::Tensor rank = rank_loss(score_sr, score_syn, score_gt, syn_above_sr, gt_above_syn, settings.margin1, settings.margin2);
     loss.total = loss.total + share * settings.rank_weight * rank;
-    const at::Tensor opinion = (score_syn - pseudo_opinion(batch.label)).abs().mean(), align = align_loss(score_gt, base_score_gt);
+    at::Tensor opinion = (score_syn - pseudo_opinion(batch.label)).abs().mean();
+    if (settings.sr_labels) opinion = (opinion + mean_where((score_sr - pseudo_opinion(batch.label, batch.mask)).abs(), syn_above_sr)) / 2;
+    const at::Tensor align = align_loss(score_gt, base_score_gt);
     loss.total = loss.total + share * (settings.opinion_weight * opinion + settings.align_weight * align);
     if (k > 0) {
       const at::Tensor map = map_loss(j.map, labels, counts, settings.balance);
@@ -220,6 +223,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   };
 
   LoopParts parts;
+  parts.compute = compute;
   parts.step = [&](int64_t iter) -> Metrics {
     const int64_t stage = first_stage + stage_of(settings.stage_iters, iter);
     if (stage > trainee.model->settings.stage) {

@@ -15,7 +15,8 @@ struct RewardLossSettings {
   double map_weight = 1.0;
   double cross_entropy_weight = 1.0;  ///< of the map's cross-entropy beside L1; 0 is the paper's form, whose maps collapse to zero here
   double correlation_weight = 0;      ///< of 1 - the correlation of map and label within a picture
-  bool sr_map = false;  ///< the map's losses see I_SR too, inside the mask, where its label is known; false is the paper's form
+  bool sr_labels =
+      false;  ///< I_SR is trained on labels too: its map inside the mask, its score by their mean there; false: the paper's form
   double rank_weight = 1.0;
   double align_weight = 0.5;
   double opinion_weight = 1.0;  ///< of the regression of S on the opinion: the teachers' for RM_0, the label's for the stages above
