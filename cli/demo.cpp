@@ -25,7 +25,7 @@ void run(const Flags& flags) {
   load_settings(rl, flags.config.config.empty() ? "" : read_config_text(flags.config.config), flags.config.config, flags.config.overrides);
   rl.datasets.photos = {.photos = flags.photos, .exclude = flags.validation, .only = ""};
   rl.val_photos = {.photos = flags.photos, .exclude = "", .only = flags.validation};
-  if (flags.config.print) return print(to_yaml(rl));
+  if (flags.config.print) return print(describe_settings(rl));
   const std::filesystem::path output = flags.output;
 
   StudySettings settings;
@@ -52,7 +52,7 @@ void run(const Flags& flags) {
       "reward learning from the generator's own pictures along the way. All four share generator, data, seed, anchors and number of "
       "updates.",
       "The score chart shows each run's own reward model at its stage, so its levels are comparable within a run, not between runs."};
-  const auto tables = run_study(settings, parse_methods(settings, ""), output);
+  const auto tables = run_study(settings, parse_methods(settings, ""), output).tables;
   print(render(tables.front().table, TableFormat::text));
   print(fmt::format("\nreport: {}\n", std::filesystem::absolute(output / "report.html").lexically_normal().string()));
 }
@@ -62,6 +62,7 @@ void run(const Flags& flags) {
 void add_demo(CLI::App& program) {
   CLI::App* command = program.add_subcommand("demo", "the whole road on photographs, small, with a report");
   auto flags = std::make_shared<Flags>();
+  flags->config.config = "configs/rl/ccl.yaml";
   add_config_flags(*command, flags->config);
   command->add_option("--photos", flags->photos, "photographs")->capture_default_str();
   command->add_option("--validation", flags->validation, "stems of the photographs that are held out")->capture_default_str();

@@ -17,6 +17,7 @@
 #include "finpercep/evaluate/test_set.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/image/io.h"
+#include "finpercep/image/resize.h"
 #include "finpercep/judge.h"
 
 namespace finpercep {
@@ -48,12 +49,19 @@ struct SetRows {
 SetRows rows_of(const TestSet& set, const std::vector<std::string>& generators) {
   if (set.made.empty() && generators.empty())
     throw usage_error(fmt::format("eval: set {}: expected SR pictures (NAME=LQ:GT:SR) or a generator (-g), found neither", set.name));
-  const auto gt = list_images({set.gt});
   SetRows out{set, {}};
-  for (const Named& made : set.made) out.rows.push_back({made.name, "", match_pairs(list_images({made.what}), gt)});
+  // A single file may have another stem than its reference: the reference's names the picture in every row. Without references a picture
+  // stands in for its own.
+  const auto paired = [&](const std::string& folder, const std::string& role) {
+    const auto pictures = list_images({folder});
+    std::vector<Pair> pairs = match_pairs(pictures, set.gt.empty() ? pictures : list_images({set.gt}), role);
+    for (Pair& pair : pairs) pair.name = pair.second.stem().string();
+    return pairs;
+  };
+  for (const Named& made : set.made) out.rows.push_back({made.name, "", paired(made.what, "picture")});
   for (const std::string& text : generators) {
-    const Named generator = parse_named(text);
-    out.rows.push_back({generator.name, generator.what, match_pairs(list_images({set.lq}), gt, "LR picture")});
+    const Named generator = parse_named(text, "-g");
+    out.rows.push_back({generator.name, generator.what, paired(set.lq, "LR picture")});
   }
   return out;
 }
@@ -70,7 +78,12 @@ std::filesystem::path csv_of(const SetRows& of, const std::string& row, const Fl
 }
 
 // Of a set or of a question about a reward.
-std::filesystem::path table_of(const std::string& stem, const Flags& flags) { return std::filesystem::path(flags.output) / (stem + ".md"); }
+std::filesystem::path table_of(const std::string& stem, const Flags& flags) {
+  const TableFormat format = parse_table_format(flags.format);
+  return std::filesystem::path(flags.output) / (stem + (format == TableFormat::csv     ? ".csv"
+                                                        : format == TableFormat::latex ? ".tex"
+                                                                                       : ".md"));
+}
 
 std::string difference_of(const TestSet& set) { return set.name + "-difference"; }
 
@@ -83,7 +96,7 @@ void check_outputs(const std::vector<SetRows>& sets, const Flags& flags) {
     for (const Row& row : of.rows)
       if (!names.insert(row.name).second)
         throw usage_error(
-            fmt::format("eval: set {}: expected every row once, found '{}' twice. write ROW={}", of.set.name, row.name, row.name));
+            fmt::format("eval: set {}: expected every row once, found '{}' twice. give one another name, OTHER=..", of.set.name, row.name));
     if (!flags.baseline.empty() && !names.contains(flags.baseline))
       throw usage_error(fmt::format("--baseline: expected one of {}, found '{}'", fmt::join(names, ", "), flags.baseline));
     written.push_back(table_of(of.set.name, flags));
@@ -113,7 +126,7 @@ void show(const std::string& stem, const std::string& title, const Table& table,
   const TableFormat format = parse_table_format(flags.format);
   print_table(title, table, format);
   if (format != TableFormat::markdown) print("\n");
-  if (!flags.output.empty()) write_file(table_of(stem, flags), render(table, TableFormat::markdown));
+  if (!flags.output.empty()) write_file(table_of(stem, flags), render(table, format == TableFormat::text ? TableFormat::markdown : format));
 }
 
 void ask_reward(const Flags& flags) {
@@ -123,7 +136,7 @@ void ask_reward(const Flags& flags) {
   questions.resamples = flags.resamples;
   questions.seed = flags.seed;
   if (!flags.generators.empty()) questions.generators.clear();
-  for (const std::string& text : flags.generators) questions.generators.push_back(parse_named(text).what);
+  for (const std::string& text : flags.generators) questions.generators.push_back(parse_named(text, "-g").what);
   answer_reward_questions(questions, [&](const std::string& stem, const Table& table) { show(stem, stem, table, flags); });
 }
 
@@ -138,16 +151,43 @@ void run(const Flags& flags) {
   options.metric.crop_border = flags.crop_border;
   options.metric.device = flags.device;
   std::optional<Judge> judge;
+  const auto judge_of = [&]() -> const Judge& {
+    if (!judge)
+      judge.emplace(JudgeOptions{.model = flags.reward.model,
+                                 .stage = flags.reward.stage,
+                                 .device = flags.device,
+                                 .dtype = flags.dtype == "auto" ? "fp32" : flags.dtype});
+    return *judge;
+  };
   for (const std::string& metric : flags.metrics) {
-    if (metric == "finpercep") options.metrics.insert(options.metrics.end(), {score_metric, severity_metric});
-    else options.metrics.push_back(metric);
+    const bool both = metric == "finpercep";  // of RM_0, which has no map, the score
+    if (both || metric == score_metric) options.metrics.emplace_back(score_metric);
+    if ((both && judge_of().stage() > 0) || metric == severity_metric) options.metrics.emplace_back(severity_metric);
+    if (!both && !is_judged(metric)) options.metrics.push_back(metric);
   }
+  if (std::ranges::any_of(options.metrics, is_judged)) options.judge = &judge_of();
+  if (std::ranges::find(options.metrics, severity_metric) != options.metrics.end() && judge_of().stage() == 0)
+    throw usage_error(
+        fmt::format("--metrics: {}: expected --stage 1 or more, found RM_0 of {}, which has no map", severity_metric, flags.reward.model));
+  check_metrics(options);
+  if (!flags.baseline.empty() && flags.sets.empty())
+    throw usage_error("--baseline: expected a --set whose rows are compared, found none. did you mean --baselines?");
   std::vector<SetRows> sets;  // what does not fit in one set is said before the work on the others
-  for (const std::string& text : flags.sets) sets.push_back(rows_of(parse_test_set(text, "--set"), flags.generators));
+  for (const std::string& text : flags.sets) {
+    const TestSet set = parse_test_set(text, "--set");
+    for (const std::string& metric : options.metrics)
+      if (set.gt.empty() && !is_judged(metric) && find_metric(metric).needs_reference)
+        throw usage_error(
+            fmt::format("--set {}: expected references for {}, found none. write NAME=LQ:GT, or take metrics without a reference "
+                        "(-m niqe,brisque,finpercep)",
+                        set.name, metric));
+    sets.push_back(rows_of(set, flags.generators));
+  }
   check_outputs(sets, flags);
-  if (std::ranges::any_of(options.metrics, is_judged))
-    options.judge = &judge.emplace(JudgeOptions{.model = flags.reward.model, .stage = flags.reward.stage, .device = flags.device});
   const Compute compute = resolve_compute(flags.device, flags.dtype);
+  for (const SetRows& of : sets)  // one that cannot be had is said now as well
+    for (const Row& row : of.rows)
+      if (!row.generator.empty()) make_super_resolver(row.generator, {.compute = compute});
   if (!flags.output.empty()) make_directory(flags.output);
   if (!flags.reward.empty()) ask_reward(flags);
 
@@ -163,18 +203,18 @@ void run(const Flags& flags) {
       } else {
         const SuperResolver generator = make_super_resolver(row.generator, {.compute = compute});
         one.threads = 1;  // the generator uses all cores itself
-        methods.emplace_back(row.name, evaluate(
-                                           names_of(row.pairs),
-                                           [&](int64_t i) {
-                                             return Sample{generator(read_image(row.pairs[i].first), flags.seed + static_cast<uint64_t>(i)),
-                                                           read_image(row.pairs[i].second)};
-                                           },
-                                           one));
+        const auto load = [&](int64_t i) {
+          Sample sample{generator(read_image(row.pairs[i].first), flags.seed + static_cast<uint64_t>(i)), {}};
+          round_to_bytes(sample.sr);  // as a file has it: rows of generators and of folders are alike
+          sample.ref = of.set.gt.empty() ? sample.sr : read_image(row.pairs[i].second);
+          return sample;
+        };
+        methods.emplace_back(row.name, evaluate(names_of(row.pairs), load, one));
       }
       const Evaluation& evaluation = methods.back().second;
       for (const std::string& failure : evaluation.failures)
         if (failures++ == 0) first_failure = failure;
-      if (!flags.output.empty()) write_file(csv_of(of, row.name, flags), render(per_image_table(evaluation), TableFormat::csv));
+      if (!flags.output.empty()) write_file(csv_of(of, row.name, flags), render(per_image_table(evaluation, options), TableFormat::csv));
     }
     show(of.set.name, fmt::format("{} ({} pictures)", of.set.name, methods[0].second.names.size()), comparison_table(methods, options),
          flags);
@@ -193,7 +233,8 @@ void add_eval(CLI::App& program) {
   CLI::App* command = program.add_subcommand("eval", "measure generators on test sets: per picture, mean, bootstrap interval");
   auto flags = std::make_shared<Flags>();
   command
-      ->add_option("--set", flags->sets, "NAME=LQ:GT, folders matched by stem, then :SR or :ROW=SR for each folder of pictures made of LQ")
+      ->add_option("--set", flags->sets,
+                   "NAME=LQ:GT, folders matched by stem, then :SR or :ROW=SR for each folder of pictures made of LQ; GT may be empty")
       ->take_all();
   add_reward_flags(*command, flags->reward);
   command
@@ -213,8 +254,8 @@ void add_eval(CLI::App& program) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
   command->add_option("--table", flags->format, "text, md, csv, tex")->capture_default_str();
-  command->add_option("--seed", flags->seed, "noise of the generators");
-  command->add_option("-o,--output", flags->output, "folder for the table and a CSV with every picture");
+  command->add_option("--seed", flags->seed, "noise of the generators")->check(CLI::NonNegativeNumber);
+  command->add_option("-o,--output", flags->output, "folder for the tables, as --table says (text: md), and a CSV with every picture");
   command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();
   command->add_option("--dtype", flags->dtype, "fp32, bf16, auto")->capture_default_str();
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");

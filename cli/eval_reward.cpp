@@ -54,9 +54,9 @@ void add_reward_flags(CLI::App& command, RewardQuestions& q) {
   command.add_option("--degradation", q.degradation, "YAML file of --response's LR pictures; default: Real-ESRGAN x4plus");
   command.add_option("--drawn", q.drawn, "the generator whose draws --response compares")->capture_default_str();
   command.add_option("--draws", q.draws, "how many seeds")->capture_default_str()->check(CLI::Range(2, 1000));
-  command.add_option("--model", q.model, "the reward of --map and --response: model name or file")->capture_default_str();
+  command.add_option("--model", q.model, "the reward of --map, --response and -m finpercep: model name or file")->capture_default_str();
   command.add_option("--stage", q.stage, "k of its RM_k; -1: the finest")->capture_default_str()->check(CLI::Range(-1, 4));
-  command.add_option("--samples", q.samples, "samples of --map or photographs of --response, evenly spread; 0: all")
+  command.add_option("--samples", q.samples, "samples of --map, drawn, or photographs of --response, evenly spread; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);
 }
@@ -79,15 +79,16 @@ void answer_reward_questions(const RewardQuestions& q, const std::function<void(
   const ResponseOptions options{.seed = q.seed, .bootstrap = bootstrap, .device = q.device};
   DegradeSettings degradation;
   if (!q.degradation.empty()) load_settings(degradation, read_config_text(q.degradation), q.degradation);
-  on_table("response-distortions", distortion_response(photos, score, options));
   const Compute compute = resolve_compute(q.device, q.dtype);
   std::vector<NamedResolver> restorers;
   for (const std::string& name : q.generators) restorers.emplace_back(name, make_super_resolver(name, {.compute = compute}));
+  const SuperResolver drawn = make_super_resolver(q.drawn, {.compute = compute});
+  on_table("response-distortions", distortion_response(photos, score, options));
   on_table("response-restorations", restoration_response(photos, score, restorers, degradation, options));
   const auto model = load_reward(q.model, compute.device);
   on_table("response-draws", reward_variance(
-                                 photos, [&](const Image& picture) { return stage_rewards(*model, picture, compute.device); },
-                                 make_super_resolver(q.drawn, {.compute = compute}), degradation, q.draws, options));
+                                 photos, [&](const Image& picture) { return stage_rewards(*model, picture, compute.device); }, drawn,
+                                 degradation, q.draws, options));
 }
 
 }  // namespace finpercep

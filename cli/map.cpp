@@ -21,7 +21,7 @@ struct Flags {
   std::vector<std::string> inputs, formats = {"png", "overlay"};
   std::string output;
   JudgeOptions judge;
-  float threshold = 0.5f;
+  double threshold = 0.5;
   int min_area = 64;
   bool overwrite = false;
 };
@@ -29,24 +29,17 @@ struct Flags {
 const std::map<std::string, std::string> ending_of = {{"png", ".map.png"}, {"overlay", ".overlay.png"}, {"npy", ".npy"}, {"json", ".json"}};
 
 std::string regions_json(const std::filesystem::path& input, const Verdict& verdict, const Flags& flags, const Judge& judge) {
-  nlohmann::ordered_json out = {{"path", input.string()},
-                                {"width", verdict.map.width},
-                                {"height", verdict.map.height},
-                                {"model", judge.model()},
-                                {"stage", judge.stage()},
-                                {"score", verdict.score},
-                                {"map_max", verdict.map_max},
-                                {"map_mean", verdict.map_mean},
-                                {"threshold", flags.threshold},
-                                {"min_area", flags.min_area},
-                                {"regions", nlohmann::ordered_json::array()}};
-  for (const Region& region : find_regions(verdict.map, flags.threshold, flags.min_area))
+  nlohmann::ordered_json out = {{"path", input.string()},       {"width", verdict.map.width}, {"height", verdict.map.height},
+                                {"model", judge.model()},       {"stage", judge.stage()},     {"score", verdict.score},
+                                {"severity", verdict.severity}, {"map_max", verdict.map_max}, {"map_mean", verdict.map_mean},
+                                {"threshold", flags.threshold}, {"min_area", flags.min_area}, {"regions", nlohmann::ordered_json::array()}};
+  for (const Region& region : find_regions(verdict.map, static_cast<float>(flags.threshold), flags.min_area))
     out["regions"].push_back({{"box", {region.x, region.y, region.width, region.height}},
                               {"area", region.area},
                               {"mean_severity", region.mean},
                               {"max_severity", region.max},
                               {"polygon", region.polygon}});
-  return out.dump() + "\n";
+  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 void run(const Flags& flags) {
@@ -71,8 +64,8 @@ void run(const Flags& flags) {
       else if (format == "npy") write_npy(path, verdict.map);
       else write_file(path, regions_json(inputs[i], verdict, flags, judge));
     }
-    print(fmt::format("{}\tscore {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", inputs[i].string(), verdict.score, verdict.map_max,
-                      verdict.map_mean));
+    print(fmt::format("{}\tscore {:.4f}\tseverity {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", inputs[i].string(), verdict.score,
+                      verdict.severity, verdict.map_max, verdict.map_mean));
   });
 }
 

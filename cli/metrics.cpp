@@ -39,7 +39,8 @@ void list_metrics(Protocol protocol) {
   for (const char* title : {"name", "better", "range", "needs", "weights", "what", "as computed here"})
     table.columns.push_back({title, std::nullopt, 0});
   table.rows.push_back({"finpercep", "higher", "0..1", "picture", "none needed",
-                        "FinPercep-RM: score, map_max, map_mean (the map: lower is better)", "shipped model"});
+                        "FinPercep-RM: score, severity (mean of the map's worst fifth), map_max, map_mean (of the map lower is better)",
+                        "shipped model"});
   for (const MetricInfo& metric : metric_list())
     table.rows.push_back({metric.name, metric.higher_is_better ? "higher" : "lower", metric.range,
                           metric.of_set            ? "two sets"
@@ -93,8 +94,8 @@ void examine(const std::string& device) {
                           row.tolerance(), good ? "ok" : "OVER"});
   }
   table.caption = fmt::format(
-      "finpercep {}, {} threads, nets on {}; expected: a second implementation (tests/parity/plain_metrics.py), tolerance: pyiqa's own "
-      "test; {} of {} "
+      "finpercep {}, {} threads, nets on {}; expected: a second implementation (tests/parity/plain_metrics.py), tolerance: less than the "
+      "protocols differ by; {} of {} "
       "within it, {} without weights (`python3 tools/fetch_weights.py`)",
       version, default_threads(), where.str(), table.rows.size() - over - skipped, table.rows.size(), skipped);
   print(render(table, TableFormat::text));

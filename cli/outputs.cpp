@@ -22,6 +22,12 @@ void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::
   std::error_code ignored;  // a path that cannot be resolved is met again, and named, when it is read or written
   std::set<std::filesystem::path> read;
   for (const auto& input : inputs) read.insert(std::filesystem::weakly_canonical(input, ignored));
+  for (const auto& input : inputs)
+    if (std::filesystem::equivalent(input.parent_path().empty() ? "." : input.parent_path(), folder, ignored))
+      throw usage_error(
+          fmt::format("output: {}: expected another folder than that of the pictures, where the next command would take the "
+                      "results for pictures. choose another -o",
+                      folder.string()));
   std::map<std::string, std::filesystem::path> known;
   for (const auto& input : inputs) {
     const std::string stem = input.stem().string();

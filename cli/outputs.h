@@ -10,7 +10,8 @@
 namespace finpercep {
 
 /// Before any work, of FOLDER/STEM+ENDING for every input and ending: usage_error where one is itself an input, --overwrite or not (that
-/// picture would be lost), or would be written twice (two inputs of one stem); the error of refuse_overwrite where it exists.
+/// picture would be lost), where the folder is an input's own, or would be written twice (two inputs of one stem); the error of
+/// refuse_overwrite where it exists.
 void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
                    const std::vector<std::string>& endings, bool overwrite);
 

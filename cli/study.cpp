@@ -25,10 +25,13 @@ void run(const Flags& flags) {
   const auto methods = parse_methods(settings, config.parent_path(), flags.config.overrides);
   const auto output = flags.output.empty() ? std::filesystem::path("runs/study") / (config.empty() ? "study" : config.stem())
                                            : std::filesystem::path(flags.output);
-  for (const TitledTable& table :
-       run_study(settings, methods, output, {.only = flags.only, .train = !flags.evaluate_only, .evaluate = !flags.train_only}))
-    print(fmt::format("{}\n{}\n", table.title, render(table.table, TableFormat::text)));
+  const StudyResult result =
+      run_study(settings, methods, output, {.only = flags.only, .train = !flags.evaluate_only, .evaluate = !flags.train_only});
+  for (const TitledTable& table : result.tables) print(fmt::format("{}\n{}\n", table.title, render(table.table, TableFormat::text)));
   if (!flags.train_only) print(fmt::format("report: {}\n", std::filesystem::absolute(output / "report.html").lexically_normal().string()));
+  if (!result.failures.empty())
+    throw input_error(fmt::format("study: {} pictures could not be measured and are missing from the means, the first: {}",
+                                  result.failures.size(), result.failures.front()));
 }
 
 }  // namespace

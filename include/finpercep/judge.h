@@ -22,7 +22,12 @@ struct Verdict {
   float score = 0;  ///< sigmoid of the head, in [0,1], 1 = clean
   Image map;        ///< 1 channel, the picture's size: severity in [0,1], 1 = defect; 0.5 everywhere at stage 0, which has no map
   float map_max = 0, map_mean = 0;  ///< over the picture's pixels
+  float severity = 0;               ///< severity_of(map)
 };
+
+constexpr double severity_share = 0.2;
+/// Mean of a map over the worst fifth of its pixels. 0 for a map without pixels.
+float severity_of(const Image& map);
 
 class Judge {
  public:

@@ -214,6 +214,35 @@ class Fgr(ProgramTest):
         self.fails(2, *self.short_training(out, self.dir / "left-nobody"), "--set", "fgr_without=[nobody]", says=["fgr_without", "nobody"])
         self.assertFalse((self.dir / "left-nobody").exists())
 
+    def test_a_source_that_is_called_clean_something_is_no_seam_control(self):
+        folder, out = self.dir / "cleaned", self.dir / "cleaned-set"
+        folder.mkdir()
+        for i in range(3):
+            (folder / f"p{i}.png").write_bytes(png(144, 128, lambda x, y: texture(x, y, i + 1.5)))
+        self.works(*self.build(out, "--set", "whole_prob=1", "clean_prob=0", sources=f"[{folder}]", count=4))
+        with tarfile.open(next(out.glob("*.tar"))) as tar:
+            facts = [json.load(tar.extractfile(name)) for name in tar.getnames() if name.endswith(".json")]
+        self.assertTrue(all(f["severity"] > 0.05 for f in facts), facts)
+        self.fails(2, *self.build(self.dir / "clean-set", sources="[clean]"), says=["sources", "seam controls"])
+
+    def test_sets_together(self):
+        """Two sets of samples in one training: the smaller side counts; labels of another meaning and a start that is too fine are refused."""
+        small, large, run = self.dir / "set64", self.dir / "set96", self.dir / "run-sets"
+        scale = ["--set", "label.scale=0.2"]
+        self.works(*self.build(small, *scale, count=4))
+        self.works(*self.build(large, *scale, "--set", "size=96", count=4))
+        both = f"[{small},{large}]"
+        train = ["train", "reward", "-o", run, "--set", f"fgr_dirs={both}", "pretrain_network_r=finpercep-rm", "stage_iters=[2]", "samples.size=96", "batch_size=3", "losses.sr_labels=true", "losses.correlation_weight=1"]
+        self.works(*train)
+        self.assertIn("8 samples", (run / "log.txt").read_text())
+        self.assertRegex((run / "log.txt").read_text(), r"finpercep \d.*, torch .*: iterations 0 to 2 on cpu, Float, \d+ threads")
+        other = self.dir / "set-other"
+        self.works(*self.build(other, "--set", "label.scale=0.25", count=4))
+        self.fails(3, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs=[{small},{other}]", says=[other, "scale 0.2)", "scale 0.25"])
+        self.fails(2, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs={both}", "pretrain_network_r=finpercep-rm", "network.stage=3", "stage_iters=[]", says=["network.stage", "at least 4"])
+        self.fails(2, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs={both}", "samples.variation.kinds=[blur]", says="samples.variation.kinds")
+        self.assertFalse((self.dir / "run-other").exists())
+
     def test_d10_sources(self):
         empty = self.dir / "empty"
         empty.mkdir()

@@ -97,8 +97,8 @@ class Judging(ProgramTest):
         self.assertEqual(len({self.scores(self.photo, "--stage", stage)[0]["score"] for stage in range(5)}), 5)
 
     def test_rm_0_has_no_map_to_write(self):
-        self.fails(2, "map", self.photo, "-o", self.dir / "none", "--stage", 0, says=["--stage", "RM_0", "score"])
-        self.assertFalse((self.dir / "none").exists())
+        self.fails(2, "map", self.photo, "-o", self.dir / "rm-0", "--stage", 0, says=["--stage", "RM_0", "score"])
+        self.assertFalse((self.dir / "rm-0").exists())
 
     def test_the_same_for_any_tile(self):
         photo = self.dir / "wide.png"

@@ -47,16 +47,31 @@ class Outputs(ProgramTest):
         rows = f"s={lr}:{self.photos}:same={self.photos}:worse={worse}"
         text = self.works("eval", "--set", rows, "-g", "cubic=bicubic", "-m", "psnry,ssim,finpercep", "--baseline", "worse", "-o", out, "--table", "csv").stdout
         self.assertEqual([line.split(",")[0] for line in text.splitlines() if line and not line.startswith("#")], ["method", "same", "worse", "cubic", "method", "same", "cubic"])
+        self.assertIn("psnry,psnry_low,psnry_high,psnry_p", (out / "s-difference.csv").read_text())
+        self.works("eval", "--set", rows, "-g", "cubic=bicubic", "-m", "psnry,ssim,finpercep", "--baseline", "worse", "-o", out, "--overwrite")
         levels, differences = (out / "s.md").read_text(), (out / "s-difference.md").read_text()
         for title in ("S ↑", "severity ↓"):
             self.assertIn(title, levels)
-        self.assertRegex(differences, r"same .*\| \+\d+\.\d \[.*p 0\.250")  # all of three pictures are better: 2 / 2^3
-        self.assertRegex(differences, r"cubic +\| \+0\.000 \[")  # but for the rounding of the files
+        self.assertRegex(differences, r"same .*\| +\+\d+\.\d \[.*p 0\.250")  # all of three pictures are better: 2 / 2^3
+        self.assertRegex(differences, r"cubic +\|( +\+0\.0+ \[\+0\.0+, \+0\.0+\] p 1\.000 \|){4}")  # a generator's picture is what its file holds
         judged = json.loads(self.works("score", worse / "p0.png", "--json", "-").stdout)["finpercep"]
         row = next(line for line in (out / "s-worse.csv").read_text().splitlines() if line.startswith("p0,"))
         self.assertAlmostEqual(float(row.split(",")[3]), judged["score"], delta=2e-4)
+        alone = self.works("eval", "--set", f"s={lr}::made={worse}", "-g", "cubic=bicubic", "-m", "brisque,finpercep", "--table", "csv").stdout
+        made, cubic = (line.split(",")[1:] for line in alone.splitlines() if line.startswith(("made", "cubic")))
+        self.assertEqual(made, cubic)  # no references, and a generator's picture is measured as its file would be
+        self.fails(2, "eval", "--set", f"s={lr}:", "-g", "bicubic", "-m", "psnry", says=["references", "psnry"])
+        only = self.works("eval", "--set", f"s={lr}:{self.photos}:{worse}", "-m", "finpercep", "--stage", 0, "--table", "csv").stdout
+        self.assertIn("method,images,S,", only.replace(" ↑", ""))
+        self.assertNotIn("severity", only)
+        self.fails(2, "eval", "--set", rows, "-m", "finpercep.severity", "--stage", 0, says=["severity", "RM_0"])
+        self.fails(2, "eval", "--set", rows, "-m", "finpercep,finpercep.score", says="twice")
+        self.fails(2, "eval", "--set", rows, "-m", "psnry", "-g", "cubic=", says=["-g", "cubic="])
+        self.fails(4, "eval", "--set", rows, "-m", "psnry", "-g", "nothing", "-o", self.dir / "early", says="nothing")
+        self.assertFalse((self.dir / "early").exists())
+        self.fails(2, "eval", "--map", self.photos, "--baseline", "x", says="--baselines")
         self.fails(2, "eval", "--set", rows, "-m", "psnry", "--baseline", "none", says=["--baseline", "same", "worse", "none"])
-        self.fails(2, "eval", "--set", f"s={lr}:{self.photos}:{worse}:{worse}", "-m", "psnry", says=["twice", "ROW="])
+        self.fails(2, "eval", "--set", f"s={lr}:{self.photos}:{worse}:{worse}", "-m", "psnry", says=["twice", "another name"])
         self.fails(2, "eval", "--set", rows, "-g", "same=bicubic", "-m", "psnry", says=["twice", "same"])
 
     def test_a_picture_that_cannot_be_measured_loses_no_other(self):

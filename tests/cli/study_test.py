@@ -92,6 +92,15 @@ class StudyTest(ProgramTest):
             scores.append([row[3] for row in csv.reader(csv_file.read_text().splitlines()[2:])])
         self.assertTrue(all(a != b for a, b in zip(*scores)), scores)
 
+        # A picture that cannot be read is missing from the means, whether they are measured or read again, and from the report's strips.
+        broken = self.dir / "broken"
+        shutil.copytree(self.photos, broken)
+        (broken / "p0.png").write_bytes((broken / "p0.png").read_bytes()[:200])
+        measure = [*self.study(whole, "--evaluate-only"), "--set", "held_out.photos.photos=[]", f'test_sets=["bad={self.dir / "lr"}:{self.photos}:made={broken}"]', "strips=3", "metrics=[psnry]"]
+        results = [self.fails(3, *measure, says=["1 pictures could not be measured", "p0"], env=ENVIRONMENT, timeout=500) for _ in range(2)]
+        self.assertEqual(results[0].stdout, results[1].stdout)
+        self.assertRegex(results[0].stdout, r"made +2 ")
+
     def test_what_is_wrong_is_said_before_anything_is_trained(self):
         out = self.dir / "bad"
         for setting, says in [('methods=["a: reward_wait=1"]', ["method 'a'", "reward_weight"]), ('methods=["a: stages=[9] stage_iters=[1]"]', ["method 'a'", "stages"]), ('methods=["a: refl_steps=[9]"]', ["method 'a'", "refl_steps"]),

@@ -131,6 +131,8 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   if (s.monitor.size % 32 != 0) throw usage_error(fmt::format("monitor.size: expected a multiple of 32, found {}", s.monitor.size));
   if (s.signal.score_weight == 0 && s.signal.map_weight == 0)
     throw usage_error("signal: expected score_weight or map_weight above 0, found both 0. there is nothing to learn from");
+  if (s.signal.score_weight == 0 && std::ranges::find(s.stages, 0) != s.stages.end())
+    throw usage_error("stages: expected none that is 0 where signal.score_weight is 0, found one: RM_0 has no map to learn from");
 }
 
 }  // namespace finpercep

@@ -34,21 +34,18 @@ PairedValues pair_values(const Evaluation& method, const Evaluation& baseline, c
   return pairs;
 }
 
-// A picture that could not be measured has no value; two equal pictures have an infinite PSNR, which is one.
-Cell mean_of_measured(std::vector<double> values, const BootstrapOptions& bootstrap) {
-  std::erase_if(values, [](double value) { return std::isnan(value); });
-  return values.empty() ? Cell{} : Cell{bootstrap_mean(values, bootstrap)};
+// Pictures with at least one value: those that could be measured.
+double count_measured(const Evaluation& evaluation) {
+  return static_cast<double>(std::ranges::count_if(
+      evaluation.values, [](const auto& row) { return !std::ranges::all_of(row, [](double value) { return std::isnan(value); }); }));
 }
 
-std::string difference_text(const PairedValues& pairs, bool percent, const BootstrapOptions& bootstrap) {
-  if (pairs.values.empty()) return "";
+Cell difference_cell(const PairedValues& pairs, bool percent, const BootstrapOptions& bootstrap) {
+  if (pairs.values.empty()) return {};
   const Interval d = bootstrap_difference(pairs.values, pairs.base, bootstrap);
-  const double p = wilcoxon_signed_rank(pairs.values, pairs.base).p, unit = percent ? 100 / std::abs(mean_of(pairs.base)) : 1;
-  if (!std::isfinite(unit)) return "";
-  const int decimals = percent ? 1 : 3;
-  const std::string p_text = p < 0.001 ? fmt::format("{:.0e}", p) : fmt::format("{:.3f}", p);
-  return fmt::format("{:+.{}f} [{:+.{}f}, {:+.{}f}] p {}", unit * d.mean, decimals, unit * d.low, decimals, unit * d.high, decimals,
-                     p_text);
+  const double unit = percent ? 100 / std::abs(mean_of(pairs.base)) : 1;
+  if (!std::isfinite(unit)) return {};
+  return Difference{{unit * d.mean, unit * d.low, unit * d.high}, wilcoxon_signed_rank(pairs.values, pairs.base).p};
 }
 
 }  // namespace
@@ -68,9 +65,9 @@ std::string variants_text(const EvaluateOptions& options) {
     else texts.push_back(fmt::format("{}: {}", metric, variant_text(metric, options.metric.protocol, options.metric.crop_border)));
   }
   if (judged)
-    texts.push_back(
-        fmt::format("S: score of {}, 1 is clean; severity: mean of its defect map over the worst {:g} % of a picture's pixels, 0 is clean",
-                    options.judge->model(), 100 * severity_share));
+    texts.push_back(fmt::format(
+        "S: score of {} (RM_{}), 1 is clean; severity: mean of its defect map over the worst {:g} % of a picture's pixels, 0 is clean",
+        options.judge->model(), options.judge->stage(), 100 * severity_share));
   return fmt::format("{}", fmt::join(texts, "; "));
 }
 
@@ -78,12 +75,15 @@ Table comparison_table(const Methods& methods, const EvaluateOptions& options) {
   Table table{.columns = {{"method", std::nullopt, 0}, {"images", std::nullopt, 0}}, .rows = {}, .caption = "", .mark_best = true};
   for (const std::string& metric : options.metrics) table.columns.push_back(comparison_column(metric));
   for (const auto& [name, evaluation] : methods) {
-    std::vector<Cell> row = {name, static_cast<double>(evaluation.names.size() - evaluation.failures.size())};
-    for (const std::string& metric : options.metrics) row.push_back(mean_of_measured(evaluation.column(metric), options.bootstrap));
+    std::vector<Cell> row = {name, count_measured(evaluation)};
+    for (const std::string& metric : options.metrics) row.push_back(mean_cell(evaluation.column(metric), options.bootstrap));
     table.rows.push_back(std::move(row));
   }
-  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]. {}.", 100 * options.bootstrap.confidence,
-                              options.bootstrap.resamples, variants_text(options));
+  const bool alike =
+      std::ranges::all_of(table.rows, [&](const auto& row) { return std::get<double>(row[1]) == std::get<double>(table.rows[0][1]); });
+  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]{}. {}.", 100 * options.bootstrap.confidence,
+                              options.bootstrap.resamples,
+                              alike ? "" : "; the rows are over different images, those that could be measured", variants_text(options));
   return table;
 }
 
@@ -91,6 +91,7 @@ Table difference_table(const Methods& methods, const std::string& baseline, cons
   Table table{.columns = {{"method", std::nullopt, 0}}, .rows = {}, .caption = ""};
   for (const std::string& metric : options.metrics) {
     Column column = comparison_column(metric);
+    column.decimals = in_percent(metric) ? 1 : 3;
     if (in_percent(metric)) column.title += " %";
     table.columns.push_back(std::move(column));
   }
@@ -99,7 +100,7 @@ Table difference_table(const Methods& methods, const std::string& baseline, cons
     if (base == methods.end() || name == baseline) continue;
     std::vector<Cell> row = {name};
     for (const std::string& metric : options.metrics)
-      row.emplace_back(difference_text(pair_values(evaluation, base->second, metric), in_percent(metric), options.bootstrap));
+      row.push_back(difference_cell(pair_values(evaluation, base->second, metric), in_percent(metric), options.bootstrap));
     table.rows.push_back(std::move(row));
   }
   table.caption = fmt::format(

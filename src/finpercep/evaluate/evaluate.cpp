@@ -14,8 +14,7 @@
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/io.h"
-#include "finpercep/image/tensor.h"
-#include "finpercep/rl/reward_signal.h"
+#include "finpercep/version.h"
 
 namespace finpercep {
 
@@ -43,20 +42,23 @@ std::string failure_of(const std::string& name, const Work& work) {
     work();
   } catch (const Error& error) {
     if (error.code() != ExitCode::input) throw;
-    const std::string what = error.what();
-    return what.find(name) == std::string::npos ? fmt::format("{}: {}", name, what) : what;
+    const std::string what = error.what();  // that of a file begins with its path
+    return !what.starts_with(name + ": ") && what.find("/" + name + ".") == std::string::npos ? fmt::format("{}: {}", name, what) : what;
   }
   return "";
-}
-
-std::pair<double, double> score_and_severity(const Judge& judge, const Image& picture) {
-  const Verdict verdict = judge(picture);
-  return {verdict.score, pool_map(to_tensor(verdict.map), {.pool = "top", .top_share = severity_share}).item<double>()};
 }
 
 }  // namespace
 
 bool is_judged(const std::string& metric) { return metric == score_metric || metric == severity_metric; }
+
+void check_metrics(const EvaluateOptions& options) {
+  std::vector<std::string> of_registry = options.metrics;
+  std::erase_if(of_registry, is_judged);
+  for (const char* name : {score_metric, severity_metric})
+    if (std::ranges::count(options.metrics, name) > 1) throw usage_error(fmt::format("metric: '{}' is given twice. name it once", name));
+  const MetricSet known(of_registry, options.metric);
+}
 
 std::vector<double> Evaluation::column(const std::string& metric) const {
   const auto at = std::find(metrics.begin(), metrics.end(), metric);
@@ -100,7 +102,10 @@ Evaluation evaluate(const std::vector<std::string>& names, const std::function<S
     if (item->failure.empty() && (judged || !learned.empty()))
       item->failure = failure_of(names[out.values.size()], [&] {
         if (!learned.empty()) deep = learned_set.compute(item->sample.sr, item->sample.ref);
-        if (judged) verdict = score_and_severity(*options.judge, item->sample.sr);
+        if (judged) {
+          const Verdict v = (*options.judge)(item->sample.sr);
+          verdict = {v.score, v.severity};
+        }
       });
     std::vector<double> row(options.metrics.size(), std::numeric_limits<double>::quiet_NaN());
     if (item->failure.empty()) {
@@ -120,12 +125,6 @@ Evaluation evaluate(const std::vector<std::string>& names, const std::function<S
     if (bar) bar->advance();
     stop_if_interrupted(fmt::format("after {} of {} pictures", out.values.size(), count));
   }
-  if (out.failures.size() == names.size()) throw input_error(out.failures.front());
-  for (const auto& name : out.metrics) {
-    std::vector<double> values = out.column(name);
-    if (!out.failures.empty()) std::erase_if(values, [](double value) { return !std::isfinite(value); });
-    out.summary.push_back(bootstrap_mean(values, options.bootstrap));
-  }
   return out;
 }
 
@@ -138,7 +137,7 @@ Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& optio
   return evaluate(names_of(pairs), load, options);
 }
 
-Table per_image_table(const Evaluation& evaluation) {
+Table per_image_table(const Evaluation& evaluation, const EvaluateOptions& options) {
   Table table;
   table.columns.push_back({"name", std::nullopt, 0});
   for (const auto& name : evaluation.metrics) table.columns.push_back(metric_column(name));
@@ -148,8 +147,13 @@ Table per_image_table(const Evaluation& evaluation) {
     table.rows.push_back(std::move(row));
   }
   std::vector<Cell> last = {std::string("mean")};
-  for (const auto& interval : evaluation.summary) last.push_back(interval.mean);
+  for (const auto& metric : evaluation.metrics) {
+    const Cell mean = mean_cell(evaluation.column(metric), options.bootstrap);
+    const Interval* interval = std::get_if<Interval>(&mean);
+    last.push_back(interval ? Cell{interval->mean} : Cell{});
+  }
   table.rows.push_back(std::move(last));
+  table.caption = fmt::format("finpercep {}; {}", version, variants_text(options));
   return table;
 }
 

@@ -114,7 +114,7 @@ Interval seam_ratio(const std::vector<double>& controls, const std::vector<doubl
 }
 
 // The kinds of one source are one row, and so are all clean swaps.
-std::string row_of(const std::string& source) { return source.starts_with("clean") ? "seam control" : source.substr(0, source.find(':')); }
+std::string row_of(const FgrFacts& facts) { return is_control(facts) ? "seam control" : facts.source.substr(0, facts.source.find(':')); }
 
 }  // namespace
 
@@ -140,11 +140,11 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
       clean = sample.gt;
       of_clean = judge(clean);
     }
-    const bool control = sample.facts.source.starts_with("clean"), whole = sample.facts.mask == "whole",
+    const bool control = is_control(sample.facts), whole = sample.facts.mask == "whole",
                defective = !control && sample.facts.severity > 0.01;
     const Image picture = compose(sample.gt, sample.sr, sample.mask);
     const Verdict syn = judge(picture);
-    const std::string row = row_of(sample.facts.source);
+    const std::string row = row_of(sample.facts);
     double order = undefined;
     if (defective) {
       const float sr = whole ? syn.score : judge(sample.sr).score;
@@ -206,7 +206,8 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   };
   if (!seams.empty() && !swaps.empty()) answer("seam ratio", seams.size(), seam_ratio(seams, swaps, options.bootstrap));
   const auto answer_whole = [&](const std::string& name, const std::string& maker) {
-    const std::vector<double>& values = whole_plcc[maker];
+    std::vector<double> values = whole_plcc[maker];
+    std::erase_if(values, [](double value) { return std::isnan(value); });  // a constant has none
     if (values.size() > 2)
       answer(fmt::format("PLCC of {} and the label, whole swaps", name), values.size(), mean_cell(values, options.bootstrap));
   };

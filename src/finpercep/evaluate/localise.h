@@ -12,7 +12,7 @@
 namespace finpercep {
 
 struct LocaliseOptions {
-  int64_t count = 0;       ///< samples, evenly spread; 0: all
+  int64_t count = 0;       ///< samples, drawn once and for all (FgrSet::some); 0: all
   bool baselines = false;  ///< map_rivals() beside the reward
   bool judges = true;      ///< LPIPS-alex and DISTS of whole swaps
   BootstrapOptions bootstrap;
@@ -30,7 +30,7 @@ struct Localisation {
   /// in).
   Table scores;
   /// seam ratio: mean of the map in the mask, seam controls' over true swaps' (1: the map shows seams, 0: defects); PLCC and SRCC of S with
-  /// LPIPS-alex and DISTS over whole swaps. A row a question.
+  /// LPIPS-alex and DISTS over whole swaps; PLCC of the map with the label, of each rival too, mean of whole swaps. A row a question.
   Table summary;
 };
 

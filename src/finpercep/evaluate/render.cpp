@@ -12,11 +12,16 @@ namespace {
 
 using Grid = std::vector<std::vector<std::string>>;
 
+const Interval* interval_in(const Cell& cell) {
+  if (const auto* difference = std::get_if<Difference>(&cell)) return &difference->interval;
+  return std::get_if<Interval>(&cell);
+}
+
 // The number that ranks a cell, where it has one.
 std::optional<double> number_in(const Cell& cell) {
   double value = NAN;
   if (const auto* number = std::get_if<double>(&cell)) value = *number;
-  if (const auto* interval = std::get_if<Interval>(&cell)) value = interval->mean;
+  if (const Interval* interval = interval_in(cell)) value = interval->mean;
   return std::isfinite(value) ? std::optional(value) : std::nullopt;
 }
 
@@ -132,15 +137,18 @@ std::string csv_number(double value) { return std::isfinite(value) ? fmt::format
 
 std::string csv_table(const Table& table) {
   std::string out = table.caption.empty() ? "" : fmt::format("# {}\n", table.caption);
-  std::vector<bool> wide(table.columns.size(), false);
+  std::vector<bool> wide(table.columns.size(), false), tested = wide;
   for (std::size_t c = 0; c < wide.size(); ++c)
-    for (const auto& row : table.rows)
-      if (c < row.size() && std::holds_alternative<Interval>(row[c])) wide[c] = true;
+    for (const auto& row : table.rows) {
+      if (c < row.size() && interval_in(row[c])) wide[c] = true;
+      if (c < row.size() && std::holds_alternative<Difference>(row[c])) tested[c] = true;
+    }
   for (std::size_t c = 0; c < wide.size(); ++c) {
     const std::string& title = table.columns[c].title;
     if (c) out += ",";
     out += csv_field(title);
     if (wide[c]) out += fmt::format(",{},{}", csv_field(title + "_low"), csv_field(title + "_high"));
+    if (tested[c]) out += "," + csv_field(title + "_p");
   }
   out += "\n";
   for (const auto& row : table.rows) {
@@ -150,9 +158,11 @@ std::string csv_table(const Table& table) {
       if (const auto* word = std::get_if<std::string>(&cell)) out += csv_field(*word);
       if (const auto value = number_in(cell)) out += csv_number(*value);
       if (!wide[c]) continue;
-      if (const auto* interval = std::get_if<Interval>(&cell))
-        out += fmt::format(",{},{}", csv_number(interval->low), csv_number(interval->high));
-      else out += ",,";
+      const Interval* interval = interval_in(cell);
+      out += interval ? fmt::format(",{},{}", csv_number(interval->low), csv_number(interval->high)) : ",,";
+      if (!tested[c]) continue;
+      const auto* difference = std::get_if<Difference>(&cell);
+      out += "," + (difference ? csv_number(difference->p) : "");
     }
     out += "\n";
   }
@@ -200,6 +210,11 @@ std::string cell_text(const Cell& cell, int decimals) {
   if (const auto* word = std::get_if<std::string>(&cell)) return *word;
   const auto value = number_in(cell);
   if (!value) return "";
+  if (const auto* difference = std::get_if<Difference>(&cell)) {
+    const Interval& d = difference->interval;
+    const std::string p = difference->p < 0.001 ? fmt::format("{:.0e}", difference->p) : fmt::format("{:.3f}", difference->p);
+    return fmt::format("{:+.{}f} [{:+.{}f}, {:+.{}f}] p {}", d.mean, decimals, d.low, decimals, d.high, decimals, p);
+  }
   if (const auto* interval = std::get_if<Interval>(&cell))
     return fmt::format("{:.{}f} [{:.{}f}, {:.{}f}]", interval->mean, decimals, interval->low, decimals, interval->high, decimals);
   return fmt::format("{:.{}f}", *value, decimals);

@@ -151,9 +151,11 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
       try {
         if (judge) {
           const Verdict verdict = (*judge)(item.picture);
-          line.values = {{"finpercep.score", checked("finpercep", verdict.score)},
-                         {"finpercep.map_max", verdict.map_max},
-                         {"finpercep.map_mean", verdict.map_mean}};
+          line.values = {{"finpercep.score", checked("finpercep", verdict.score)}};
+          if (judge->stage() > 0)  // RM_0 has no map
+            line.values.insert(line.values.end(), {{"finpercep.severity", verdict.severity},
+                                                   {"finpercep.map_max", verdict.map_max},
+                                                   {"finpercep.map_mean", verdict.map_mean}});
         }
         const std::vector<double> values =
             metrics.deep ? metrics.deep->compute(item.picture, paired ? item.reference : item.picture) : std::vector<double>();
@@ -176,7 +178,7 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
 
 std::vector<std::string> score_columns(const ScoreJob& job) {
   std::vector<std::string> columns;
-  if (job.judging) columns = {"finpercep.score", "finpercep.map_max", "finpercep.map_mean"};
+  if (job.judging) columns = {"finpercep.score", "finpercep.severity", "finpercep.map_max", "finpercep.map_mean"};
   columns.insert(columns.end(), job.metrics.begin(), job.metrics.end());
   return columns;
 }

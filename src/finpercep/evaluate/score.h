@@ -17,7 +17,7 @@ namespace finpercep {
 struct ScoreJob {
   std::vector<std::filesystem::path> pictures;
   std::vector<std::filesystem::path> references;  ///< one a picture, or none
-  bool judging = false;                           ///< finpercep.score, .map_max, .map_mean
+  bool judging = false;                           ///< finpercep.score, .severity, .map_max, .map_mean; of RM_0 the score
   JudgeOptions judge;
   std::vector<std::string> metrics;                   ///< full-reference ones need references
   std::vector<std::string> set_metrics;               ///< for score_set: not computed here, and no columns

@@ -16,6 +16,7 @@
 #include "finpercep/evaluate/correlation.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/image/tensor.h"
+#include "finpercep/judge.h"
 #include "finpercep/metrics/registry.h"
 
 namespace finpercep {
@@ -159,9 +160,7 @@ std::vector<StageReward> stage_rewards(const RewardModel& model, const Image& pi
   at::NoGradGuard no_grad;
   std::vector<StageReward> out;
   for (const Judgement& j : model.judge_all(to_tensor(picture).to(device), model.settings.stage)) {
-    const at::Tensor map = j.map.flatten();
-    const double worst = std::get<0>(map.topk(std::max<int64_t>(1, map.numel() / 5))).mean().item<double>();
-    out.push_back({j.score.item<double>(), j.score_logit.item<double>(), 1 - worst});
+    out.push_back({j.score.item<double>(), j.score_logit.item<double>(), 1 - severity_of(to_image(j.map))});
   }
   return out;
 }

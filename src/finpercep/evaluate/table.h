@@ -20,8 +20,14 @@ struct Column {
 /// Direction and decimals of a metric of the list, of finpercep.score and the map's parts; of another name neither.
 Column metric_column(const std::string& name);
 
-/// Nothing, a word, a number, a mean with its interval.
-using Cell = std::variant<std::monostate, std::string, double, Interval>;
+/// A mean of paired differences, with the p of their test.
+struct Difference {
+  Interval interval;
+  double p = 1;
+};
+
+/// Nothing, a word, a number, a mean with its interval, a difference.
+using Cell = std::variant<std::monostate, std::string, double, Interval, Difference>;
 
 /// Mean of the finite values with its interval; nothing where there is none.
 Cell mean_cell(const std::vector<double>& values, const BootstrapOptions& bootstrap);
@@ -37,11 +43,12 @@ enum class TableFormat { text, markdown, csv, latex };
 /// "text", "md", "csv", "tex"; usage_error for another word.
 TableFormat parse_table_format(const std::string& name);
 
-/// What a cell prints: "mean [low, high]" for an interval, nothing for a number that is not finite.
+/// What a cell prints: "mean [low, high]" for an interval, "+mean [+low, +high] p .." for a difference, nothing for a number that is not
+/// finite.
 std::string cell_text(const Cell& cell, int decimals);
 
-/// Ends with a newline. A number that is not finite is an empty cell. CSV has full precision, and three columns (X, X_low, X_high) for
-/// a column of intervals.
+/// Ends with a newline. A number that is not finite is an empty cell. CSV has full precision, three columns (X, X_low, X_high) for a
+/// column of intervals and a fourth (X_p) for one of differences.
 std::string render(const Table& table, TableFormat format);
 
 /// Name and value; a dot in the name nests: "finpercep.score".

@@ -22,8 +22,9 @@ bool fits_a_name(const std::string& name) {
 
 }  // namespace
 
-Named parse_named(const std::string& text) {
+Named parse_named(const std::string& text, const std::string& where) {
   const auto equals = text.find('=');
+  if (text.empty() || equals + 1 == text.size()) throw usage_error(fmt::format("{}: expected WHAT or ROW=WHAT, found '{}'", where, text));
   if (equals == std::string::npos || !fits_a_name(text.substr(0, equals)) || std::filesystem::exists(text)) return {text, text};
   return {text.substr(0, equals), text.substr(equals + 1)};
 }
@@ -37,10 +38,12 @@ TestSet parse_test_set(const std::string& text, const std::string& where) {
   std::vector<std::string> folders;
   std::istringstream rest(equals == std::string::npos ? "" : text.substr(equals + 1));
   for (std::string folder; std::getline(rest, folder, ':');) folders.push_back(folder);
-  if (folders.size() < 2) throw usage_error(fmt::format("{}: expected NAME=LQ:GT or NAME=LQ:GT:SR.., found '{}'", where, text));
+  if (text.ends_with(':')) folders.emplace_back();
+  if (folders.size() < 2 || folders[0].empty())
+    throw usage_error(fmt::format("{}: expected NAME=LQ:GT or NAME=LQ:GT:SR.., found '{}'", where, text));
   TestSet set{text.substr(0, equals), folders[0], folders[1], {}};
   check_name(set.name, fmt::format("{}: '{}'", where, text));
-  for (std::size_t i = 2; i < folders.size(); ++i) set.made.push_back(parse_named(folders[i]));
+  for (std::size_t i = 2; i < folders.size(); ++i) set.made.push_back(parse_named(folders[i], fmt::format("{}: {}", where, text)));
   return set;
 }
 

@@ -18,6 +18,9 @@ struct FgrFacts {
   double severity = 0;    ///< mean of the label inside M (weighted by M); 0 where M is empty
 };
 
+/// A seam control: clean pixels swapped into the clean picture.
+inline bool is_control(const FgrFacts& facts) { return facts.source == "clean" || facts.source.starts_with("clean:"); }
+
 std::string to_json(const FgrFacts& facts, const std::string& hash);
 /// `hash` takes what was given to to_json. input_error naming `where` for anything else than such JSON.
 FgrFacts facts_from_json(const std::string& json, const std::string& where, std::string& hash);

@@ -44,7 +44,7 @@ std::vector<FgrHistogram> fgr_histograms(const FgrSet& set, const std::vector<do
   for (int64_t i = 0; i < set.size(); ++i) {
     const FgrFacts& facts = set.facts(i);
     if (facts.mask != "whole") add(area, area_edges, facts.area);
-    if (!facts.source.starts_with("clean")) add(severity, severity_edges, facts.severity);
+    if (!is_control(facts)) add(severity, severity_edges, facts.severity);
   }
   return {counted("source", set, &FgrFacts::source, ""), counted("mask", set, &FgrFacts::mask, ""),
           counted("variation", set, &FgrFacts::variation, "none"), area, severity};

@@ -10,6 +10,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/generate/super_resolver.h"
+#include "finpercep/image/resize.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/nets/optimise.h"
 
@@ -20,10 +21,6 @@ namespace {
 constexpr int64_t probed_crops = 64;  // that the label's scale is measured on
 
 // What is stored has 8 bits; the label must belong to what is stored.
-void quantise(Image& image) {
-  for (float& v : image.data) v = std::round(std::clamp(v, 0.0f, 1.0f) * 255) / 255;
-}
-
 double mean(const Image& image) {
   double sum = 0;
   for (float v : image.data) sum += v;
@@ -108,7 +105,7 @@ FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
     if (degradation.scale != direct_scale)
       throw usage_error(
           fmt::format("degradation.scale: expected {}, the factor of the sources, found {}", direct_scale, degradation.scale));
-  check_variation_settings(settings.clean_variation);
+  check_variation_settings(settings.clean_variation, "clean_variation");
   sources_ = make_sources(settings.sources, photos_, {settings.degradation, settings.strong_degradation, settings.strong_prob}, compute_);
   if (label_scale > 0) settings_.label.scale = label_scale;
   if (settings_.label.scale == 0) settings_.label.scale = measure_scale();
@@ -139,7 +136,7 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
   for (int64_t k = 0; k < settings_.sources_per_crop; ++k) {
     const FgrSource& source = sources_[random.pick(chances)];
     drawn.made.push_back(source.make({drawn.crop, photo, seed, static_cast<uint64_t>(crop * settings_.sources_per_crop + k)}));
-    quantise(drawn.made.back().image);
+    round_to_bytes(drawn.made.back().image);
     pictures.push_back(drawn.made.back().image);
   }
   drawn.gt = photo;
@@ -148,7 +145,7 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
     drawn.variation = kinds[random.integer(0, static_cast<int64_t>(kinds.size()) - 1)];
     drawn.gt = vary(photo, drawn.variation, settings_.clean_variation, random);
   }
-  quantise(drawn.gt);
+  round_to_bytes(drawn.gt);
   const at::Tensor batch = to_batch(pictures).to(compute_.device);
   drawn.features = features_.maps(to_tensor(drawn.gt).to(compute_.device));
   drawn.raw = difference(drawn, batch, at::ones({batch.size(0), 1, batch.size(2), batch.size(3)}, batch.options())).unbind(0);
@@ -208,7 +205,7 @@ FgrSample FgrBuilder::swap(const Drawn& drawn, int64_t index) const {
   SourcePicture picture = clean ? clean_picture(photos_, drawn.crop, drawn.gt, random) : drawn.made[made];
   sample.sr = std::move(picture.image);
   sample.facts.source = std::move(picture.name);
-  quantise(sample.mask);
+  round_to_bytes(sample.mask);
   sample.facts.area = mean(sample.mask);
   return sample;
 }
@@ -223,7 +220,7 @@ std::vector<FgrSample> FgrBuilder::samples_of(int64_t crop) const {
   for (int64_t index = first; index < end; ++index) {
     samples.push_back(swap(drawn, index));
     samples.back().label = Image(samples.back().gt.width, samples.back().gt.height, 1);
-    if (samples.back().facts.source.starts_with("clean")) continue;
+    if (is_control(samples.back().facts)) continue;
     labelled.push_back(samples.size() - 1);
     sr.push_back(samples.back().sr);
     masks.push_back(samples.back().mask);

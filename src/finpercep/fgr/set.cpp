@@ -94,6 +94,7 @@ FgrSet::FgrSet(const FgrSettings& settings) {
     return {unpack(p.gt, p.size, 3), unpack(p.sr, p.size, 3), unpack(p.mask, p.size, 1), unpack(p.label, p.size, 1), facts[i]};
   };
   label_ = builder.settings().label;
+  side_ = static_cast<int>(settings.size);
   kept_.resize(facts_.size());
   std::iota(kept_.begin(), kept_.end(), int64_t{0});
 }
@@ -116,17 +117,20 @@ FgrSet::FgrSet(const std::filesystem::path& directory) {
     return decode_sample(file(0), file(1), file(2), file(3), text_of(file(4)), tar.where() + ":" + place.files[4].name);
   };
   label_ = manifest.settings.label;
+  side_ = static_cast<int>(manifest.settings.size);
   kept_.resize(facts_.size());
   std::iota(kept_.begin(), kept_.end(), int64_t{0});
 }
 
 void FgrSet::add(const FgrSet& other, const std::string& where) {
   const auto meaning = [](const LabelSettings& l) {
-    return fmt::format("alpha {}, scale {:.6g}, by {}, {}", l.alpha, l.scale, l.normalize, l.features);
+    const std::string level = l.normalize == "image" ? fmt::format("quantile {}", l.quantile) : fmt::format("scale {:.6g}", l.scale);
+    return fmt::format("alpha {}, normalize {}, {}, features {}", l.alpha, l.normalize, level, l.features);
   };
   if (meaning(label_) != meaning(other.label_))
-    throw input_error(fmt::format("fgr: {}: expected labels as the set before has them ({}), found {}. build it with label.scale={}", where,
-                                  meaning(label_), meaning(other.label_), label_.scale));
+    throw input_error(fmt::format("fgr: {}: expected the label settings of the set before ({}), found {}. build it with those", where,
+                                  meaning(label_), meaning(other.label_)));
+  side_ = std::min(side_, other.side_);
   const auto count = static_cast<int64_t>(facts_.size());
   read_ = [first = read_, count, second = other.read_](int64_t i) { return i < count ? first(i) : second(i - count); };
   facts_.insert(facts_.end(), other.facts_.begin(), other.facts_.end());

@@ -19,10 +19,10 @@ class FgrSet {
   /// hash and decoded when asked for. input_error for what is missing or damaged.
   explicit FgrSet(const std::filesystem::path& directory);
 
-  /// Appends the samples of another set, `where`; input_error unless its labels mean the same: same features, same share of the pixels,
-  /// same scale.
+  /// Appends the samples of another set, `where`; input_error unless its labels mean the same.
   void add(const FgrSet& other, const std::string& where);
 
+  int side() const { return side_; }  ///< of the pictures, pixels; the smallest where sets were added
   int64_t size() const { return static_cast<int64_t>(kept_.size()); }
   /// From any thread.
   FgrSample sample(int64_t index) const { return read_(kept_.at(index)); }
@@ -40,6 +40,7 @@ class FgrSet {
   std::vector<FgrFacts> facts_;
   std::vector<int64_t> kept_;
   LabelSettings label_;
+  int side_ = 0;
 };
 
 }  // namespace finpercep

@@ -70,6 +70,7 @@ std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const
   std::vector<FgrSource> sources;
   std::error_code none;
   for (const std::string& name : names) {
+    if (name == "clean") throw usage_error("sources: clean: expected another name, this one is for seam controls. write ./clean");
     if (name == "distort") sources.push_back(distortions(name, first_distortions));
     else if (name == "distort-all") sources.push_back(distortions(name, distortion_kinds().size()));
     else if (std::filesystem::is_directory(name, none)) sources.push_back(folder(name, photos));

@@ -22,18 +22,16 @@ void VariationSettings::visit(SettingsVisitor& v) {
   v.field("rescale", rescale, "factor of shrinking and growing again, [low, high]", {.min = 1, .max = 8});
 }
 
-void check_variation_settings(const VariationSettings& s) {
+void check_variation_settings(const VariationSettings& s, const std::string& key) {
   for (const std::string& kind : s.kinds)
     if (kind != "soften" && kind != "grain" && kind != "jpeg" && kind != "rescale")
-      throw usage_error(fmt::format("clean_variation.kinds: expected soften, grain, jpeg or rescale, found '{}'", kind));
-  if (s.prob > 0 && s.kinds.empty())
-    throw usage_error("clean_variation.kinds: expected at least one of soften, grain, jpeg, rescale; found none");
+      throw usage_error(fmt::format("{}.kinds: expected soften, grain, jpeg or rescale, found '{}'", key, kind));
+  if (s.prob > 0 && s.kinds.empty()) throw usage_error(key + ".kinds: expected at least one of soften, grain, jpeg, rescale; found none");
   for (const auto& [name, range] : {std::pair<const char*, const std::vector<double>&>{"soften", s.soften},
                                     {"grain", s.grain},
                                     {"jpeg", s.jpeg},
                                     {"rescale", s.rescale}})
-    if (range.size() != 2 || range[0] > range[1])
-      throw usage_error(fmt::format("clean_variation.{}: expected [low, high] with low <= high", name));
+    if (range.size() != 2 || range[0] > range[1]) throw usage_error(fmt::format("{}.{}: expected [low, high] with low <= high", key, name));
 }
 
 Image vary(const Image& photo, const std::string& kind, const VariationSettings& s, Random& random) {

@@ -22,8 +22,8 @@ struct VariationSettings {
   void visit(SettingsVisitor& v);
 };
 
-/// usage_error naming the key, for unknown kinds and ranges that are no ranges.
-void check_variation_settings(const VariationSettings& settings);
+/// usage_error naming the key below `key`, for unknown kinds and ranges that are no ranges.
+void check_variation_settings(const VariationSettings& settings, const std::string& key);
 
 /// The photograph after one variation, values in [0,1].
 Image vary(const Image& photo, const std::string& kind, const VariationSettings& settings, Random& random);

@@ -106,6 +106,10 @@ SuperResolver make_super_resolver(const std::string& name, const UpscaleOptions&
   std::error_code none;
   if (name == "bicubic") return bicubic();
   if (is_public_net(name)) return direct(for_pictures(*load_public_net(name), options.compute), options);
+  const std::string before_at = name.substr(0, name.find('@'));
+  if (before_at != name && (before_at == "bicubic" || is_public_net(before_at)))
+    throw usage_error(
+        fmt::format("generator: {}: expected {} alone, which has no steps. leave out {}", name, before_at, name.substr(before_at.size())));
   if (std::filesystem::is_directory(name, none))
     throw usage_error(fmt::format(
         "generator: {}: expected a name or a file, found a folder. pictures made elsewhere are compared by eval --set NAME=LQ:GT:SR",

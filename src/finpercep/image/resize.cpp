@@ -293,4 +293,8 @@ void clamp_unit(Image& image) {
   for (float& value : image.data) value = std::clamp(value, 0.0f, 1.0f);
 }
 
+void round_to_bytes(Image& image) {
+  for (float& value : image.data) value = std::round(std::clamp(value, 0.0f, 1.0f) * 255) / 255;
+}
+
 }  // namespace finpercep

@@ -22,6 +22,7 @@ Image resize_by(const Image& image, double scale, Resize method);
 
 Image crop(const Image& image, int x, int y, int width, int height);
 Image flip_horizontal(const Image& image);
-void clamp_unit(Image& image);  ///< to [0,1], in place
+void clamp_unit(Image& image);      ///< to [0,1], in place
+void round_to_bytes(Image& image);  ///< to the 256 values that a file of 8 bits holds, in place
 
 }  // namespace finpercep

@@ -16,7 +16,7 @@ struct CalibrationRow {
   Protocol protocol = Protocol::pyiqa;
   std::string picture;  ///< "blur", "noise", "blocks"
   double expected = 0;
-  /// What pyiqa's own test grants (`tests/test_metric_general.py`): .01 + share of the value, 1 %, NIQE 6 %, BRISQUE 8 %.
+  /// Less than one protocol's SSIM or PSNR differs from another's, a hundred times what rounding does.
   double tolerance() const;
 };
 

@@ -27,5 +27,5 @@ TEST_CASE("the values of a second implementation") {
     }
   }
   CHECK_THROWS_AS(calibration_picture("fog"), Error);
-  CHECK(CalibrationRow{"niqe", Protocol::pyiqa, "blur", 10}.tolerance() == doctest::Approx(.61));
+  CHECK(CalibrationRow{"ssim", Protocol::pyiqa, "blur", 0.89}.tolerance() < 8e-4);  // what SSIM differs by between the protocols
 }

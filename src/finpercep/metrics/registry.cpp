@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 
 #include "finpercep/base/error.h"
 #include "finpercep/image/tensor.h"
@@ -141,7 +142,10 @@ const MetricInfo& find_metric(const std::string& name) {
     if (info.name == name) return info;
     known.push_back(info.name);
   }
-  const std::string likely = nearest(name, known);
+  known.emplace_back("finpercep");  // which `score` and `eval` know beside these
+  std::string lower = name;
+  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string likely = lower == "lpips-alex" ? "lpips" : nearest(lower, known);
   const std::string advice = likely.empty() ? "" : fmt::format(". did you mean '{}'?", likely);
   throw usage_error(fmt::format("metric: expected one of {}, found '{}'{}", fmt::join(known, ", "), name, advice));
 }

@@ -109,17 +109,16 @@ void update_ema(const std::vector<at::Tensor>& average, const std::vector<at::Te
 }
 
 MixedPrecision::MixedPrecision(at::Device device, at::ScalarType dtype)
-    : type_(device.type()), on_(dtype != at::kFloat), before_(at::autocast::is_autocast_enabled(device.type())) {
-  if (!on_) return;
-  at::autocast::set_autocast_enabled(type_, true);
-  at::autocast::set_autocast_dtype(type_, dtype);
+    : type_(device.type()), before_(at::autocast::is_autocast_enabled(type_)), dtype_before_(at::autocast::get_autocast_dtype(type_)) {
+  at::autocast::set_autocast_enabled(type_, dtype != at::kFloat);
+  if (dtype != at::kFloat) at::autocast::set_autocast_dtype(type_, dtype);
   at::autocast::increment_nesting();
 }
 
 MixedPrecision::~MixedPrecision() {
-  if (!on_) return;
   if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
   at::autocast::set_autocast_enabled(type_, before_);
+  at::autocast::set_autocast_dtype(type_, dtype_before_);
 }
 
 OneThread::OneThread() : before_(at::get_num_threads()) { at::set_num_threads(1); }

@@ -46,7 +46,7 @@ class AdamW {
 /// average += (1 - decay) * (value - average)
 void update_ema(const std::vector<at::Tensor>& average, const std::vector<at::Tensor>& values, double decay);
 
-/// bf16 autocast for convolutions and products on `device` while it lives; nothing when `dtype` is float.
+/// bf16 autocast for convolutions and products on `device` while it lives; none, whatever is on around it, when `dtype` is float.
 class MixedPrecision {
  public:
   MixedPrecision(at::Device device, at::ScalarType dtype);
@@ -56,7 +56,8 @@ class MixedPrecision {
 
  private:
   at::DeviceType type_;
-  bool on_, before_;
+  bool before_;
+  at::ScalarType dtype_before_;
 };
 
 /// LibTorch computes in the calling thread alone while it lives: for work that parallel_for spreads over threads. (The caller of

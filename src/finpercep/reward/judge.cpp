@@ -5,6 +5,8 @@
 #include "finpercep/judge.h"
 
 #include <algorithm>
+#include <cmath>
+#include <vector>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/interrupt.h"
@@ -82,6 +84,26 @@ at::Tensor judge_tiles(const RewardModel& model, const at::Tensor& x, int64_t st
 
 }  // namespace
 
+// By a histogram: a sorted copy of a large map would be memory.
+float severity_of(const Image& map) {
+  constexpr int bins = 1 << 14;
+  std::vector<double> sums(bins, 0.0), counts(bins, 0.0);
+  for (const float value : map.data) {
+    const int bin = std::clamp(static_cast<int>(value * bins), 0, bins - 1);
+    sums[bin] += value;
+    counts[bin] += 1;
+  }
+  const double wanted = std::max(1.0, std::round(severity_share * static_cast<double>(map.data.size())));
+  double sum = 0, taken = 0;
+  for (int bin = bins - 1; bin >= 0 && taken < wanted; --bin) {
+    if (counts[bin] == 0) continue;
+    const double take = std::min(counts[bin], wanted - taken);
+    sum += sums[bin] / counts[bin] * take;  // of the last bin, whose values differ by less than 1e-4, a part
+    taken += take;
+  }
+  return taken > 0 ? static_cast<float>(sum / taken) : 0;
+}
+
 struct Judge::Parts {
   std::string name;
   Compute compute;
@@ -129,6 +151,7 @@ Verdict Judge::operator()(const Image& photo) const {
     verdict.map_max = std::max(verdict.map_max, v);
     total += v;
   }
+  verdict.severity = severity_of(verdict.map);
   verdict.map_mean = static_cast<float>(total / static_cast<double>(verdict.map.data.size()));
   return verdict;
 }

@@ -29,7 +29,7 @@ void OpinionSettings::visit(SettingsVisitor& v) {
 OpinionSet::Pair OpinionSet::pair(int64_t index) const {
   Random random(seed_, "opinion", static_cast<uint64_t>(index));
   FgrSample sample = set_.sample(random.integer(0, set_.size() - 1));
-  const int size = std::min({static_cast<int>(settings_.size), sample.gt.width, sample.gt.height});
+  const int size = std::min(static_cast<int>(settings_.size), set_.side());
   const int x = static_cast<int>(random.integer(0, sample.gt.width - size)),
             y = static_cast<int>(random.integer(0, sample.gt.height - size));
   Pair pair{crop(sample.gt, x, y, size, size), {}};

@@ -66,10 +66,14 @@ void SampleSettings::visit(SettingsVisitor& v) {
   v.choice("label_part", label_part, "of the label: both differences (the paper), or pixel or feature alone", {"both", "pixel", "feature"});
 }
 
-FgrSampler::FgrSampler(const FgrSet& set, const SampleSettings& settings, uint64_t seed) : set_(set), settings_(settings), seed_(seed) {
-  check_variation_settings(settings.variation);
+void check_sample_settings(const SampleSettings& settings) {
+  check_variation_settings(settings.variation, "samples.variation");
   if (settings.zoom.size() != 2 || settings.zoom[0] > settings.zoom[1])
     throw usage_error("samples.zoom: expected [low, high] with low <= high");
+}
+
+FgrSampler::FgrSampler(const FgrSet& set, const SampleSettings& settings, uint64_t seed) : set_(set), settings_(settings), seed_(seed) {
+  check_sample_settings(settings);
   if (settings.label_part == "both") return;
   // One part alone gets the scale that leaves the mean label as it is.
   double whole = 0, parts = 0;
@@ -97,7 +101,7 @@ FgrBatch FgrSampler::batch(int64_t batch_size, int64_t iter) const {
     if (settings_.label_part != "both") sample.label = part_of_label(sample);
 
     Random random(seed_, "augment", static_cast<uint64_t>(draw));
-    const int whole = std::min(sample.gt.width, sample.gt.height), size = std::min(static_cast<int>(settings_.size), whole);
+    const int whole = std::min(sample.gt.width, sample.gt.height), size = std::min(static_cast<int>(settings_.size), set_.side());
     const double zoom = std::exp(random.uniform(std::log(settings_.zoom[0]), std::log(settings_.zoom[1])));
     const int side = std::clamp(static_cast<int>(std::lround(size / zoom)), 8, whole);
     const int x = static_cast<int>(random.integer(0, sample.gt.width - side)),

@@ -120,6 +120,9 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
   const at::Tensor everywhere = at::ones_like(batch.mask),
                    counts = at::cat({everywhere, everywhere, settings.sr_labels ? batch.mask : at::zeros_like(batch.mask)}, 0);
 
+  const at::Tensor opinions = at::cat({pseudo_opinion(batch.label), pseudo_opinion(batch.label, batch.mask)}),
+                   counted = at::cat({at::ones_like(severity), settings.sr_labels ? syn_above_sr : at::zeros_like(severity)});
+
   RewardLoss loss;
   loss.total = at::zeros({}, batch.gt.options());
   for (int64_t k = 0; k <= stage; ++k) {
@@ -128,9 +131,8 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
     const at::Tensor score_gt = j.score.narrow(0, 0, n), score_syn = j.score.narrow(0, n, n), score_sr = j.score.narrow(0, 2 * n, n);
     const at::Tensor rank = rank_loss(score_sr, score_syn, score_gt, syn_above_sr, gt_above_syn, settings.margin1, settings.margin2);
     loss.total = loss.total + share * settings.rank_weight * rank;
-    at::Tensor opinion = (score_syn - pseudo_opinion(batch.label)).abs().mean();
-    if (settings.sr_labels) opinion = (opinion + mean_where((score_sr - pseudo_opinion(batch.label, batch.mask)).abs(), syn_above_sr)) / 2;
-    const at::Tensor align = align_loss(score_gt, base_score_gt);
+    const at::Tensor opinion = mean_where((at::cat({score_syn, score_sr}) - opinions).abs(), counted),
+                     align = align_loss(score_gt, base_score_gt);
     loss.total = loss.total + share * (settings.opinion_weight * opinion + settings.align_weight * align);
     if (k > 0) {
       const at::Tensor map = map_loss(j.map, labels, counts, settings.balance);
@@ -173,6 +175,10 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   if (!settings.pretrain_network_r.empty()) start = load_reward(settings.pretrain_network_r, compute.device);
   if (!start && settings.pretrain_share > 0) throw usage_error("pretrain_share: expected 0 or a pretrain_network_r, found neither");
   const int64_t first_stage = start ? start->settings.stage : 0, stages = settings.network.stage - first_stage + 1;
+  if (stages < 1)
+    throw usage_error(fmt::format("network.stage: expected at least {}, that of {}, found {}", first_stage, settings.pretrain_network_r,
+                                  settings.network.stage));
+  check_sample_settings(settings.samples);
   if (static_cast<int64_t>(settings.stage_iters.size()) != stages)
     throw usage_error(fmt::format("stage_iters: expected {} numbers for stages {} to {}, found {}", stages, first_stage,
                                   settings.network.stage, settings.stage_iters.size()));

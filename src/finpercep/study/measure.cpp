@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <optional>
 #include <sstream>
@@ -36,7 +37,7 @@ std::optional<Evaluation> read_csv(const std::filesystem::path& path, const std:
   std::istringstream text(read_text_file(path));
   std::string line;
   if (!std::getline(text, line) || line != "# " + facts || !std::getline(text, line)) return std::nullopt;
-  Evaluation out{.metrics = metrics, .names = names, .values = {}, .summary = {}};
+  Evaluation out{.metrics = metrics, .names = names, .values = {}};
   while (std::getline(text, line)) {
     std::vector<double> row(metrics.size(), std::numeric_limits<double>::quiet_NaN());
     for (std::size_t m = metrics.size(); m-- > 0;) {
@@ -47,7 +48,11 @@ std::optional<Evaluation> read_csv(const std::filesystem::path& path, const std:
     }
     out.values.push_back(std::move(row));
   }
-  return out.values.size() == names.size() ? std::optional(out) : std::nullopt;
+  if (out.values.size() != names.size()) return std::nullopt;
+  for (std::size_t i = 0; i < names.size(); ++i)
+    if (std::ranges::all_of(out.values[i], [](double value) { return std::isnan(value); }))
+      out.failures.push_back(names[i] + ": could not be measured");
+  return out;
 }
 
 }  // namespace
@@ -65,10 +70,8 @@ Meter::Meter(const StudySettings& study, const std::vector<std::string>& metrics
   options_.metrics = metrics;
   options_.metric.device = study.rl.device;
   options_.metric.threads = 0;
-  options_.threads = 1;  // the generator uses all cores itself
-  std::vector<std::string> of_registry = metrics;
-  std::erase_if(of_registry, is_judged);
-  const MetricSet known(of_registry, options_.metric);  // what is wrong with them is said now, not after the training
+  options_.threads = 1;     // the generator uses all cores itself
+  check_metrics(options_);  // what is wrong with them is said now, not after the training
 }
 
 EvaluateOptions Meter::options() const {
@@ -87,13 +90,21 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
   const std::string all_facts =
       fmt::format("{}; {}; {}{}", facts, set.facts, variants_text(options), judging ? "; judge " + model_facts(judge_.model()) : "");
   keep = std::min(keep, set.size());
+  pictures.resize(std::max<std::size_t>(pictures.size(), keep));  // one that cannot be made stays empty
   if (auto known = read_csv(path, all_facts, options.metrics, set.names)) {
-    for (int64_t i = 0; i < keep; ++i) pictures.push_back(make(i));
+    for (int64_t i = 0; i < keep; ++i) {
+      try {
+        pictures[i] = make(i);
+      } catch (const Error& error) {
+        if (error.code() != ExitCode::input) throw;
+        log_warning(error.what());
+      }
+    }
     return *known;
   }
   const auto load = [&](int64_t i) {
     Sample sample{make(i), set.gt(i)};
-    if (i < keep) pictures.push_back(sample.sr);
+    if (i < keep) pictures[i] = sample.sr;
     return sample;
   };
   options.progress = fmt::format("{} {}", set.name, row);

@@ -18,8 +18,8 @@ struct StudyRow {
   std::string name;
   bool trained = false;
   std::vector<int64_t> seeds{};      ///< of trained rows, as values has them
-  std::vector<Evaluation> values{};  ///< one a seed; `summary` is not filled
-  std::vector<Image> pictures{};     ///< the first few, of the first seed
+  std::vector<Evaluation> values{};  ///< one a seed
+  std::vector<Image> pictures{};     ///< the first few, of the first seed; empty where one could not be made
 
   /// Of one metric, by picture: the mean over the seeds.
   std::vector<double> by_picture(std::size_t metric) const;

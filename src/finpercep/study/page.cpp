@@ -51,6 +51,7 @@ std::vector<Strip> strips_of(const StudySet& set, const std::vector<StudyRow>& r
     Strip strip{.name = set.names[i]};
     strip.images.push_back({.label = "LR", .image = set.lq(at)});
     for (const StudyRow& row : rows) {
+      if (row.pictures[i].data.empty()) continue;
       const Verdict verdict = judge(row.pictures[i]);
       std::vector<std::string> caption;
       for (std::size_t m = 0; m < set.metrics.size(); ++m) {

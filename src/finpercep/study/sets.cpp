@@ -46,6 +46,8 @@ StudySet held_out(const HeldOutSettings& settings, DegradeSettings degradation) 
 
 StudySet from_folders(const std::string& text) {
   const TestSet folders = parse_test_set(text, "study: test_sets");
+  if (folders.gt.empty())
+    throw usage_error(fmt::format("study: test_sets: expected NAME=LQ:GT, found '{}', which has no references", text));
   const auto references = list_images({folders.gt});
   const auto pairs = match_pairs(list_images({folders.lq}), references, "LR picture");
   StudySet set{.name = folders.name, .title = fmt::format("{} ({} pictures)", folders.name, pairs.size()), .facts = ""};

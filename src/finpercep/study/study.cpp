@@ -13,6 +13,7 @@
 #include "finpercep/evaluate/test_set.h"
 #include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/io.h"
+#include "finpercep/image/resize.h"
 #include "finpercep/study/page.h"
 #include "finpercep/study/runs.h"
 
@@ -47,9 +48,11 @@ class Rows {
  private:
   void measure(const std::string& row, const std::string& generator) {
     std::optional<SuperResolver> net;  // opened when a picture has to be made
-    take(row, fmt::format("generator {}, {}", model_facts(generator), c10::toString(compute_.dtype)), [&](int64_t i) {
+    take(row, fmt::format("generator {}, {}, 8 bits", model_facts(generator), c10::toString(compute_.dtype)), [&](int64_t i) {
       if (!net) net = make_super_resolver(generator, {.compute = compute_});
-      return (*net)(set_.lq(i), static_cast<uint64_t>(i));
+      Image picture = (*net)(set_.lq(i), static_cast<uint64_t>(i));
+      round_to_bytes(picture);  // as a file has it
+      return picture;
     });
   }
   void take(const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make) {
@@ -92,8 +95,8 @@ std::vector<std::vector<StudyRun>> finished_runs(const std::vector<Method>& meth
 
 }  // namespace
 
-std::vector<TitledTable> run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output,
-                                   const StudyOptions& options) {
+StudyResult run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output,
+                      const StudyOptions& options) {
   const std::vector<StudyRun> runs = study_runs(methods, output);
   check_runs(runs, settings.held_out.photos, options.only);
   const Compute compute = resolve_compute(settings.rl.device, settings.rl.dtype);
@@ -116,6 +119,7 @@ std::vector<TitledTable> run_study(const StudySettings& settings, const std::vec
   const auto finished = finished_runs(methods, runs);
   std::vector<TitledTable> tables;
   std::vector<StudyRow> shown;
+  std::vector<std::string> failures;
   for (std::size_t s = 0; s < sets.size(); ++s) {
     const StudySet& set = sets[s];
     const bool first = s == 0;
@@ -125,6 +129,8 @@ std::vector<TitledTable> run_study(const StudySettings& settings, const std::vec
     for (const auto& of_method : finished) measured.method(of_method.front().method, of_method);
     for (TitledTable& table : study_tables(set.title, measured.rows, baseline_of(settings), meters[s].options()))
       tables.push_back(std::move(table));
+    for (const StudyRow& row : measured.rows)
+      for (const Evaluation& seed : row.values) failures.insert(failures.end(), seed.failures.begin(), seed.failures.end());
     if (first) shown = std::move(measured.rows);
   }
   std::vector<StudyRun> charted;
@@ -132,7 +138,7 @@ std::vector<TitledTable> run_study(const StudySettings& settings, const std::vec
   write_file(output / "study.md", study_markdown(settings, methods, tables));
   write_file(output / "report.html",
              render_report(study_page(settings, methods, tables, charted, sets.front(), shown, meters.front().judge())));
-  return tables;
+  return {std::move(tables), std::move(failures)};
 }
 
 }  // namespace finpercep

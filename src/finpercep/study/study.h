@@ -15,11 +15,16 @@ struct StudyOptions {
   bool train = true, evaluate = true;
 };
 
+struct StudyResult {
+  std::vector<TitledTable> tables;    ///< set by set; none without options.evaluate
+  std::vector<std::string> failures;  ///< one line for each picture that could not be measured and is missing from the means
+};
+
 /// Into `output`: runs/METHOD-seedK, values/SET/ROW.csv (every picture), study.yaml (the settings), study.md (the tables), report.html.
 /// Runs that are finished and values that are still true are not made again, so the call can be repeated after an interruption or with more
-/// methods. Methods without a finished run are left out with a warning. Returns the tables, set by set; none without options.evaluate. What
-/// is wrong with settings, pictures or weights is said before anything is trained.
-std::vector<TitledTable> run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output,
-                                   const StudyOptions& options = {});
+/// methods. Methods without a finished run are left out with a warning. What is wrong with settings, pictures or weights is said before
+/// anything is trained.
+StudyResult run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output,
+                      const StudyOptions& options = {});
 
 }  // namespace finpercep
