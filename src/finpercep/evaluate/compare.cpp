@@ -59,15 +59,15 @@ Column comparison_column(const std::string& metric) {
 
 std::string variants_text(const EvaluateOptions& options) {
   std::vector<std::string> texts;
-  bool judged = false;
-  for (const std::string& metric : options.metrics) {
-    if (is_judged(metric)) judged = true;
-    else texts.push_back(fmt::format("{}: {}", metric, variant_text(metric, options.metric.protocol, options.metric.crop_border)));
-  }
-  if (judged)
-    texts.push_back(fmt::format(
-        "S: score of {} (RM_{}), 1 is clean; severity: mean of its defect map over the worst {:g} % of a picture's pixels, 0 is clean",
-        options.judge->model(), options.judge->stage(), 100 * severity_share));
+  for (const std::string& metric : options.metrics)
+    if (!is_judged(metric))
+      texts.push_back(fmt::format("{}: {}", metric, variant_text(metric, options.metric.protocol, options.metric.crop_border)));
+  const auto asked = [&](const char* metric) { return std::ranges::find(options.metrics, metric) != options.metrics.end(); };
+  if (asked(score_metric))
+    texts.push_back(fmt::format("S: score of {} (RM_{}), 1 is clean", options.judge->model(), options.judge->stage()));
+  if (asked(severity_metric))
+    texts.push_back(fmt::format("severity: mean of the defect map of {} (RM_{}) over the worst {:g} % of a picture's pixels, 0 is clean",
+                                options.judge->model(), options.judge->stage(), 100 * severity_share));
   return fmt::format("{}", fmt::join(texts, "; "));
 }
 
