@@ -29,7 +29,7 @@ void add_degrade(CLI::App& program) {
   command->add_option("-o,--output", flags->output, "folder for STEM.png");
   add_config_flags(*command, flags->config);
   command->add_option("--seed", flags->seed, "random draws; a picture's draw depends on the seed and its place in the sorted list")
-      ->check(CLI::NonNegativeNumber);
+      ->check(CLI::Range(int64_t{0}, int64_t{9'000'000'000'000'000}));
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
   command->callback([flags] {
     DegradeSettings settings;

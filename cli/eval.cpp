@@ -254,7 +254,7 @@ void add_eval(CLI::App& program) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
   command->add_option("--table", flags->format, "text, md, csv, tex")->capture_default_str();
-  command->add_option("--seed", flags->seed, "noise of the generators")->check(CLI::NonNegativeNumber);
+  command->add_option("--seed", flags->seed, "noise of the generators")->check(CLI::Range(int64_t{0}, int64_t{9'000'000'000'000'000}));
   command->add_option("-o,--output", flags->output, "folder for the tables, as --table says (text: md), and a CSV with every picture");
   command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();
   command->add_option("--dtype", flags->dtype, "fp32, bf16, auto")->capture_default_str();

@@ -290,7 +290,7 @@ class Cli(ProgramTest):
             result = self.fails(3 if "exists" in says else 2, "eval", "--set", f"toy={lr}:{self.photos}", "-m", "psnry", *more, says=says)
             self.assertEqual(result.stdout, "")
         no_work("-g", "bicubic", "-o", table, says="exists. pass --overwrite")
-        no_work("-g", "bicubic", "bicubic", "-o", self.dir / "twice", says="toy-bicubic.csv")
+        no_work("-g", "bicubic", "bicubic", "-o", self.dir / "twice", says=["twice", "another name"])
         for name in ("a", "b"):
             (self.dir / name).mkdir()
             (self.dir / name / "generator.safetensors").write_bytes((ROOT / "models/sr-small.safetensors").read_bytes())

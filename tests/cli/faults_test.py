@@ -219,8 +219,12 @@ class Faults(ProgramTest):
 
     def test_c04_outputs_never_replace_inputs(self):
         before = {path: path.read_bytes() for path in self.photos.iterdir()}
-        self.fails(2, "degrade", self.photos, "-o", self.photos, "--overwrite", says=["p0.png", "-o"])
-        self.fails(2, "upscale", self.photos, "-o", f"{self.photos}/../photos", "-g", "bicubic", "--overwrite", says="p0.png")
+        self.fails(2, "degrade", self.photos, "-o", self.photos, "--overwrite", says=["another folder", "-o"])
+        self.fails(2, "upscale", self.photos, "-o", f"{self.photos}/../photos", "-g", "bicubic", "--overwrite", says="another folder")
+        link = self.dir / "link"
+        link.mkdir()
+        (link / "p0.png").symlink_to(self.photos / "p0.png")
+        self.fails(2, "degrade", self.photos, "-o", link, "--overwrite", says=["p0.png", "-o"])
         self.fails(2, "score", self.photo, "--json", self.photo, "--overwrite", says="photo.png")
         self.assertEqual(before, {path: path.read_bytes() for path in self.photos.iterdir()})
 

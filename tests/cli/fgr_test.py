@@ -238,7 +238,7 @@ class Fgr(ProgramTest):
         self.assertRegex((run / "log.txt").read_text(), r"finpercep \d.*, torch .*: iterations 0 to 2 on cpu, Float, \d+ threads")
         other = self.dir / "set-other"
         self.works(*self.build(other, "--set", "label.scale=0.25", count=4))
-        self.fails(3, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs=[{small},{other}]", says=[other, "scale 0.2)", "scale 0.25"])
+        self.fails(3, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs=[{small},{other}]", says=[other, "scale 0.2,", "scale 0.25"])
         self.fails(2, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs={both}", "pretrain_network_r=finpercep-rm", "network.stage=3", "stage_iters=[]", says=["network.stage", "at least 4"])
         self.fails(2, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs={both}", "samples.variation.kinds=[blur]", says="samples.variation.kinds")
         self.assertFalse((self.dir / "run-other").exists())
