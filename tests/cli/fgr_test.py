@@ -235,7 +235,7 @@ class Fgr(ProgramTest):
         train = ["train", "reward", "-o", run, "--set", f"fgr_dirs={both}", "pretrain_network_r=finpercep-rm", "stage_iters=[2]", "samples.size=96", "batch_size=3", "losses.sr_labels=true", "losses.correlation_weight=1"]
         self.works(*train)
         self.assertIn("8 samples", (run / "log.txt").read_text())
-        self.assertRegex((run / "log.txt").read_text(), r"finpercep \d.*, torch .*: iterations 0 to 2 on cpu, Float, \d+ threads")
+        self.assertRegex((run / "log.txt").read_text(), r"finpercep \d.*, torch .*: iterations 0 to 2 on \w+(:\d+)?, \w+, \d+ threads")
         other = self.dir / "set-other"
         self.works(*self.build(other, "--set", "label.scale=0.25", count=4))
         self.fails(3, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs=[{small},{other}]", says=[other, "scale 0.2,", "scale 0.25"])
