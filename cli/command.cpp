@@ -22,6 +22,10 @@ void add_config_flags(CLI::App& command, ConfigFlags& flags) {
   command.add_flag("--print-config", flags.print, "print the resolved config and stop");
 }
 
+void add_seed_flag(CLI::App& command, uint64_t& seed, const std::string& help) {
+  command.add_option("--seed", seed, help)->check(CLI::Range(int64_t{0}, int64_t{9'000'000'000'000'000}));
+}
+
 void use_config_of_run(ConfigFlags& flags, const std::string& output, bool resume) {
   const std::filesystem::path own = std::filesystem::path(output) / "config.yaml";
   if (resume && flags.config.empty() && flags.overrides.empty() && !std::filesystem::exists(own))

@@ -35,6 +35,9 @@ struct ConfigFlags {
 };
 void add_config_flags(CLI::App& command, ConfigFlags& flags);
 
+/// --seed, in the range that manual_seed has in a config.
+void add_seed_flag(CLI::App& command, uint64_t& seed, const std::string& help);
+
 /// Writes `text` to stdout.
 void print(const std::string& text);
 

@@ -28,8 +28,7 @@ void add_degrade(CLI::App& program) {
   command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST");
   command->add_option("-o,--output", flags->output, "folder for STEM.png");
   add_config_flags(*command, flags->config);
-  command->add_option("--seed", flags->seed, "random draws; a picture's draw depends on the seed and its place in the sorted list")
-      ->check(CLI::Range(int64_t{0}, int64_t{9'000'000'000'000'000}));
+  add_seed_flag(*command, flags->seed, "random draws; a picture's draw depends on the seed and its place in the sorted list");
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
   command->callback([flags] {
     DegradeSettings settings;

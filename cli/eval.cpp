@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// finpercep eval --set NAME=LQ:GT[:[ROW=]SR].. [-g [ROW=]GENERATOR..] [-m ..] [--baseline ROW] [--bootstrap N] [--table text|md|csv|tex]
-// [-o DIR] finpercep eval --map FGR_DIR.. | --response PHOTOS.. [--model ..]: eval_reward.cpp
+// finpercep eval --set NAME=LQ:GT[:[ROW=]SR].. [-g [ROW=]GENERATOR..] [-m ..] [--baseline ROW] [--table text|md|csv|tex] [-o DIR]
+// finpercep eval --map FGR_DIR.. | --response PHOTOS.. [--model ..]: eval_reward.cpp
 #include <fmt/format.h>
-
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 #include <set>
 
@@ -185,9 +185,11 @@ void run(const Flags& flags) {
   }
   check_outputs(sets, flags);
   const Compute compute = resolve_compute(flags.device, flags.dtype);
-  for (const SetRows& of : sets)  // one that cannot be had is said now as well
+  std::map<std::string, SuperResolver> generators;  // one that cannot be had is said now as well
+  for (const SetRows& of : sets)
     for (const Row& row : of.rows)
-      if (!row.generator.empty()) make_super_resolver(row.generator, {.compute = compute});
+      if (!row.generator.empty() && !generators.contains(row.generator))
+        generators.emplace(row.generator, make_super_resolver(row.generator, {.compute = compute}));
   if (!flags.output.empty()) make_directory(flags.output);
   if (!flags.reward.empty()) ask_reward(flags);
 
@@ -201,7 +203,7 @@ void run(const Flags& flags) {
       if (row.generator.empty()) {
         methods.emplace_back(row.name, evaluate(row.pairs, one));
       } else {
-        const SuperResolver generator = make_super_resolver(row.generator, {.compute = compute});
+        const SuperResolver& generator = generators.at(row.generator);
         one.threads = 1;  // the generator uses all cores itself
         const auto load = [&](int64_t i) {
           Sample sample{generator(read_image(row.pairs[i].first), flags.seed + static_cast<uint64_t>(i)), {}};
@@ -254,7 +256,7 @@ void add_eval(CLI::App& program) {
       ->capture_default_str()
       ->check(CLI::Range(1, 1000000));
   command->add_option("--table", flags->format, "text, md, csv, tex")->capture_default_str();
-  command->add_option("--seed", flags->seed, "noise of the generators")->check(CLI::Range(int64_t{0}, int64_t{9'000'000'000'000'000}));
+  add_seed_flag(*command, flags->seed, "noise of the generators");
   command->add_option("-o,--output", flags->output, "folder for the tables, as --table says (text: md), and a CSV with every picture");
   command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();
   command->add_option("--dtype", flags->dtype, "fp32, bf16, auto")->capture_default_str();

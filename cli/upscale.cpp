@@ -57,7 +57,7 @@ void add_upscale(CLI::App& program) {
       ->add_option("-g,--generator", flags->generator,
                    "a name of `finpercep models`, NAME@STEPS, a checkpoint or TorchScript file, bicubic")
       ->capture_default_str();
-  command->add_option("--seed", flags->seed, "noise of the chain")->check(CLI::Range(int64_t{0}, int64_t{9'000'000'000'000'000}));
+  add_seed_flag(*command, flags->seed, "noise of the chain");
   command->add_option("--tile", flags->tile, "LR pixels a side of a tile; 0: never tile")
       ->capture_default_str()
       ->check(CLI::Range(0, 65536));

@@ -36,8 +36,9 @@ PairedValues pair_values(const Evaluation& method, const Evaluation& baseline, c
 
 // Pictures with at least one value: those that could be measured.
 double count_measured(const Evaluation& evaluation) {
-  return static_cast<double>(std::ranges::count_if(
-      evaluation.values, [](const auto& row) { return !std::ranges::all_of(row, [](double value) { return std::isnan(value); }); }));
+  double count = 0;
+  for (std::size_t i = 0; i < evaluation.values.size(); ++i) count += evaluation.measured(i);
+  return count;
 }
 
 Cell difference_cell(const PairedValues& pairs, bool percent, const BootstrapOptions& bootstrap) {

@@ -68,6 +68,10 @@ std::vector<double> Evaluation::column(const std::string& metric) const {
   return out;
 }
 
+bool Evaluation::measured(std::size_t picture) const {
+  return !std::ranges::all_of(values[picture], [](double value) { return std::isnan(value); });
+}
+
 // Reading and the metrics in plain C++ run on workers, one picture a thread; nets run here, where torch has its own threads.
 Evaluation evaluate(const std::vector<std::string>& names, const std::function<Sample(int64_t)>& load, const EvaluateOptions& options) {
   if (names.empty()) throw usage_error("evaluate: expected at least one picture, found none");

@@ -42,6 +42,8 @@ struct Evaluation {
 
   /// The values of one metric over the pictures; usage_error if it was not evaluated.
   std::vector<double> column(const std::string& metric) const;
+  /// False for a picture without a single value.
+  bool measured(std::size_t picture) const;
 };
 
 /// The same numbers for any number of threads. `load(i)`, the picture of names[i], is called from several threads. An input_error of a

@@ -29,7 +29,7 @@ struct Difference {
 /// Nothing, a word, a number, a mean with its interval, a difference.
 using Cell = std::variant<std::monostate, std::string, double, Interval, Difference>;
 
-/// Mean of the finite values with its interval; nothing where there is none.
+/// Mean of the values that are not NaN with its interval; nothing where there is none.
 Cell mean_cell(const std::vector<double>& values, const BootstrapOptions& bootstrap);
 
 struct Table {

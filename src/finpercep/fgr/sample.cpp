@@ -20,7 +20,6 @@ namespace {
 
 constexpr int64_t probed_crops = 64;  // that the label's scale is measured on
 
-// What is stored has 8 bits; the label must belong to what is stored.
 double mean(const Image& image) {
   double sum = 0;
   for (float v : image.data) sum += v;
@@ -136,7 +135,7 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
   for (int64_t k = 0; k < settings_.sources_per_crop; ++k) {
     const FgrSource& source = sources_[random.pick(chances)];
     drawn.made.push_back(source.make({drawn.crop, photo, seed, static_cast<uint64_t>(crop * settings_.sources_per_crop + k)}));
-    round_to_bytes(drawn.made.back().image);
+    round_to_bytes(drawn.made.back().image);  // what is stored has 8 bits; the label must belong to what is stored
     pictures.push_back(drawn.made.back().image);
   }
   drawn.gt = photo;

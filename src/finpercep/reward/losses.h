@@ -36,7 +36,7 @@ at::Tensor pseudo_opinion(const at::Tensor& label);
 /// The same of I_SR, by the label's mean inside the mask: what it is like outside is not known.
 at::Tensor pseudo_opinion(const at::Tensor& label, const at::Tensor& mask);
 
-/// Mean of the values where `applies` (0 or 1) is 1; 0 where it is nowhere.
+/// Mean of the values weighted by `applies`, in [0,1]; 0 where it is 0 everywhere.
 at::Tensor mean_where(const at::Tensor& values, const at::Tensor& applies);
 
 }  // namespace finpercep

@@ -50,8 +50,7 @@ std::optional<Evaluation> read_csv(const std::filesystem::path& path, const std:
   }
   if (out.values.size() != names.size()) return std::nullopt;
   for (std::size_t i = 0; i < names.size(); ++i)
-    if (std::ranges::all_of(out.values[i], [](double value) { return std::isnan(value); }))
-      out.failures.push_back(names[i] + ": could not be measured");
+    if (!out.measured(i)) out.failures.push_back(names[i] + ": could not be measured");
   return out;
 }
 
