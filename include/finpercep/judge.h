@@ -35,7 +35,8 @@ class Judge {
   ~Judge();
   Judge(Judge&&) noexcept;
   Judge& operator=(Judge&&) noexcept;
-  /// Any size from 1 x 1; no NaN. Memory grows with the picture: 1.3 GiB were measured for 24 megapixels.
+  /// RGB in [0,1] without NaN, any size from 1 x 1; input_error for other channels. Memory grows with the picture: 1.3 GiB were measured
+  /// for 24 megapixels.
   Verdict operator()(const Image& photo) const;
   const std::string& model() const;  ///< as the options name it
   int stage() const;                 ///< k of the RM_k that judges

@@ -79,7 +79,8 @@ class RlTest(ProgramTest):
                ("dpo", "dpo.pairs=2", "dpo.pairs"), ("grpo", "credit.cell=48", "credit.cell"), ("refl", "signal.score_weight=0", "signal"), ("refl", "stages=[0]", "stage_iters"),
                ("refl", "refl_steps=[5]", "refl_steps"), ("refl", "monitor.size=65", "monitor.size"), ("grpo", "group_size=1", "group_size"), ("refl", "lora.rank=4000", "lora.rank"),
                ("grpo", "network_g=realesr-animevideov3", "a direct net"), ("refl", "masks.kinds=[]", "masks.kinds"), ("refl", "masks.kinds=[star]", "'star'"),
-               ("refl", "masks.area=[0.5,0.1]", "masks.area"), ("refl", "lr_block=200", "lr_block"), ("refl", "optim_g.betas=[0.9]", "betas")]
+               ("refl", "masks.area=[0.5,0.1]", "masks.area"), ("refl", "lr_block=200", "lr_block"), ("refl", "optim_g.betas=[0.9]", "betas"), ("grpo", "signal.map_weight=0", "credit.spatial"),
+               ("refl", "datasets.degradation.scale=2", "datasets.degradation.scale")]
         for algorithm, setting, word in bad:
             with self.subTest(setting):
                 out = self.dir / "bad"

@@ -2,6 +2,7 @@
 #include "finpercep/curriculum/algorithms.h"
 
 #include <algorithm>
+#include <map>
 #include <numeric>
 
 #include "finpercep/generate/flow.h"
@@ -68,6 +69,7 @@ struct Experience {
   Rollout rollout;
   Advantage advantage;
   Metrics reward;
+  std::map<int64_t, at::Tensor> reference = {};  ///< the frozen policy's predictions at states[t], once made
 };
 
 Experience explore(const Generator& policy, Players& p, const RlBatch& batch, const RlSettings& s, double adv_clip) {
@@ -101,15 +103,15 @@ std::vector<int64_t> chosen_steps(const std::vector<int64_t>& given, int64_t fir
 
 Episode grpo(Players& p, const RlBatch& batch, const RlSettings& s) {
   const auto e = std::make_shared<Experience>(explore(*p.generator, p, batch, s, s.grpo.adv_clip));
-  std::vector<int64_t> steps = chosen_steps(s.grpo.steps, 2, p.generator->schedule.steps());
+  const std::vector<int64_t> all = chosen_steps(s.grpo.steps, 2, p.generator->schedule.steps());
+  std::vector<int64_t> steps = all;
   if (s.grpo.window > 0) {
     Random random(static_cast<uint64_t>(s.manual_seed), "window", batch.index);
-    std::vector<int64_t> drawn;
-    for (int64_t i : random.permutation(static_cast<int64_t>(steps.size()))) drawn.push_back(steps[i]);
-    drawn.resize(s.grpo.window);
-    steps = drawn;
+    steps.clear();
+    for (int64_t i : random.permutation(static_cast<int64_t>(all.size()))) steps.push_back(all[i]);
+    steps.resize(s.grpo.window);
   }
-  return learn_from(e, s, s.grpo.updates, static_cast<int64_t>(steps.size()), [&p, &s, e, steps](int64_t, int64_t k) {
+  return learn_from(e, s, s.grpo.updates, static_cast<int64_t>(steps.size()), [&p, &s, e, all, steps](int64_t, int64_t k) {
     const int64_t t = steps[k], cell = s.credit.cells();
     const Rollout& r = e->rollout;
     Term term{{}, r.states[t], r.y, {}, t};
@@ -117,8 +119,10 @@ Episode grpo(Players& p, const RlBatch& batch, const RlSettings& s) {
     const at::Tensor l =
         s.grpo.guard ? guarded_log_ratio(now, r.steps[t], r.states[t - 1], cell) : log_ratio(now, r.steps[t], r.states[t - 1], cell);
     const GrpoLoss loss = grpo_loss(l, e->advantage, s.grpo.clip);
-    const double weight = s.grpo.guard ? guard_weight(p.generator->schedule, t, steps) : 1;
-    term.x0_reference = prediction_of(*p.reference, r.states[t], r.y, t);
+    const double weight = s.grpo.guard ? guard_weight(p.generator->schedule, t, all) : 1;
+    at::Tensor& reference = e->reference[t];  // the states stay while the policy moves
+    if (!reference.defined()) reference = prediction_of(*p.reference, r.states[t], r.y, t);
+    term.x0_reference = reference;
     const at::Tensor kl = step_divergence(now, policy_step(p.generator->schedule, r.states[t], r.y, term.x0_reference, t, s.policy)).mean();
     term.loss = weight * loss.loss + s.grpo.kl_beta * kl;
     term.metrics = {{"ratio", loss.ratio_mean}, {"clip_fraction", loss.clip_fraction}, {"kl", average(kl)}};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How each algorithm turns a batch into losses. The learning rules themselves are pure functions in rl/; here they meet the generator, the
-// reward and the settings. What is common to all (anchors, optimiser, average, guard, curriculum) is ccl.cpp's.
+// reward and the settings. What is common to all (anchors, accumulation, guard, average) is update.cpp's.
 #pragma once
 #include <functional>
 

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "finpercep/base/error.h"
@@ -63,7 +64,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   if (settings.algorithm == "nft") p.old = load_generator(settings.network_g, compute.device);
   if (settings.pixel_weight > 0) p.lpips = load_perceptual(settings.losses, compute.device);
   p.reward = load_reward(settings.reward, compute.device, &p.facts);
-  p.base = load_reward(settings.reward, compute.device);
+  if (settings.coevolve_freq > 0) p.base = load_reward(settings.reward, compute.device);
   check(settings, *p.generator, p.reward->settings.stage);
   const FixedSchedule schedule{settings.stages, settings.stage_iters};
   StageClock clock(schedule, settings.auto_schedule);
@@ -77,9 +78,11 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   p.ema = clone_values(p.trained.all());
   p.generator_optimiser.emplace(p.trained.all(), settings.optim_g);
   p.guard = GradientGuard(settings.guard_ratio);
-  p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
   std::optional<LabelFeatures> features;
-  if (settings.coevolve_freq > 0) features.emplace(compute.device, p.facts.label_features);
+  if (settings.coevolve_freq > 0) {
+    p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
+    features.emplace(compute.device, p.facts.label_features);
+  }
   if (features && settings.label_alpha >= 0 && settings.label_alpha != p.facts.label_alpha)
     relabel(p, *features, photos, settings, compute.device);
   std::optional<HeldOut> held_out;
@@ -150,11 +153,11 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     run.log_metrics(done, metrics);
   };
 
+  const int workers = static_cast<int>(settings.datasets.num_worker);
   std::unique_ptr<Prefetcher<PairBatch>> pairs;
   const auto next_batch = [&](int64_t index, int64_t stage) {
     if (!pairs)
-      pairs = std::make_unique<Prefetcher<PairBatch>>(index, loop.total_iter * settings.accumulate,
-                                                      static_cast<int>(settings.datasets.num_worker), 4,
+      pairs = std::make_unique<Prefetcher<PairBatch>>(index, loop.total_iter * settings.accumulate, workers, std::max(4, workers),
                                                       [&](int64_t i) { return make_pair_batch(photos, settings.datasets, seed, i); });
     const PairBatch pair = *pairs->next();
     Random random(seed, "rl", static_cast<uint64_t>(index));
@@ -181,8 +184,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     UpdateReport report =
         improve_generator(p, batches, settings, compute, p.lr_scale * scheduled_lr(settings.optim_g, iter, loop.total_iter));
     if (iter == 0 && !report.sr.isfinite().all().item<bool>())
-      throw model_error(
-          fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN or infinity", settings.network_g));
+      throw model_error(fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN", settings.network_g));
     Metrics metrics = std::move(report.metrics);
     if (features && iter % settings.coevolve_freq == 0) {
       const Metrics reward = improve_reward(p, *features, batches.back(), report.sr, settings, compute, static_cast<uint64_t>(iter),
@@ -218,26 +220,31 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     put(state, p.reward->params.named(), at::kFloat, "reward.");
     if (p.old) put(state, p.old->params.named(), at::kFloat, "old.");
     p.generator_optimiser->save(state, "adam.g.");
-    p.reward_optimiser->save(state, "adam.r.");
+    if (p.reward_optimiser) p.reward_optimiser->save(state, "adam.r.");
     state.tensors["guard"] = to_data(p.guard.state());
     state.tensors["updates"] = to_data(at::full({}, p.updates, at::kLong));
     state.tensors["running"] = to_data(at::tensor({p.running.mean, p.running.square, p.running.weight}, at::kDouble));
   };
   parts.restore = [&](const TensorFile& state, const std::string& where) {
+    const auto stored = [&](const std::string& name) {
+      if (!state.tensors.contains(name))
+        throw model_error(fmt::format("training state: {}: expected tensor '{}', not in the file. it is of an older version", where, name));
+      return from_data(state.tensors.at(name));
+    };
     load(p.trained.named_as(p.ema), state, where, "ema.");
     load(p.trained.named_as(p.good), state, where, "good.");
-    const at::Tensor told = from_data(state.tensors.at("clock"));
+    const at::Tensor told = stored("clock");
     clock.restore({told.data_ptr<double>(), told.data_ptr<double>() + told.numel()});
-    p.lr_scale = from_data(state.tensors.at("lr_scale")).item<double>();
+    p.lr_scale = stored("lr_scale").item<double>();
     load(p.trained, state, where, "net.");
     if (p.lora) p.lora->apply();
     load(p.reward->params, state, where, "reward.");
     if (p.old) load(p.old->params, state, where, "old.");
     p.generator_optimiser->restore(state, "adam.g.", where);
-    p.reward_optimiser->restore(state, "adam.r.", where);
-    p.guard.restore(from_data(state.tensors.at("guard")));
-    p.updates = from_data(state.tensors.at("updates")).item<int64_t>();
-    const at::Tensor running = from_data(state.tensors.at("running"));
+    if (p.reward_optimiser) p.reward_optimiser->restore(state, "adam.r.", where);
+    p.guard.restore(stored("guard"));
+    p.updates = stored("updates").item<int64_t>();
+    const at::Tensor running = stored("running");
     p.running = {running[0].item<double>(), running[1].item<double>(), running[2].item<double>()};
   };
   parts.validate = [&](int64_t iter) {

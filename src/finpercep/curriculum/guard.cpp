@@ -13,7 +13,7 @@ constexpr std::size_t norms_kept = 50, norms_needed = 10;
 }  // namespace
 
 bool GradientGuard::refuses(double norm) {
-  if (ratio_ == 0 || !std::isfinite(norm)) return false;
+  if (ratio_ == 0 || norm == 0 || !std::isfinite(norm)) return false;
   bool far = false;
   if (norms_.size() >= norms_needed) {
     std::vector<double> sorted = norms_;

@@ -12,8 +12,8 @@ class GradientGuard {
   /// ratio 0: lets everything through.
   explicit GradientGuard(double ratio) : ratio_(ratio) {}
   /// True if `norm` is more than `ratio` times the median of the last 50 norms, once there are 10 of them. The new norm is remembered
-  /// whatever it is: where gradients have become larger for good the median follows, and updates go on. A norm that is not finite is not
-  /// remembered and not judged: the optimiser leaves that update out by itself.
+  /// whatever it is: where gradients have become larger for good the median follows, and updates go on. Norms of 0 (the
+  /// hinge is satisfied) and not finite ones (the optimiser leaves that update out by itself) are neither remembered nor judged.
   bool refuses(double norm);
   void forget() { norms_.clear(); }
 

@@ -35,6 +35,9 @@ TEST_CASE("an update far above the median norm is refused, and a resumed guard d
   for (const std::size_t saved_at : {0, 9, 14, 1000}) CHECK(refused(norms, saved_at) == expected);
   CHECK_FALSE(refused({1, 1, 1, 1000}).back());  // too few to know what is usual
   CHECK_FALSE(GradientGuard(0).refuses(1e30));
+  std::vector<double> satisfied(20, 0.0);  // says nothing about what is usual
+  satisfied.push_back(1);
+  CHECK_FALSE(refused(satisfied).back());
 }
 
 TEST_CASE("gradients that have become larger for good are let through in the end") {

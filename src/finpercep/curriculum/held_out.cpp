@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/curriculum/held_out.h"
 
-#include <algorithm>
-
 #include "finpercep/image/overlay.h"
 #include "finpercep/image/tensor.h"
 
@@ -10,8 +8,8 @@ namespace finpercep {
 
 HeldOut::HeldOut(const PhotoSettings& photos, const DegradeSettings& degradation, int64_t count, int64_t size, const Compute& compute)
     : metrics_({"psnry", "ssim", "lpips"}, {.device = compute.device.str()}), options_{.tile = 0, .compute = compute} {
-  const PhotoSet set(photos, static_cast<int>(size));
-  for (int64_t i = 0; i < std::min(count, set.size()); ++i) {
+  const PhotoSet set(photos, static_cast<int>(size), count);
+  for (int64_t i = 0; i < set.size(); ++i) {
     Image gt = set.centre_crop(i, static_cast<int>(size), static_cast<int>(size));
     Image lr = degrade(gt, degradation, Random(0, "held-out", static_cast<uint64_t>(i)));
     pairs_.push_back({std::move(gt), std::move(lr)});

@@ -8,6 +8,7 @@
 
 #include "finpercep/image/tensor.h"
 #include "finpercep/metrics/differentiable.h"
+#include "finpercep/rl/refl.h"
 
 namespace finpercep {
 
@@ -60,10 +61,7 @@ namespace {
 
 at::Tensor luma(const at::Tensor& x) { return luma_of(x, Channels::yiq); }
 
-// Distance of each picture's averages over `block` x `block` pixels.
-double far(const at::Tensor& a, const at::Tensor& b, int64_t block) {
-  return (at::avg_pool2d(a, block) - at::avg_pool2d(b, block)).abs().mean().item<double>();
-}
+double far(const at::Tensor& a, const at::Tensor& b, int64_t block) { return lr_consistency(a, b, block).item<double>(); }
 
 // R - Y and B - Y.
 at::Tensor chroma(const at::Tensor& x) { return at::cat({x.narrow(1, 0, 1), x.narrow(1, 2, 1)}, 1) - luma(x); }
@@ -111,12 +109,14 @@ Vitals examine(const at::Tensor& sr, const at::Tensor& before, const at::Tensor&
   v.colour = far(chroma(sr), chroma(y), 16) - far(chroma(before), chroma(y), 16);
   v.brightness = far(luma(sr), luma(y), 16) - far(luma(before), luma(y), 16);
   v.lr = far(sr, y, 4) - far(before, y, 4);
-  const auto beyond = [](const at::Tensor& now, const at::Tensor& was, const at::Tensor& truth) {
-    return (now / at::max(was, truth)).log2().mean().item<double>();
+  const auto beyond = [](at::Tensor (*level)(const at::Tensor&), double floor, const at::Tensor& now, const at::Tensor& was,
+                         const at::Tensor& truth) {
+    const auto of = [&](const at::Tensor& x) { return level(x).clamp_min(floor); };
+    return (of(now) / at::max(of(was), of(truth))).log2().mean().item<double>();
   };
-  v.sharpness = beyond(fine_energy(sr), fine_energy(before), fine_energy(gt));
-  constexpr double floor = 2.0 / 255;  // below two levels of grey there is no noise to speak of
-  v.noise = beyond(noise_level(sr).clamp_min(floor), noise_level(before).clamp_min(floor), noise_level(gt).clamp_min(floor));
+  constexpr double grey = 1.0 / 255;  // below a level of grey, or two of noise, there is nothing to compare: a clear sky
+  v.sharpness = beyond(fine_energy, grey * grey, sr, before, gt);
+  v.noise = beyond(noise_level, 2 * grey, sr, before, gt);
   v.grid = lattice(sr, before, gt);
   v.disagreement = (ssim(before, gt) - ssim(sr, gt)).mean().item<double>();
   return v;
@@ -126,9 +126,9 @@ Monitor::Monitor(const PhotoSettings& photos, const DegradeSettings& degradation
                  const Generator& reference, const Compute& compute)
     : compute_(compute) {
   const int side = static_cast<int>(settings.size);
-  const PhotoSet set(photos, side);
+  const PhotoSet set(photos, side, settings.count);
   std::vector<Image> gt, lr;
-  for (int64_t i = 0; i < std::min(settings.count, set.size()); ++i) {
+  for (int64_t i = 0; i < set.size(); ++i) {
     gt.push_back(set.centre_crop(i, side, side));
     lr.push_back(degrade(gt.back(), degradation, Random(0, "monitor", static_cast<uint64_t>(i))));
   }

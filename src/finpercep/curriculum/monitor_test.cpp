@@ -114,6 +114,18 @@ TEST_CASE("small versions of them, as restoration makes, are let pass") {
   CHECK(said((p.before + p.gt) / 2, p) == "");  // halfway to the truth
 }
 
+TEST_CASE("a clear sky or a black night gives nothing to compare") {
+  for (const float level : {0.0f, 1.0f}) {
+    const at::Tensor flat = at::full({1, 3, 64, 64}, level);
+    at::Tensor touched = flat.clone();
+    touched.view({3, -1}).slice(1, 0, std::nullopt, 1000).fill_(level == 0 ? 1.0f / 255 : 254.0f / 255);
+    const Vitals v = examine(touched, flat, flat, flat);
+    CHECK(v.sharpness == 0);
+    CHECK(v.noise == 0);
+    CHECK(alarm(v, {}) == "");
+  }
+}
+
 TEST_CASE("an alarm says what, how much and the limit; not a number is an alarm") {
   Vitals v{.grid = 3.14159, .reward_gain = 5, .disagreement = 0.5};
   CHECK(alarm(v, {}) == "grid 3.14 (limit 0.005), disagreement 0.5 (limit 0.04)");

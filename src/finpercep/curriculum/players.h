@@ -16,12 +16,13 @@ struct Players {
   std::optional<Lora> lora;
   std::optional<Lpips> lpips;  ///< of the generator's own training loss
   Params trained{0};           ///< what is optimised, averaged and saved for resume: the adapters, or else the generator's parameters
-  std::unique_ptr<RewardModel> reward, base;  ///< base: the reward as it came, whose RM_0 anchors S on clean photographs
+  std::unique_ptr<RewardModel> reward;
+  std::unique_ptr<RewardModel> base;  ///< co-evolution only: the reward as it came, whose RM_0 anchors S on clean photographs
   RewardFacts facts;
   std::vector<at::Tensor> ema;
-  std::vector<at::Tensor> good;  ///< the average when the monitor last found nothing
-  double lr_scale = 1;           ///< of the generator's learning rate, halved by every alarm
-  std::optional<AdamW> generator_optimiser, reward_optimiser;
+  std::vector<at::Tensor> good;                                ///< the average when the monitor last found nothing
+  double lr_scale = 1;                                         ///< of the generator's learning rate, halved by every alarm
+  std::optional<AdamW> generator_optimiser, reward_optimiser;  ///< the latter: co-evolution only
   GradientGuard guard{0};
   RunningScore running;
   int64_t updates = 0;  ///< of the generator so far

@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/curriculum/schedule.h"
 
+#include <fmt/format.h>
+
 #include <cmath>
 #include <numeric>
 #include <span>
+
+#include "finpercep/base/error.h"
 
 namespace finpercep {
 
@@ -37,11 +41,15 @@ namespace {
 struct Moments {
   double mean = 0, variance = 0;  // unbiased
 };
+// Of the finite values: an iteration that was skipped says nothing.
 Moments moments(std::span<const Learning> part, double Learning::*field) {
+  std::vector<double> values;
+  for (const Learning& p : part)
+    if (std::isfinite(p.*field)) values.push_back(p.*field);
   Moments m;
-  const auto n = static_cast<double>(part.size());
-  for (const Learning& p : part) m.mean += p.*field / n;
-  for (const Learning& p : part) m.variance += (p.*field - m.mean) * (p.*field - m.mean) / (n - 1);
+  const auto n = static_cast<double>(values.size());
+  for (double v : values) m.mean += v / n;
+  for (double v : values) m.variance += (v - m.mean) * (v - m.mean) / (n - 1);
   return m;
 }
 
@@ -79,6 +87,9 @@ std::vector<double> StageClock::state() const {
 
 void StageClock::restore(const std::vector<double>& state) {
   phase_ = static_cast<std::size_t>(state.at(0));
+  if (phase_ >= schedule_.stages.size())
+    throw usage_error(fmt::format("stages: expected at least {}, as the saved run is in its phase {}, found {}", phase_ + 1, phase_ + 1,
+                                  schedule_.stages.size()));
   history_.clear();
   for (std::size_t i = 1; i + 2 < state.size(); i += 3) history_.push_back({state[i], state[i + 1], state[i + 2]});
 }

@@ -47,7 +47,8 @@ const char* name_of(Switch reason);
 /// The rules, on all iterations of a phase so far (`limit`: the most it may have). With w = window:
 ///   limit     it has lasted as long as it may
 ///   plateau   the mean gap of the last w iterations is not above that of the w before by more than `plateau` standard errors of the
-///   difference variance  pictures of one input are judged alike: group_std of the last w is below variance_ratio times that of the first w
+///             difference
+///   variance  pictures of one input are judged alike: group_std of the last w is below variance_ratio times that of the first w
 ///   gradient  there is little left to learn: the gradient's norm of the last w is below gradient_ratio times that of the first w
 /// Not before min_iters, nor before 2 w.
 Switch reason_to_switch(const std::vector<Learning>& phase, int64_t limit, const AutoScheduleSettings& settings);
@@ -60,8 +61,8 @@ class StageClock {
   /// An iteration is over. Why the phase ended with it, or `stay`.
   Switch advance(const Learning& learning);
 
-  std::vector<double> state() const;  ///< phase and history, for exact resume: decisions are made again from the same numbers
-  void restore(const std::vector<double>& state);
+  std::vector<double> state() const;               ///< phase and history, for exact resume: decisions are made again from the same numbers
+  void restore(const std::vector<double>& state);  ///< usage_error where the schedule has no such phase
 
  private:
   FixedSchedule schedule_;

@@ -3,6 +3,10 @@
 
 #include <doctest/doctest.h>
 
+#include <limits>
+
+#include "finpercep/base/error.h"
+
 using namespace finpercep;
 
 TEST_CASE("each stage holds for its iterations, the last for ever") {
@@ -67,6 +71,18 @@ TEST_CASE("automatic: a phase ends where the pictures of one input are judged al
   CHECK((end_of(single, 3) == std::pair<int64_t, Switch>{3, Switch::limit}));  // even below min_iters
 }
 
+TEST_CASE("automatic: a skipped iteration is no evidence, and hides none") {
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  std::vector<Learning> small, stopping;
+  for (int i = 0; i < 40; ++i) {
+    small.push_back(learned(0.1 * i, 0, i == 2 ? nan : i < 15 ? 1.0 : 0.1));
+    stopping.push_back(learned(i == 22 ? nan : 0.1 * std::min(i, 20)));
+  }
+  CHECK((end_of(small, never).second == Switch::gradient));
+  CHECK((end_of(stopping, never).second == Switch::plateau));
+  CHECK(end_of(stopping, never).first <= 28);
+}
+
 TEST_CASE("automatic: phases follow each other by their own histories; the last holds; a saved state goes on alike") {
   const auto run = [](int64_t saved_at) {
     StageClock clock({{0, 2, 4}, {30, 30, 30}}, rules);
@@ -90,4 +106,6 @@ TEST_CASE("automatic: phases follow each other by their own histories; the last 
   CHECK(stages[50] == 4);  // the second phase sees no rise: it ends at min_iters
   CHECK(stages.back() == 4);
   for (const int64_t saved_at : {5, 24, 31, 60}) CHECK(run(saved_at) == stages);
+  StageClock shorter({{0}, {30}}, rules);
+  CHECK_THROWS_WITH_AS(shorter.restore({2, .1, 0, 1}), "stages: expected at least 3, as the saved run is in its phase 3, found 1", Error);
 }

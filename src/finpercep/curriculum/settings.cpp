@@ -121,6 +121,11 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
     throw usage_error(fmt::format("dpo.pairs: expected at most {} (half of group_size), found {}", s.group_size / 2, s.dpo.pairs));
   if (s.credit.spatial && s.datasets.gt_size % s.credit.cell != 0)
     throw usage_error(fmt::format("credit.cell: expected a divisor of datasets.gt_size, {}, found {}", s.datasets.gt_size, s.credit.cell));
+  if (s.credit.spatial && s.signal.map_weight == 0 && s.algorithm != "refl" && s.algorithm != "draft")
+    throw usage_error(
+        "credit.spatial: expected signal.map_weight above 0, found 0: a score is of the whole picture and pays no region. set one of the "
+        "two");
+  check_scale(generator, s.datasets.degradation.scale);
   check_side(generator, s.datasets.gt_size, "datasets.gt_size");
   if (s.monitor.freq > 0) check_side(generator, s.monitor.size, "monitor.size");
   if (!s.val_photos.photos.empty()) check_side(generator, s.val_size, "val_size");

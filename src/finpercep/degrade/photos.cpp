@@ -70,9 +70,8 @@ std::vector<std::filesystem::path> trained_on(const PhotoSettings& held_out, con
   return both;
 }
 
-PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
-  const std::vector<std::filesystem::path> paths = photo_files(settings);
-  std::vector<std::optional<Photo>> read(paths.size());
+void PhotoSet::read(const std::vector<std::filesystem::path>& paths, const PhotoSettings& settings, int min_side) {
+  std::vector<std::optional<Photo>> found(paths.size());
   std::vector<std::string> problems(paths.size());
   parallel_for(static_cast<int64_t>(paths.size()), 0, [&](int64_t i) {
     try {
@@ -91,7 +90,7 @@ PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
       Photo photo{paths[i].stem().string(), image.width, image.height, std::vector<uint8_t>(image.data.size())};
       for (std::size_t k = 0; k < image.data.size(); ++k)
         photo.data[k] = static_cast<uint8_t>(std::lround(std::clamp(image.data[k], 0.0f, 1.0f) * 255));
-      read[i] = std::move(photo);
+      found[i] = std::move(photo);
     } catch (const Error& error) {
       problems[i] = error.what();
     }
@@ -102,8 +101,18 @@ PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side) {
     log_warning(problem + ". skipped");
     skipped_.push_back(std::move(problem));
   }
-  for (auto& photo : read)
+  for (auto& photo : found)
     if (photo) photos_.push_back(std::move(*photo));
+}
+
+PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side, int64_t most) {
+  const std::vector<std::filesystem::path> paths = photo_files(settings);
+  const auto count = static_cast<int64_t>(paths.size());
+  for (int64_t first = 0; first < count && (most == 0 || size() < most);) {
+    const int64_t wanted = most == 0 ? count : std::min(count - first, most - size());
+    read({paths.begin() + first, paths.begin() + first + wanted}, settings, min_side);
+    first += wanted;
+  }
   if (photos_.empty())
     throw input_error(fmt::format("photos: {}: expected photographs of at least {} pixels a side, found none among {} files",
                                   settings.photos[0], min_side, paths.size()));

@@ -34,8 +34,8 @@ struct PhotoCrop {
 class PhotoSet {
  public:
   /// Reads all, in parallel. A file that cannot be read or is too small is skipped with a warning; input_error if none is left, and with
-  /// settings.strict for the first of them.
-  PhotoSet(const PhotoSettings& settings, int min_side);
+  /// settings.strict for the first of them. With `most` > 0 it stops once it has so many.
+  PhotoSet(const PhotoSettings& settings, int min_side, int64_t most = 0);
   int64_t size() const { return static_cast<int64_t>(photos_.size()); }
   const std::string& name(int64_t index) const { return photos_[index].name; }
   int width(int64_t index) const { return photos_[index].width; }
@@ -55,6 +55,7 @@ class PhotoSet {
     int width, height;
     std::vector<uint8_t> data;
   };
+  void read(const std::vector<std::filesystem::path>& paths, const PhotoSettings& settings, int min_side);
   Image cut(const Photo& photo, int x, int y, int width, int height) const;
   std::vector<Photo> photos_;
   std::vector<double> weights_;

@@ -49,8 +49,7 @@ std::string chain_script(const Generator& generator) {
 
 std::string generator_script(const Generator& generator) {
   const std::string net = net_script(generator.settings);
-  if (generator.settings.policy == "direct")
-    return net + "\ndef forward(self, lr: Tensor) -> Tensor:\n  return torch.clamp(self.net(lr), 0.0, 1.0)\n";
+  if (generator.sees_lr) return net + "\ndef forward(self, lr: Tensor) -> Tensor:\n  return torch.clamp(self.net(lr), 0.0, 1.0)\n";
   return net + "\n" + chain_script(generator);
 }
 
@@ -59,7 +58,7 @@ std::string export_generator(const Generator& generator, const std::string& fact
     throw usage_error(fmt::format("generator: {}: expected a net of ours, found a TorchScript module: Python loads it as it is",
                                   generator.script->file()));
   NamedTensors buffers;
-  if (generator.settings.policy != "direct") {
+  if (!generator.sees_lr) {
     const std::vector<float> times(generator.schedule.time.begin() + 1, generator.schedule.time.end());
     buffers.emplace_back("step_times", time_embedding(at::tensor(times), generator.params.with_prefix("time1.weight").front().size(1)));
   }

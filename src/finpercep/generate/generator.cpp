@@ -33,6 +33,12 @@ namespace {
 // From y, or with kappa 1 from y plus noise, to the picture in one step.
 ResShiftSchedule direct_schedule(double kappa) { return {.kappa = kappa, .eta = {0, 1}, .time = {0, 1}}; }
 
+// The chain's variance grows with t; the net always sees pictures of about unit scale on [-1,1].
+double input_scale(const ResShiftSchedule& schedule, int64_t t) {
+  const double spread = 2 * schedule.noise(t);
+  return 1 / std::sqrt(spread * spread + 1);
+}
+
 at::Tensor lr_of(const at::Tensor& y, int64_t scale) {
   return y.slice(2, 0, std::nullopt, scale).slice(3, 0, std::nullopt, scale).contiguous();
 }
@@ -48,6 +54,11 @@ RestoringNet on_noise(Params& params, const Settings& settings, int64_t& multipl
   const auto net = std::make_shared<Net>(params, settings);
   multiple = net->multiple();
   return [net](const at::Tensor& x, const at::Tensor& y, const at::Tensor& time) { return (*net)(x, y, time); };
+}
+
+// What the convolutions that make pictures on a CPU (nets/winograd.h) take.
+void check_eights(const char* setting, int64_t channels) {
+  if (channels % 8 != 0) throw usage_error(fmt::format("network_g.{}: expected a multiple of 8, found {}", setting, channels));
 }
 
 }  // namespace
@@ -66,6 +77,11 @@ Generator::Generator(const GeneratorSettings& given, uint64_t seed)
     throw usage_error(fmt::format("network_g: type '{}' takes no noise: expected policy direct, found {}", given.type, given.policy));
   if (sees_lr && given.scale != direct_scale)
     throw usage_error(fmt::format("network_g: type '{}': expected scale {}, found {}", given.type, direct_scale, given.scale));
+  if (given.type == "rrdb") {
+    check_eights("rrdb.num_feat", given.rrdb.features);
+    check_eights("rrdb.num_grow_ch", given.rrdb.growth);
+  }
+  if (given.type == "srvgg") check_eights("srvgg.num_feat", given.srvgg.features);
   if (given.type == "rrdb") {
     net = on_lr<RRDB>(params, given.rrdb, given.scale);
   } else if (given.type == "srvgg") {
@@ -88,16 +104,15 @@ Generator::Generator(const ScriptedNet& made)
 }
 
 at::Tensor Generator::predict(const at::Tensor& x_t, const at::Tensor& y, int64_t t) const {
-  return predict_each(x_t, y, at::full({x_t.size(0)}, t, at::kLong));
+  const at::Tensor input = settings.policy == "direct" ? x_t : (x_t - 0.5) * input_scale(schedule, t) + 0.5;
+  return net(input, y, at::full({x_t.size(0)}, schedule.time.at(t), x_t.options().dtype(at::kFloat)));
 }
 
 at::Tensor Generator::predict_each(const at::Tensor& x_t, const at::Tensor& y, const at::Tensor& t) const {
-  // The chain's variance grows with t; the net always sees pictures of about unit scale on [-1,1].
   at::Tensor scale = at::empty({x_t.size(0), 1, 1, 1}, at::kFloat), time = at::empty({x_t.size(0)}, at::kFloat);
   for (int64_t n = 0; n < x_t.size(0); ++n) {
     const int64_t step = t[n].item<int64_t>();
-    const double spread = 2 * schedule.noise(step);
-    scale[n].fill_(1 / std::sqrt(spread * spread + 1));
+    scale[n].fill_(input_scale(schedule, step));
     time[n].fill_(schedule.time.at(step));
   }
   const at::Tensor input = settings.policy == "direct" ? x_t : (x_t - 0.5) * scale.to(x_t.device()) + 0.5;
@@ -131,6 +146,12 @@ std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef sh
 }
 
 int64_t lr_multiple(const Generator& generator) { return generator.multiple / std::gcd(generator.multiple, generator.settings.scale); }
+
+void check_scale(const Generator& generator, int64_t degradation_scale) {
+  if (degradation_scale != generator.settings.scale)
+    throw usage_error(fmt::format("datasets.degradation.scale: expected {}, the generator's scale, found {}", generator.settings.scale,
+                                  degradation_scale));
+}
 
 void check_side(const Generator& generator, int64_t side, const std::string& setting) {
   if (side % generator.multiple != 0)

@@ -75,10 +75,13 @@ class Generator {
 /// Sides of LR pictures must be multiples of it.
 int64_t lr_multiple(const Generator& generator);
 
+/// usage_error where pictures degraded by another factor would reach the net.
+void check_scale(const Generator& generator, int64_t degradation_scale);
 /// usage_error naming the setting where the net cannot take pictures of this side.
 void check_side(const Generator& generator, int64_t side, const std::string& setting);
 
-/// "sr-small", a public net, a checkpoint file or a TorchScript module.
+/// "sr-small", a public net, a checkpoint file or a TorchScript module. model_error for what is none or is damaged; input_error where the
+/// file cannot be read.
 std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device);
 /// fp16 unless told otherwise; `facts` go to the metadata (iterations, data, command). A TorchScript module is saved as one, in its own
 /// type, with the ending .pt.

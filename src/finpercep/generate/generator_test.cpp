@@ -309,6 +309,38 @@ TEST_CASE("a direct net is a chain of one step without noise: its picture is the
   CHECK_THROWS_AS(make_super_resolver(file + "@3", {}), Error);
   settings.network_g.policy = "resshift";
   CHECK_THROWS_AS(Generator(settings.network_g), Error);
+  settings.network_g.policy = "direct";
+  settings.network_g.srvgg.features = 20;  // it would train, but the convolutions that make pictures take eights
+  CHECK_THROWS_AS(Generator(settings.network_g), Error);
+}
+
+TEST_CASE("a direct UNet or DiT takes the up-sampled picture and makes pictures by the same road as the others") {
+  const TestFolder folder;
+  for (const char* type : {"unet", "dit"}) {
+    CAPTURE(type);
+    GeneratorSettings settings;
+    settings.policy = "direct";
+    settings.type = type;
+    settings.net = {.channels = {16}, .blocks = 1};
+    settings.dit = {.width = 16, .depth = 1, .heads = 2, .window = 4, .patch = 4};
+    const Generator generator(settings, 3);
+    CHECK_FALSE(generator.sees_lr);
+    save_generator(folder / "direct.safetensors", generator, generator.params.all(), {}, at::kFloat);
+    const Image lr = test::photo(20, 12);
+    const Image sr = make_super_resolver((folder / "direct.safetensors").string(), {})(lr, 1);
+    CHECK(sr.width == 80);
+    CHECK(test::largest_difference(sr, upscale(generator, lr, 1, {})) == 0);
+  }
+}
+
+TEST_CASE("training pairs must be of the net's scale") {
+  const TestFolder folder;
+  write_image(folder / "a.png", test::photo(64, 64));
+  GeneratorTrainSettings settings = short_training({(folder / "a.png").string()});
+  settings.network_g.scale = 2;
+  CHECK_THROWS_WITH_AS(train_generator(settings, folder / "run", false),
+                       "datasets.degradation.scale: expected 2, the generator's scale, found 4", Error);
+  CHECK_FALSE(std::filesystem::exists(folder / "run"));
 }
 
 TEST_CASE("a thinned chain: every so many steps, the last one included, each with its own time") {

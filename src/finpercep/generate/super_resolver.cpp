@@ -70,8 +70,7 @@ SuperResolver trained(const std::string& given, const UpscaleOptions& options) {
   if (steps > 0 && generator->settings.policy == "direct")
     throw usage_error(fmt::format("generator: {}: expected no @N, found one. a direct net has no steps", given));
   if (steps > 0) generator->schedule = chain_of(generator->settings, steps);
-  if (generator->settings.policy == "direct" && generator->settings.type != "unet")
-    return direct(for_pictures(*generator, options.compute), options);
+  if (generator->sees_lr) return direct(for_pictures(*generator, options.compute), options);
   return [generator, options](const Image& lr, uint64_t seed) { return upscale(*generator, lr, seed, options); };
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Anything that makes a picture four times as large, by name. The names stand in super_resolver.cpp, the one place to add one.
+// Anything that makes a picture larger, by name; the public nets, bicubic and TorchScript modules four times. The names stand in
+// super_resolver.cpp, the one place to add one.
 #pragma once
 #include <functional>
 #include <string>

@@ -102,7 +102,9 @@ NamedTensors ScriptedNet::parameters() const {
 
 void ScriptedNet::save(const std::filesystem::path& path, const std::map<std::string, std::string>& facts) const {
   std::ostringstream bytes;
-  module_->net.save(bytes, torch::jit::ExtraFilesMap(facts.begin(), facts.end()));
+  torch::jit::Module net = module_->net.clone();  // on the CPU, where everybody can load it
+  net.to(at::kCPU);
+  net.save(bytes, torch::jit::ExtraFilesMap(facts.begin(), facts.end()));
   write_file(path, bytes.str());
 }
 

@@ -110,6 +110,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   const PhotoSet photos(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size));
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   Generator generator(settings.network_g, seed);
+  check_scale(generator, settings.datasets.degradation.scale);
   check_side(generator, settings.datasets.gt_size, "datasets.gt_size");
   if (!settings.pretrain_network_g.empty()) {
     TensorFile start;
@@ -127,10 +128,11 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   log_info(fmt::format("generator: {:.2f} M parameters, {} photographs, {} on {}", static_cast<double>(generator.params.count()) / 1e6,
                        photos.size(), c10::toString(compute.dtype), compute.device.str()));
 
+  const int workers = static_cast<int>(settings.datasets.num_worker);
   std::unique_ptr<Prefetcher<PairBatch>> batches;
   const auto next_batch = [&](int64_t iter) {
     if (!batches)
-      batches = std::make_unique<Prefetcher<PairBatch>>(iter, settings.train.total_iter, static_cast<int>(settings.datasets.num_worker), 4,
+      batches = std::make_unique<Prefetcher<PairBatch>>(iter, settings.train.total_iter, workers, std::max(4, workers),
                                                         [&](int64_t i) { return make_pair_batch(photos, settings.datasets, seed, i); });
     return *batches->next();
   };

@@ -144,6 +144,10 @@ Compute resolve_compute(const std::string& device, const std::string& dtype) {
   else if (dtype == "bf16") compute.dtype = at::kBFloat16;
   else if (dtype == "auto") compute.dtype = compute.device.is_cuda() || __builtin_cpu_supports("avx512bf16") ? at::kBFloat16 : at::kFloat;
   else throw usage_error(fmt::format("--dtype: expected fp32, bf16 or auto, found '{}'", dtype));
+  if (compute.device.is_cuda() && compute.dtype == at::kFloat) {  // fp32 is fp32: cuDNN would take 10 bits of 23
+    at::globalContext().setAllowTF32CuDNN(false);
+    at::globalContext().setAllowTF32CuBLAS(false);
+  }
   return compute;
 }
 

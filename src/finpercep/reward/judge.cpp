@@ -4,6 +4,8 @@
 // score from all cells.
 #include "finpercep/judge.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <vector>
@@ -132,6 +134,9 @@ const std::string& Judge::model() const { return parts_->name; }
 int Judge::stage() const { return static_cast<int>(parts_->stage); }
 
 Verdict Judge::operator()(const Image& photo) const {
+  if (photo.channels != 3 || photo.width < 1 || photo.height < 1)
+    throw input_error(fmt::format("picture: expected 3 channels and at least 1 x 1 pixels, found {} and {} x {}", photo.channels,
+                                  photo.width, photo.height));
   at::NoGradGuard no_grad;
   const Compute& compute = parts_->compute;
   const MixedPrecision precision(compute.device, parts_->model->in_parts() && can_pack(compute.device, compute.dtype)

@@ -106,6 +106,7 @@ struct RewardFacts {
   double label_scale = 0.3;                     ///< Normalize: raw difference that is 1
   std::string label_features = "efficientnet";  ///< net of the feature distance; checkpoints from before there was a choice do not say
 };
+/// A shipped model's name or a checkpoint. model_error for what is none or is damaged; input_error where the file cannot be read.
 std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts = nullptr);
 void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts,
                  const std::map<std::string, std::string>& notes, at::ScalarType dtype = at::kHalf);

@@ -128,9 +128,15 @@ TEST_CASE("GRPO-Guard: log ratios without the bias below 0, and weights by the l
   double mean = 0;
   for (int64_t t : {2, 3, 4}) mean += guard_weight(schedule, t, {2, 3, 4}) / 3;
   CHECK(mean == doctest::Approx(1));
-  CHECK(guard_weight(schedule, 2, {2, 3, 4}) * schedule.alpha(2) ==
-        doctest::Approx(guard_weight(schedule, 4, {2, 3, 4}) * schedule.alpha(4)));
-  CHECK(guard_weight(schedule, 3, {3}) == doctest::Approx(1));
+  // A step of the prediction moves the mean of each step, times its weight, by as much.
+  for (const ResShiftSchedule& chain : {schedule, flow_schedule(4, 1)}) {
+    const at::Tensor x = number(0.3), x0 = number(0.5), moved = number(0.6);
+    const auto pull = [&](int64_t t) {
+      return guard_weight(chain, t, {2, 3, 4}) * value((posterior_mean(chain, x, moved, t) - posterior_mean(chain, x, x0, t)).sum());
+    };
+    CHECK(pull(2) == doctest::Approx(pull(3)).epsilon(1e-4));
+    CHECK(pull(2) == doctest::Approx(pull(4)).epsilon(1e-4));
+  }
 }
 
 // --- NFT

@@ -8,7 +8,7 @@ void GrpoSettings::visit(SettingsVisitor& v) {
   v.field("window", window, "so many of them, drawn for each iteration; 0: all", {.min = 0, .max = 1000});
   v.field("updates", updates, "updates of the generator for one batch of pictures", {.min = 1, .max = 100});
   v.field("clip", clip, "the ratio of probabilities counts within 1 +- clip", {.min = 1e-7, .max = 1});
-  v.field("guard", guard, "GRPO-Guard: ratios centred at 1 and steps weighted by 1 / their length");
+  v.field("guard", guard, "GRPO-Guard: ratios centred at 1 and steps weighted so that each moves the net alike");
   v.field("kl_beta", kl_beta, "weight of the KL to the frozen reference, by step", {.min = 0, .max = 1000});
   v.field("adv_clip", adv_clip, "advantages count within +- adv_clip", {.min = 0.1, .max = 100});
 }
@@ -23,9 +23,10 @@ at::Tensor guarded_log_ratio(const GaussianStep& now, const GaussianStep& old, c
 }
 
 double guard_weight(const ResShiftSchedule& schedule, int64_t t, const std::vector<int64_t>& steps) {
+  const auto inverse_share = [&](int64_t s) { return schedule.eta.at(s) / schedule.alpha(s); };
   double mean = 0;
-  for (int64_t s : steps) mean += 1 / schedule.alpha(s) / static_cast<double>(steps.size());
-  return 1 / schedule.alpha(t) / mean;
+  for (int64_t s : steps) mean += inverse_share(s) / static_cast<double>(steps.size());
+  return inverse_share(t) / mean;
 }
 
 GrpoLoss grpo_loss(const at::Tensor& log_ratio, const Advantage& advantage, double clip) {

@@ -24,7 +24,8 @@ at::Tensor log_ratio(const GaussianStep& now, const GaussianStep& old, const at:
 /// that was drawn. log_ratio's own mean lies below 0 by the second term, so that ratios stay under 1 and the clip on rewarded pictures
 /// never acts.
 at::Tensor guarded_log_ratio(const GaussianStep& now, const GaussianStep& old, const at::Tensor& x, int64_t cell);
-/// GRPO-Guard's weight of step t, which undoes that long steps have large gradients: 1 / (eta_t - eta_{t-1}), mean 1 over `steps`.
+/// GRPO-Guard's weight of step t, which undoes that steps differ in how far the net's output moves them. Its 1 / dt is for nets that
+/// predict v; these predict x0, whose share in the step's mean is alpha_t / eta_t (of a flow dt / t): the inverse, mean 1 over `steps`.
 double guard_weight(const ResShiftSchedule& schedule, int64_t t, const std::vector<int64_t>& steps);
 
 struct GrpoLoss {

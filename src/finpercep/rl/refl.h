@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReFL (Xu et al., ImageReward, NeurIPS 2023), for the ResShift policy: the chain runs without gradient to a late step, one step with
+// ReFL (Xu et al., ImageReward, NeurIPS 2023), for any policy: the chain runs without gradient to a late step, one step with
 // gradient predicts x0, and the reward of x0 is maximised directly.
 #pragma once
 #include "finpercep/generate/generator.h"
