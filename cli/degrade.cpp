@@ -2,6 +2,7 @@
 // finpercep degrade DIR -o DIR [-c CONFIG] [--seed N]
 #include <fmt/format.h>
 
+#include <atomic>
 #include <filesystem>
 
 #include "cli/command.h"
@@ -19,7 +20,7 @@ void add_degrade(CLI::App& program) {
   CLI::App* command = program.add_subcommand("degrade", "make LR pictures from clean ones (Real-ESRGAN's second-order degradation)");
   struct Flags {
     std::vector<std::string> inputs;
-    std::string output;
+    std::string output, clean;
     ConfigFlags config;
     uint64_t seed = 0;
     bool overwrite = false;
@@ -27,6 +28,7 @@ void add_degrade(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST");
   command->add_option("-o,--output", flags->output, "folder for STEM.png");
+  command->add_option("--gt", flags->clean, "folder for the clean pictures, cut to multiples of the scale: what SR pictures compare with");
   add_config_flags(*command, flags->config);
   add_seed_flag(*command, flags->seed, "random draws; a picture's draw depends on the seed and its place in the sorted list");
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
@@ -36,17 +38,34 @@ void add_degrade(CLI::App& program) {
     require_output(flags->output);
     if (flags->inputs.empty()) throw usage_error("input: expected pictures, found none");
     const auto inputs = list_images(flags->inputs);
-    check_outputs(inputs, flags->output, {".png"}, flags->overwrite);
-    make_directory(flags->output);
+    std::error_code ignored;
+    if (!flags->clean.empty() &&
+        std::filesystem::weakly_canonical(flags->clean, ignored) == std::filesystem::weakly_canonical(flags->output, ignored))
+      throw usage_error(fmt::format("--gt: {}: expected another folder than -o. choose another", flags->clean));
+    for (const std::string& folder : {flags->output, flags->clean}) {
+      if (folder.empty()) continue;
+      check_outputs(inputs, folder, {".png"}, flags->overwrite);
+      make_directory(folder);
+    }
+    std::atomic<int64_t> cut = 0;
     for_each_picture("degrade", inputs, 0, [&](int64_t i, const Image& photo) {
-      const std::filesystem::path out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
+      const std::string name = inputs[i].stem().string() + ".png";
       const int scale = static_cast<int>(settings.scale), width = photo.width / scale * scale, height = photo.height / scale * scale;
       if (width == 0 || height == 0)
         throw input_error(fmt::format("degrade: {}: expected at least {} pixels a side, found {} x {}", inputs[i].string(), scale,
                                       photo.width, photo.height));
-      write_image(out, degrade(crop(photo, 0, 0, width, height), settings, Random(flags->seed, "degrade", static_cast<uint64_t>(i))));
+      const Image clean = crop(photo, 0, 0, width, height);
+      write_image(std::filesystem::path(flags->output) / name,
+                  degrade(clean, settings, Random(flags->seed, "degrade", static_cast<uint64_t>(i))));
+      if (!flags->clean.empty()) write_image(std::filesystem::path(flags->clean) / name, clean);
+      cut += width != photo.width || height != photo.height;
     });
     log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
+    if (cut > 0 && flags->clean.empty())
+      log_warning(
+          fmt::format("{} of them have sides that are no multiples of {} and were cut: SR pictures will be smaller than they are. "
+                      "--gt DIR writes the clean pictures as they were cut",
+                      cut.load(), settings.scale));
   });
 }
 

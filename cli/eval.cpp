@@ -58,6 +58,7 @@ SetRows rows_of(const TestSet& set, const std::vector<std::string>& generators) 
     for (Pair& pair : pairs) pair.name = pair.second.stem().string();
     return pairs;
   };
+  if (generators.empty()) paired(set.lq, "LR picture");  // not read here, but a wrong folder is a wrong set
   for (const Named& made : set.made) out.rows.push_back({made.name, "", paired(made.what, "picture")});
   for (const std::string& text : generators) {
     const Named generator = parse_named(text, "-g");
@@ -129,10 +130,13 @@ void show(const std::string& stem, const std::string& title, const Table& table,
   if (!flags.output.empty()) write_file(table_of(stem, flags), render(table, format == TableFormat::text ? TableFormat::markdown : format));
 }
 
+// The reward's verdicts are the same on every machine unless another type is asked for; as in `score`.
+std::string judge_dtype(const Flags& flags) { return flags.dtype == "auto" ? "fp32" : flags.dtype; }
+
 void ask_reward(const Flags& flags) {
   RewardQuestions questions = flags.reward;
   questions.device = flags.device;
-  questions.dtype = flags.dtype;
+  questions.dtype = judge_dtype(flags);
   questions.resamples = flags.resamples;
   questions.seed = flags.seed;
   if (!flags.generators.empty()) questions.generators.clear();
@@ -153,10 +157,8 @@ void run(const Flags& flags) {
   std::optional<Judge> judge;
   const auto judge_of = [&]() -> const Judge& {
     if (!judge)
-      judge.emplace(JudgeOptions{.model = flags.reward.model,
-                                 .stage = flags.reward.stage,
-                                 .device = flags.device,
-                                 .dtype = flags.dtype == "auto" ? "fp32" : flags.dtype});
+      judge.emplace(
+          JudgeOptions{.model = flags.reward.model, .stage = flags.reward.stage, .device = flags.device, .dtype = judge_dtype(flags)});
     return *judge;
   };
   for (const std::string& metric : flags.metrics) {

@@ -23,12 +23,16 @@ struct Flags {
   bool overwrite = false;
 };
 
+std::string text_of(const nlohmann::ordered_json& facts) {
+  return facts.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);  // a file's name need not be UTF-8
+}
+
 void run(const Flags& flags) {
   const bool published = is_public_net(flags.model);
   std::error_code absent;
   if (!published && std::filesystem::equivalent(find_model(flags.model), flags.output, absent))
     throw usage_error(fmt::format("output: {}: expected another file than the model. choose another name", flags.output));
-  refuse_overwrite(flags.output, flags.overwrite);
+  check_output_file(flags.output, flags.overwrite);
   nlohmann::ordered_json facts = {{"model", published ? flags.model : find_model(flags.model).stem().string()}, {"version", version}};
   std::string kind = "generator";
   if (!published && !may_be_torchscript(flags.model)) {
@@ -42,7 +46,7 @@ void run(const Flags& flags) {
     facts["forward"] = generator->settings.policy == "direct"
                            ? "lr: N x 3 x H x W, RGB in [0,1] -> N x 3 x 4H x 4W in [0,1]"
                            : "lr: N x 3 x H x W, RGB in [0,1], noise: None or N x T x 3 x sH x sW normals -> N x 3 x sH x sW in [0,1]";
-    write_file(flags.output, export_generator(*generator, facts.dump()));
+    write_file(flags.output, export_generator(*generator, text_of(facts)));
     return;
   }
   const auto model = load_reward(flags.model, at::kCPU);
@@ -51,7 +55,7 @@ void run(const Flags& flags) {
     throw model_error(fmt::format("model: {}: expected stage 0..{}, found --stage {}", flags.model, model->settings.stage, stage));
   facts["stage"] = stage;
   facts["forward"] = "x: N x 3 x H x W, RGB in [0,1] -> score: N, 1 = clean; map: N x 1 x H x W, 1 = defect";
-  write_file(flags.output, export_reward(*model, stage, facts.dump()));
+  write_file(flags.output, export_reward(*model, stage, text_of(facts)));
 }
 
 }  // namespace

@@ -12,8 +12,8 @@
 #include "finpercep/evaluate/table.h"
 #include "finpercep/metrics/calibration.h"
 #include "finpercep/metrics/registry.h"
-#include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/optimise.h"
+#include "finpercep/nets/pretrained.h"
 #include "finpercep/version.h"
 
 namespace finpercep {

@@ -10,7 +10,6 @@
 #include "finpercep/generate/direct.h"
 #include "finpercep/metrics/registry.h"
 #include "finpercep/nets/checkpoint.h"
-#include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/pretrained.h"
 
 namespace finpercep {

@@ -5,7 +5,6 @@
 
 #include <map>
 #include <mutex>
-#include <optional>
 #include <set>
 
 #include "finpercep/base/error.h"
@@ -57,30 +56,28 @@ void for_each_picture(const std::string& label, const std::vector<std::filesyste
       const std::lock_guard lock(mutex);
       stop_if_interrupted(fmt::format("after {} of {} pictures; these are written", done, count));
     }
-    std::optional<Image> picture;
     std::string failure;
     try {
-      picture = read_image(inputs[i]);
+      work(i, read_image(inputs[i]));
     } catch (const Error& error) {
-      if (count == 1) throw;
+      if (count == 1 || error.code() != ExitCode::input) throw;
       failure = error.what();
     }
-    if (picture) work(i, *picture);
     const std::lock_guard lock(mutex);
     progress.advance();
     ++done;
-    if (picture) return;
+    if (failure.empty()) return;
     log_warning(failure);
     if (failed++ == 0) first = failure;
   });
   if (failed > 0)
-    throw input_error(fmt::format("{}: {} of {} pictures could not be read and were left out, the first: {}", label, failed, count, first));
+    throw input_error(fmt::format("{}: {} of {} pictures could not be done and were left out, the first: {}", label, failed, count, first));
 }
 
 void check_page(const std::filesystem::path& page, bool overwrite) {
   if (page.extension() != ".html" && page.extension() != ".htm")
     throw usage_error(fmt::format("output: {}: expected a name that ends in .html", page.string()));
-  refuse_overwrite(page, overwrite);
+  check_output_file(page, overwrite);
 }
 
 }  // namespace finpercep

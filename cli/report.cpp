@@ -2,6 +2,8 @@
 // finpercep report RUN.. -o report.html
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "cli/command.h"
 #include "cli/outputs.h"
 #include "finpercep/base/files.h"
@@ -25,7 +27,11 @@ void add_report(CLI::App& program) {
   command->callback([flags] {
     check_page(flags->output, flags->overwrite);
     std::vector<Run> runs;
-    for (const std::string& path : flags->runs) runs.push_back({folder_name(path), path});
+    for (const std::string& path : flags->runs) {
+      const std::string name = folder_name(path);
+      const bool alone = std::ranges::count(flags->runs, name, folder_name) == 1;
+      runs.push_back({alone ? name : path, path});
+    }
     ReportPage page{.title = "FinPercep runs",
                     .subtitle = fmt::format("{} runs", runs.size()),
                     .facts = {fmt::format("version: finpercep {}", version)},

@@ -48,7 +48,7 @@ void check_outputs(const Flags& flags, const ScoreJob& job) {
         if (std::filesystem::equivalent(path, file, ignored))
           throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another name", file));
       }
-    refuse_overwrite(file, flags.overwrite);
+    check_output_file(file, flags.overwrite);
   }
 }
 

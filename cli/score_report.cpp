@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <charconv>
 #include <cmath>
+#include <exception>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -18,11 +19,25 @@ namespace finpercep {
 
 namespace {
 
-void write_output(const std::string& file, const std::string& text) {
-  if (file.empty()) return;
-  if (file == "-") print(text);
-  else write_file(file, text);
-}
+/// Writes all that can be written; the first failure is thrown at the end.
+class Writer {
+ public:
+  void write(const std::string& file, const std::string& text) {
+    if (file.empty()) return;
+    try {
+      if (file == "-") print(text);
+      else write_file(file, text);
+    } catch (const Error&) {
+      if (!failure_) failure_ = std::current_exception();
+    }
+  }
+  void finish() const {
+    if (failure_) std::rethrow_exception(failure_);
+  }
+
+ private:
+  std::exception_ptr failure_;
+};
 
 /// Metrics of sets: one number each, which no row of a picture could hold.
 Table set_table(const std::vector<ColumnSummary>& summary) {
@@ -68,7 +83,7 @@ std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& 
                                    {"higher_is_better", column_higher_is_better(column.name)},
                                    {"variant", column_variant(job, column.name)}};
   }
-  return out.dump() + "\n";
+  return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace
@@ -77,11 +92,13 @@ void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::
                    const std::vector<ColumnSummary>& summary, int64_t failures) {
   const std::vector<std::string> columns = score_columns(job);
   Table table = score_table(lines);
-  if (!outputs.csv.empty()) write_output(outputs.csv, render(table, TableFormat::csv));
+  Writer writer;
+  if (!outputs.csv.empty()) writer.write(outputs.csv, render(table, TableFormat::csv));
   std::string json;
   for (const ScoreLine& line : lines) json += json_line(line);
-  if (outputs.json != "-") write_output(outputs.json, json);
-  if (!outputs.summary.empty()) write_output(outputs.summary, summary_json(job, summary, failures));
+  if (outputs.json != "-") writer.write(outputs.json, json);
+  if (!outputs.summary.empty()) writer.write(outputs.summary, summary_json(job, summary, failures));
+  writer.finish();
   if (outputs.json.empty() && outputs.csv.empty() && outputs.summary.empty()) {
     if (lines.size() > 1) {
       std::vector<Cell> mean(table.columns.size());
@@ -113,13 +130,16 @@ void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::
 }
 
 void check_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary>& summary) {
-  for (const Gate& gate : gates)
+  for (const Gate& gate : gates) {
+    if (std::ranges::find(summary, gate.column, &ColumnSummary::name) == summary.end())
+      throw usage_error(fmt::format("--fail-under: {}: expected a column that is measured, found none. RM_0 has no map", gate.column));
     for (const ColumnSummary& column : summary) {
       const bool higher = column_higher_is_better(gate.column);
       if (column.name == gate.column && (higher ? column.interval.mean < gate.limit : column.interval.mean > gate.limit))
         throw Error(ExitCode::gate, fmt::format("gate: {}: expected {} {}, found {:.6g}", gate.column, higher ? "at least" : "at most",
                                                 gate.limit, column.interval.mean));
     }
+  }
 }
 
 Gate parse_gate(const std::string& text, const std::vector<std::string>& columns) {

@@ -32,6 +32,7 @@ class Cli(ProgramTest):
         other = self.photos / "p0.png"
         self.fails(5, "score", self.photos / "p1.png", "-r", other, "-m", "ssim", "--fail-under", "ssim=0.9999", says="ssim")
         self.fails(2, "score", self.photo, "--fail-under", "psnr=3", says="psnr")
+        self.fails(2, "score", self.photo, "--stage", 0, "--fail-under", "finpercep.severity=0.5", says="finpercep.severity")  # RM_0 has no map
 
     def test_score_is_deterministic(self):
         first = self.works("score", self.photo, "--json", "-").stdout

@@ -90,6 +90,13 @@ class Faults(ProgramTest):
         for place in places + [len(good) // 3, len(good) - 1]:
             self.fails(3, "score", self.write("cut.png", good[:place]), says="cut.png")
 
+    def test_i05_a_tiff_bomb(self):
+        tags = [(256, 4, 13300), (257, 4, 13300), (258, 3, 8), (259, 3, 8), (262, 3, 1), (273, 4, 8), (277, 3, 1), (278, 4, 13300), (279, 4, 20)]
+        bomb = self.dir / "bomb.tif"
+        bomb.write_bytes(b"II*\0" + struct.pack("<I", 40) + b"\0" * 32 + struct.pack("<H", len(tags)) +
+                         b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags) + struct.pack("<I", 0))
+        self.fails(3, "score", bomb, says=["bomb.tif", "too little picture data"])
+
     def test_i05_i06_i07_bombs_are_refused_or_unread(self):
         base = self.measure("score", self.photo, "--json", "-")[3:]
         idat = chunk(b"IDAT", b"\0" * 1000) + chunk(b"IEND", b"")

@@ -5,6 +5,7 @@ Usage: fgr_test.py PATH/TO/finpercep."""
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import struct
@@ -136,7 +137,9 @@ class Fgr(ProgramTest):
         self.works(*self.build(out))
         manifest = (out / "manifest.json").read_text()
         for text, says in ((manifest.replace("fgr-000000.tar", "../fgr-000000.tar"), "leads out"), (manifest.replace("fgr-000000.tar", "/etc/passwd"), "leads out"),
-                           (manifest[:len(manifest) // 2], "manifest"), ("", "manifest"), (manifest.replace("fgr-2", "fgr-9"), "expected format")):
+                           (manifest[:len(manifest) // 2], "manifest"), ("", "manifest"), (manifest.replace("fgr-2", "fgr-9"), "expected format"),
+                           (re.sub("soften: [[][^]]*[]]", "soften: []", manifest), "soften"), (re.sub("area: [[][^]]*[]]", "area: [0.05]", manifest), "masks.area"),
+                           (json.dumps(json.loads(manifest) | {"shards": []}), "shards")):
             (out / "manifest.json").write_text(text)
             self.fails(3, "fgr", "info", out, says=says)
         (out / "manifest.json").unlink()
@@ -153,6 +156,10 @@ class Fgr(ProgramTest):
             damaged[draw.randrange(len(sound) - 1024)] ^= 1 << draw.randrange(8)
             shard.write_bytes(damaged)
             self.fails(3, "fgr", "verify", out, "--samples", 0, says=shard.name)
+        shard.unlink()
+        os.mkfifo(shard)
+        self.fails(3, "fgr", "info", out, says=[shard.name, "something else"])  # no hang
+        shard.unlink()
         shard.write_bytes(sound[:len(sound) // 2])
         self.fails(3, "fgr", "info", out, says=shard.name)
         self.fails(3, "train", "reward", "-o", self.dir / "run", "--set", f"fgr_dirs=[{out}]", says=shard.name)
@@ -257,6 +264,9 @@ class Fgr(ProgramTest):
         (elsewhere / "p0.png").write_bytes(png(144, 128, texture))
         result = self.works(*self.build(self.dir / "d10", sources=f"[{elsewhere},bicubic]"))
         self.assertIn("no picture for 2 of 3", result.stderr)
+        self.fails(3, *self.build(self.dir / "d10-alone", "--set", "label.scale=0.2", sources=f"[{elsewhere}]"), says=["has the photograph", "p1"])
+        self.fails(2, *self.build(self.dir / "d10-alone", "--set", "source_weights=[0]", sources="[bicubic]"), says="source_weights")
+        self.assertFalse(list(self.dir.glob("d10-alone/*.tar")))
 
     def test_disk_full(self):
         if os.geteuid() != 0 or subprocess.run(["unshare", "-m", "true"], capture_output=True).returncode != 0:

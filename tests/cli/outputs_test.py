@@ -4,11 +4,13 @@
 Usage: outputs_test.py PATH/TO/finpercep"""
 import json
 import os
+import struct
 import subprocess
 import time
 import unittest
+import zlib
 
-from program import PROGRAM, ROOT, ProgramTest, main, png, texture
+from program import PROGRAM, ROOT, ProgramTest, chunk, main, png, texture
 
 
 class Outputs(ProgramTest):
@@ -38,6 +40,27 @@ class Outputs(ProgramTest):
         lr = self.dir / "odd-lr"
         self.works("degrade", odd, "-o", lr, "-c", "configs/degrade/bicubic.yaml", cwd=ROOT)
         self.fails(3, "eval", "--set", f"s={lr}:{odd}", "-g", "bicubic", "-m", "psnry", says=["p0", "142x126", "140x124"])
+
+    def test_photographs_of_any_size_go_through_degrade_upscale_eval(self):
+        odd, lr, gt, sr = (self.dir / name for name in ("any", "any-lr", "any-gt", "any-sr"))
+        odd.mkdir()
+        (odd / "a.png").write_bytes(png(101, 67, texture))
+        self.assertIn("--gt DIR", self.works("degrade", odd, "-o", lr).stderr)
+        self.fails(2, "degrade", odd, "-o", lr, "--gt", lr, "--overwrite", says="--gt")
+        self.assertNotIn("--gt DIR", self.works("degrade", odd, "-o", lr, "--gt", gt, "--overwrite").stderr)
+        self.works("upscale", lr, "-o", sr, "-g", "bicubic")
+        self.assertIn("sr", self.works("eval", "--set", f"s={lr}:{gt}:{sr}", "-m", "psnry").stdout)
+        self.fails(3, "eval", "--set", f"s={self.dir / 'no-lr'}:{gt}:{sr}", "-m", "psnry", says="no-lr")  # not read, but a wrong set
+
+    def test_lists_and_folders_of_other_things(self):
+        mixed = self.dir / "mixed"
+        mixed.mkdir()
+        (mixed / "a.png").write_bytes(self.photo.read_bytes())
+        (mixed / "b.BMP").write_bytes(b"BM")
+        self.assertIn("1 pictures of formats that are not read", self.works("score", mixed).stderr)
+        listed = self.dir / "listed.txt"
+        listed.write_text(f"# the one\n{mixed / 'a.png'}\n")
+        self.works("score", listed, "--json", "-")
 
     def test_rows_side_by_side(self):
         """Folders and generators with names of their own, our reward among the metrics, differences to one row."""
@@ -87,9 +110,13 @@ class Outputs(ProgramTest):
         self.assertIn("p1,,", rows)
         self.assertRegex((out / "s.md").read_text(), r"some \| +2 \|")  # images that the means are over
 
-        for command in (["map", some], ["upscale", some, "-g", "bicubic"], ["degrade", some]):
-            made = self.dir / f"some-{command[0]}"
-            self.fails(3, *command, "-o", made, says=["1 of 3 pictures could not be read", "p1.png"])
+        small = self.dir / "small"  # one that is read, but too small for its task
+        small.mkdir()
+        for path in self.photos.iterdir():
+            (small / path.name).write_bytes(png(3, 3, texture) if path.name == "p1.png" else path.read_bytes())
+        for command in (["map", some], ["upscale", some, "-g", "bicubic"], ["degrade", some], ["degrade", small]):
+            made = self.dir / f"some-{command[0]}-{command[1].name}"
+            self.fails(3, *command, "-o", made, says=["1 of 3 pictures could not be done", "p1.png"])
             self.assertEqual(sorted({path.name.split(".")[0] for path in made.iterdir()}), ["p0", "p2"])
 
     def test_names_of_outputs(self):
@@ -138,12 +165,27 @@ class Outputs(ProgramTest):
                 self.assertEqual([p for p in out.iterdir() if p.suffix not in (".png", ".json")], [])  # no parts
                 self.assertLess(len(list(out.iterdir())), 1000)
 
+    def test_a_signal_in_a_picture_is_not_its_fault(self):
+        large = self.dir / "large.png"
+        width, height = 6000, 6000
+        row = b"\0" + bytes(range(256)) * (3 * width // 256) + b"\0" * (3 * width % 256)
+        large.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+                          chunk(b"IDAT", zlib.compress(row * height, 1)) + chunk(b"IEND", b""))
+        process = subprocess.Popen([PROGRAM, "score", str(large), "--tile", "256"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        time.sleep(4)  # it takes far longer
+        process.terminate()
+        output, errors = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 130, errors)
+        self.assertIn("interrupted", errors)
+        self.assertNotIn("large.png", output)
+
     def test_unwritable_output(self):
         self.fails(3, "map", self.photo, "-o", "/proc/finpercep-maps", says="/proc/finpercep-maps")
         blocked = self.dir / "file"
         blocked.write_text("x")
         self.fails(3, "map", self.photo, "-o", blocked, says="file")
-        self.fails(3, "score", self.photo, "--json", self.dir / "no/such/folder.json", says="folder.json")
+        for command in (["score", self.photo, "--json"], ["export", "finpercep-rm", "-o"]):
+            self.fails(3, *command, self.dir / "no/such/folder.json", says=["folder.json", "expected a folder"])
 
     @unittest.skipUnless(os.geteuid() == 0, "needs root to mount a small tmpfs")
     def test_full_disk(self):

@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import time
 
-from program import PROGRAM, ROOT, ProgramTest, main
+from program import PROGRAM, ROOT, ProgramTest, main, png, texture
 
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1"}
 
@@ -20,7 +20,10 @@ class StudyTest(ProgramTest):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        shutil.copytree(cls.photos, cls.dir / "training")
+        (cls.dir / "training").mkdir()
+        for i in range(3):
+            (cls.dir / "training" / f"t{i}.png").write_bytes(png(144, 128, lambda x, y: texture(x, y, 3 + i)))
+        shutil.copytree(cls.photos, cls.dir / "copies")
         (cls.dir / "rl.yaml").write_text(
             f"datasets: {{photos: {{photos: [{cls.dir / 'training'}]}}, gt_size: 64, batch_size: 1}}\nstages: [1, 2]\nstage_iters: [2, 1]\nsave_checkpoint_freq: 1\nprint_freq: 1\n"
             "coevolve_freq: 0\nmonitor: {freq: 0}\ndevice: cpu\n")
@@ -110,7 +113,8 @@ class StudyTest(ProgramTest):
                 self.assertNotIn("iter ", result.stderr)
                 self.assertFalse(out.exists())
         self.fails(2, *self.study(out, "--only", "nobody"), says="control, other")
-        self.fails(2, *self.study(out, "--set", f"rl.datasets.photos.photos=[{self.photos}]"), says=["held-out", "p0.png", "3 of them", "datasets.photos.exclude"])
+        for trained in (self.photos, self.dir / "copies"):
+            self.fails(2, *self.study(out, "--set", f"rl.datasets.photos.photos=[{trained}]"), says=["held-out", "p0.png", "3 of them", "datasets.photos.exclude"])
         self.assertFalse(out.exists())
         self.fails(2, "study", "run", says="methods")
         self.fails(2, *self.study(out, "--train-only", "--evaluate-only"))

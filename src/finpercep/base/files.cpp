@@ -127,7 +127,9 @@ Container read_into(const fs::path& path, uint64_t max_bytes) {
 fs::path real_target(const fs::path& path) {
   std::error_code ignored;
   const fs::path real = fs::canonical(path, ignored);
-  const fs::path target = ignored ? path : real;
+  fs::path target = ignored ? path : real;
+  if (ignored && fs::is_symlink(fs::symlink_status(path, ignored)))  // to a file that is not there yet
+    target = path.parent_path() / fs::read_symlink(path, ignored);
   struct stat status = {};
   if (::stat(target.c_str(), &status) == 0 && !S_ISREG(status.st_mode)) {
     // Renaming over it would turn, say, /dev/null into a file.
@@ -213,6 +215,15 @@ void refuse_overwrite(const fs::path& path, bool overwrite) {
   if (!overwrite && fs::exists(fs::symlink_status(path, ignored))) {
     throw input_error(fmt::format("write: {}: exists. pass --overwrite to replace it", path.string()));
   }
+}
+
+void check_output_file(const fs::path& path, bool overwrite) {
+  refuse_overwrite(path, overwrite);
+  std::error_code ignored;
+  const fs::path folder = path.parent_path();
+  if (!folder.empty() && !fs::is_directory(folder, ignored))
+    throw input_error(
+        fmt::format("write: {}: expected a folder {}, found none. make it, or choose another name", path.string(), folder.string()));
 }
 
 std::string hash_of(std::span<const std::byte> bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }

@@ -186,6 +186,10 @@ TEST_CASE("links are written through and permissions kept") {
   CHECK(fs::is_symlink(folder / "link"));
   CHECK(read_text_file(folder / "real") == "new");
   CHECK(fs::status(folder / "real").permissions() == (fs::perms::owner_read | fs::perms::owner_write));
+  fs::create_symlink("later", folder / "dangling");
+  write_file(folder / "dangling", std::string("x"));
+  CHECK(fs::is_symlink(folder / "dangling"));
+  CHECK(read_text_file(folder / "later") == "x");
 }
 
 TEST_CASE("the longest file name can be written") {

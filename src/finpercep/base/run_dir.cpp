@@ -122,13 +122,13 @@ RunDir::RunDir(fs::path path, const std::string& config_yaml, bool resume) : pat
   make_directory(path_);
   lock_ = take_lock(path_);
   try {
+    for (const char* folder : {"checkpoints", "samples"}) remove_half_written(path_ / folder);
     if (!resume && holds_run(path_)) {
       throw input_error(
           fmt::format("run: {}: already holds a run. pass --resume to go on with it, or choose another name", path_.string()));
     }
     make_directory(path_ / "checkpoints");
     make_directory(path_ / "samples");
-    for (const char* folder : {"checkpoints", "samples"}) remove_half_written(path_ / folder);
     set_log_file((path_ / "log.txt").string());
     if (!holds_run(path_)) use_config();
     std::error_code ignored;

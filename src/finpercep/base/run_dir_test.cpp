@@ -56,6 +56,14 @@ TEST_CASE("a run directory has its parts") {
   CHECK(read_text_file(folder / "runs" / "a" / "log.txt") == before);
 }
 
+TEST_CASE("what a run killed in its first write left behind is no run") {
+  const TestFolder folder;
+  make_directory(folder / "a" / "checkpoints");
+  write_file(folder / "a" / "checkpoints" / ".state-00000001.safetensors.1-0.tmp", std::string("half"));
+  const RunDir run(folder / "a", "seed: 1\n", false);
+  CHECK(fs::is_empty(folder / "a" / "checkpoints"));
+}
+
 TEST_CASE("a directory that holds a run is reopened only on request") {
   const TestFolder folder;
   { RunDir run(folder / "a", "seed: 0\n", false); }

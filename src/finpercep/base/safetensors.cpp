@@ -187,7 +187,9 @@ Error wrong_kind(const std::vector<std::byte>& bytes, const std::string& where, 
   const auto looks_like = [&](const char* kind, const char* advice) {
     return model_error(fmt::format("safetensors: {}: expected a safetensors file, found what looks like {}. {}", where, kind, advice));
   };
-  const char* convert = "it is never unpickled here; convert it with tools/fetch_weights.py";
+  const char* convert =
+      "it is never unpickled here: tools/fetch_weights.py and tools/convert_weights.py convert published weights; what `finpercep export` "
+      "wrote is for Python, give the .safetensors";
   if (head.empty()) return looks_like("an empty file", "download it again");
   if (head.starts_with("PK\x03\x04"sv)) return looks_like("a zip archive (a PyTorch .pt or .pth file?)", convert);
   if (head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5)

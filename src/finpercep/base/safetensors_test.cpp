@@ -256,7 +256,7 @@ TEST_CASE("other kinds of files are recognised, and pickles never opened") {
   };
   const std::string zeros(200, '\0');
   CHECK(has(kind("PK\x03\x04" + zeros), "a zip archive"));
-  CHECK(has(kind("PK\x03\x04" + zeros), "never unpickled here; convert it with tools/fetch_weights.py"));
+  CHECK(has(kind("PK\x03\x04" + zeros), "never unpickled here: tools/fetch_weights.py"));
   CHECK(has(kind("\x80\x02}q\x01(X\x05hello" + zeros), "a Python pickle"));
   CHECK(has(kind(std::string("\x80\x04\x95\x10\0\0\0\0\0\0\0", 11) + zeros), "never unpickled here"));
   CHECK(has(kind("\x7f"

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "finpercep/base/error.h"
@@ -254,6 +255,9 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     with_average([&] { save_generator(run.checkpoint("generator"), *p.generator, p.generator->params.all(), facts); });
     save_reward(run.checkpoint("reward"), *p.reward, p.facts, facts);
     log_info(fmt::format("generator and reward: {}", run.checkpoint("generator").parent_path().string()));
+    if (p.lr_scale < 1)
+      log_warning(fmt::format("the monitor took the run back {} times, to a learning rate x {:.3g}: most of it may have been undone",
+                              std::lround(-std::log2(p.lr_scale)), p.lr_scale));
   };
   run_loop(run, loop, resume, parts);
 }

@@ -83,7 +83,8 @@ at::Tensor noise_level(const at::Tensor& x) {
 }
 
 // How far each wave stands out of its surroundings in the spectrum, as power; low frequencies left out. Spectra of all pictures are
-// averaged first: a lattice that the net makes is in all of them at one place, the photographs' own waves are not.
+// averaged first: a lattice that the net makes is in all of them at one place, the photographs' own waves are not. And only waves that
+// repeat after 16 pixels count, as nets do whose strides, folds and windows are powers of two: one photograph's restored texture is none.
 at::Tensor waves(const at::Tensor& x) {
   const at::Tensor y = luma(x);
   const int64_t h = y.size(2), w = y.size(3);
@@ -92,7 +93,8 @@ at::Tensor waves(const at::Tensor& x) {
   const at::Tensor power = spectrum.abs().square().mean(0, true), around = at::avg_pool2d(at::pad(power, {4, 4, 4, 4}, "reflect"), 9, 1);
   const at::Tensor fy = at::fft_fftfreq(h, 1.0, y.options()).abs().view({h, 1}),
                    fx = at::fft_rfftfreq(w, 1.0, y.options()).view({1, w / 2 + 1});
-  return (power - around).clamp_min(0) * (at::max(fy, fx) > 0.1);
+  const auto repeats = [](const at::Tensor& f) { return (16 * f - (16 * f).round()).abs() < 1e-3; };
+  return (power - around).clamp_min(0) * (at::max(fy, fx) > 0.1) * repeats(fy) * repeats(fx);
 }
 
 // Amplitude, in luma, of the strongest wave that neither of the others has.

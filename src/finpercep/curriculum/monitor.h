@@ -30,7 +30,8 @@ struct Vitals {
   double lr = 0;          ///< growth of the mean distance to the LR picture, both averaged over 4 x 4 pixels
   double sharpness = 0;  ///< log2 of the high-frequency energy over that of the reference's picture or the photograph, whichever is greater
   double noise = 0;      ///< the same of the median response to Immerkaer's noise mask, which edges do not move
-  double grid = 0;       ///< amplitude, in luma, of the strongest lattice that neither the reference's picture nor the photograph has
+  double grid = 0;       ///< amplitude, in luma, of the strongest lattice of period 16 or a part of it that neither the reference's picture
+                         ///< nor the photograph has
   double reward_gain = 0;   ///< reward over that of the reference's pictures, by the judge of the moment
   double disagreement = 0;  ///< SSIM to the photograph that was lost; Monitor::look takes it as 0 where the reward has not risen
   Metrics metrics() const;  ///< "monitor_colour", ..

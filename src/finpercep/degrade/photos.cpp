@@ -11,6 +11,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/io.h"
@@ -23,6 +24,12 @@ namespace {
 // One stem a line; '#' starts a comment.
 std::set<std::string> read_stems(const std::string& path) {
   std::set<std::string> stems;
+  std::error_code none;
+  if (!std::filesystem::exists(path, none))
+    throw input_error(
+        fmt::format("photos: {}: expected the file of stems that exclude or only names, found none. give another, or leave "
+                    "it empty: KEY.exclude= KEY.only=",
+                    path));
   std::istringstream lines(read_text_file(path));
   for (std::string line; std::getline(lines, line);) {
     line.erase(std::min(line.find('#'), line.size()));
@@ -63,10 +70,19 @@ std::vector<std::filesystem::path> photo_files(const PhotoSettings& settings) {
 }
 
 std::vector<std::filesystem::path> trained_on(const PhotoSettings& held_out, const PhotoSettings& training) {
+  const auto facts = [](const std::filesystem::path& path) {  // of a copy elsewhere too
+    std::error_code none;
+    return std::pair(path.filename().string(), std::filesystem::file_size(path, none));
+  };
   std::set<std::filesystem::path> known;
-  for (const auto& path : photo_files(training)) known.insert(std::filesystem::weakly_canonical(path));
+  std::set<std::pair<std::string, std::uintmax_t>> copies;
+  for (const auto& path : photo_files(training)) {
+    known.insert(std::filesystem::weakly_canonical(path));
+    copies.insert(facts(path));
+  }
   std::vector<std::filesystem::path> both = photo_files(held_out);
-  std::erase_if(both, [&](const auto& path) { return !known.contains(std::filesystem::weakly_canonical(path)); });
+  std::erase_if(
+      both, [&](const auto& path) { return !known.contains(std::filesystem::weakly_canonical(path)) && !copies.contains(facts(path)); });
   return both;
 }
 
@@ -74,6 +90,7 @@ void PhotoSet::read(const std::vector<std::filesystem::path>& paths, const Photo
   std::vector<std::optional<Photo>> found(paths.size());
   std::vector<std::string> problems(paths.size());
   parallel_for(static_cast<int64_t>(paths.size()), 0, [&](int64_t i) {
+    stop_if_interrupted("photographs were being read, nothing has begun");
     try {
       Image image = read_image(paths[i]);
       const int side = std::max(image.width, image.height);

@@ -18,9 +18,9 @@ struct PhotoSettings {
   void visit(SettingsVisitor& v);
 };
 
-/// The files that the settings name, sorted.
+/// The files that the settings name, in their order, those of a folder sorted.
 std::vector<std::filesystem::path> photo_files(const PhotoSettings& settings);
-/// The files of `held_out` that are among those of `training`.
+/// The files of `held_out` that are among those of `training`, or have the name and the length of one.
 std::vector<std::filesystem::path> trained_on(const PhotoSettings& held_out, const PhotoSettings& training);
 
 /// A square of a photograph, perhaps mirrored.

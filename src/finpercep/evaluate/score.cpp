@@ -113,18 +113,18 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
     Measured item;
     bool entered = false;
     try {
-      const std::string name = job.pictures[i].string();
+      const std::string name = job.pictures[i].string(), reference_name = paired ? job.references[i].string() : "";
       const std::vector<std::byte> bytes = read_file(job.pictures[i]);
-      const PictureInfo info = probe_image(bytes);
-      item.pixels = std::min(info.pixels(), ReadLimits().max_pixels) * (paired ? 2 : 1);  // larger ones are refused by the decoder
+      const std::vector<std::byte> reference = paired ? read_file(job.references[i]) : std::vector<std::byte>();
+      const PictureInfo info = probe_image(bytes), other = paired ? probe_image(reference) : PictureInfo{};
+      const int64_t most = ReadLimits().max_pixels;  // larger ones are refused by the decoder
+      item.pixels = std::min(info.pixels(), most) + std::min(other.pixels(), most);
       budget.enter(i, item.pixels);
       entered = true;
       item.picture = decode_image(bytes, name);
       item.alpha = info.alpha;
       if (paired) {
-        const std::string reference_name = job.references[i].string();
-        const std::vector<std::byte> reference = read_file(job.references[i]);
-        item.mixed_depth = probe_image(reference).bits != info.bits;
+        item.mixed_depth = other.bits != info.bits;
         item.reference = decode_image(reference, reference_name);
         check_sizes(item.picture, item.reference, name, reference_name);
       }
@@ -163,6 +163,8 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
         for (const std::string& name : job.metrics)
           line.values.emplace_back(name, checked(name, find_metric(name).runs_net ? values[deep_at++] : item.values[plain_at++]));
       } catch (const std::exception& error) {
+        const auto* of_ours = dynamic_cast<const Error*>(&error);
+        if (of_ours != nullptr && of_ours->code() == ExitCode::interrupted) break;  // not the picture's fault
         line.values.clear();
         line.error = one_line(error, job.pictures[i]);
       }
@@ -178,7 +180,8 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
 
 std::vector<std::string> score_columns(const ScoreJob& job) {
   std::vector<std::string> columns;
-  if (job.judging) columns = {"finpercep.score", "finpercep.severity", "finpercep.map_max", "finpercep.map_mean"};
+  if (job.judging) columns = {"finpercep.score"};
+  if (job.judging && job.judge.stage != 0) columns.insert(columns.end(), {"finpercep.severity", "finpercep.map_max", "finpercep.map_mean"});
   columns.insert(columns.end(), job.metrics.begin(), job.metrics.end());
   return columns;
 }

@@ -37,7 +37,7 @@ struct ScoreNotes {
 /// false to stop early. model_error for absent weights comes before the first line.
 ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLine)>& on_line);
 
-/// The columns that the job's lines have.
+/// The columns that the job's lines have; those of the map too where only the model knows that its finest stage is RM_0.
 std::vector<std::string> score_columns(const ScoreJob& job);
 /// What exactly a column means: "Y of studio YCbCr, .., crop 0"; for finpercep the model.
 std::string column_variant(const ScoreJob& job, const std::string& column);

@@ -32,7 +32,7 @@ Column metric_column(const std::string& name) {
 Cell mean_cell(const std::vector<double>& values, const BootstrapOptions& bootstrap) {
   std::vector<double> defined;
   for (const double v : values)
-    if (!std::isnan(v)) defined.push_back(v);  // basicsr's PSNR of equal pictures is infinite: that is a value
+    if (!std::isnan(v)) defined.push_back(v);  // infinity is a value
   return defined.empty() ? Cell{} : Cell{bootstrap_mean(defined, bootstrap)};
 }
 

@@ -12,7 +12,7 @@ struct FgrFacts {
   int x = 0, y = 0;   ///< where in it
   bool mirrored = false;
   std::string source;     ///< who made I_SR; "clean": nobody, clean is swapped into clean
-  std::string mask;       ///< family of M: brush .. grid, people, sam, dino, whole
+  std::string mask;       ///< family of M: brush .. grid, segments, dino, whole
   std::string variation;  ///< what was done to the clean photograph before it served as I_GT; "" nothing
   double area = 0;        ///< mean of M
   double severity = 0;    ///< mean of the label inside M (weighted by M); 0 where M is empty

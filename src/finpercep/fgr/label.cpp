@@ -7,6 +7,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/nets/optimise.h"
+#include "finpercep/nets/pretrained.h"
 
 namespace finpercep {
 

@@ -106,6 +106,12 @@ FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
           fmt::format("degradation.scale: expected {}, the factor of the sources, found {}", direct_scale, degradation.scale));
   check_variation_settings(settings.clean_variation, "clean_variation");
   sources_ = make_sources(settings.sources, photos_, {settings.degradation, settings.strong_degradation, settings.strong_prob}, compute_);
+  if (!settings.source_weights.empty() && std::ranges::all_of(settings.source_weights, [](double w) { return w == 0; }))
+    throw usage_error("source_weights: expected one above 0, found none");
+  for (int64_t photo = 0; photo < photos_.size(); ++photo)  // now, not hours into the build
+    if (std::ranges::all_of(chances_of(photo), [](double c) { return c == 0; }))
+      throw input_error(fmt::format("sources: expected one that has the photograph '{}', found none. add distort or bicubic to sources",
+                                    photos_.name(photo)));
   if (label_scale > 0) settings_.label.scale = label_scale;
   if (settings_.label.scale == 0) settings_.label.scale = measure_scale();
 }
@@ -117,6 +123,14 @@ at::Tensor FgrBuilder::difference(const Drawn& drawn, const at::Tensor& pictures
       .contiguous();
 }
 
+// Of each source, for a crop of this photograph.
+std::vector<double> FgrBuilder::chances_of(int64_t photo) const {
+  std::vector<double> chances(sources_.size());
+  for (std::size_t k = 0; k < sources_.size(); ++k)
+    chances[k] = sources_[k].has(photo) ? settings_.source_weights.empty() ? 1 : settings_.source_weights[k] : 0;
+  return chances;
+}
+
 FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
   const auto seed = static_cast<uint64_t>(settings_.manual_seed);
   Random random(seed, "fgr", static_cast<uint64_t>(crop));
@@ -125,12 +139,7 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
   drawn.crop =
       settings_.photo_order == "in_turn" ? photos_.random_crop(crop % photos_.size(), size, random) : photos_.random_crop(size, random);
   const Image photo = photos_.cut(drawn.crop);
-  std::vector<double> chances(sources_.size());
-  for (std::size_t k = 0; k < sources_.size(); ++k)
-    chances[k] = sources_[k].has(drawn.crop.photo) ? settings_.source_weights.empty() ? 1 : settings_.source_weights[k] : 0;
-  if (std::ranges::all_of(chances, [](double c) { return c == 0; }))
-    throw input_error(fmt::format("sources: expected one that has the photograph '{}', found none. add distort or bicubic to sources",
-                                  photos_.name(drawn.crop.photo)));
+  const std::vector<double> chances = chances_of(drawn.crop.photo);
   std::vector<Image> pictures;
   for (int64_t k = 0; k < settings_.sources_per_crop; ++k) {
     const FgrSource& source = sources_[random.pick(chances)];

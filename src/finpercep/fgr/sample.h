@@ -70,6 +70,7 @@ class FgrBuilder {
     std::vector<at::Tensor> raw;   // difference of each whole I_SR, H x W: it tells the severity of any mask before its label is made
     LabelFeatures::Maps features;  // of gt
   };
+  std::vector<double> chances_of(int64_t photo) const;
   Drawn draw(int64_t crop) const;
   FgrSample swap(const Drawn& drawn, int64_t index) const;
   Image choose_mask(const Drawn& drawn, bool clean, std::size_t& made, std::string& kind, Random& random) const;

@@ -159,7 +159,17 @@ ShardManifest read_manifest(const std::filesystem::path& directory) {
         throw input_error(fmt::format("fgr: {}: shard name '{}' leads out of the folder", path.string(), file));
       manifest.shards.emplace_back(file, shard.at("hash"));
     }
+    check_mask_settings(manifest.settings.masks);
+    check_variation_settings(manifest.settings.clean_variation, "clean_variation");
+    const int64_t samples_per_shard = manifest.crops_per_shard * manifest.settings.samples_per_crop;
+    const int64_t shards = (manifest.settings.count + samples_per_shard - 1) / samples_per_shard;
+    if (manifest.count != manifest.settings.count || static_cast<int64_t>(manifest.shards.size()) != shards)
+      throw input_error(fmt::format("fgr: {}: expected {} samples in {} shards, found {} in {}. build the set again", path.string(),
+                                    manifest.settings.count, shards, manifest.count, manifest.shards.size()));
     return manifest;
+  } catch (const Error& error) {  // the settings are the file's, not the user's
+    if (error.code() != ExitCode::usage) throw;
+    throw input_error(fmt::format("fgr: {}: {}. build the set again", path.string(), error.what()));
   } catch (const nlohmann::json::exception& error) {
     throw input_error(fmt::format("fgr: {}: not a manifest ({}). run `finpercep fgr build` to its end", path.string(), error.what()));
   }

@@ -8,12 +8,12 @@
 
 namespace finpercep {
 
-/// "xxh3:<16 hex>" of a file's bytes: how shards, models and whatever else is compared later are named.
+/// manifest.json: what a set was made of. Hashes are "xxh3:<16 hex>" of a file's bytes.
 struct ShardManifest {
   double label_scale = 0;
   int64_t count = 0, crops_per_shard = 0;
   FgrSettings settings;                                     ///< as the build resolved them: what rebuilds any sample
-  std::vector<std::pair<std::string, std::string>> models;  ///< source, "xxh3:<16 hex>" of its file
+  std::vector<std::pair<std::string, std::string>> models;  ///< source, hash of its file
   std::vector<std::string> skipped;                         ///< photographs that could not be used, and why
   std::vector<std::pair<std::string, std::string>> shards;  ///< file name, hash
 };

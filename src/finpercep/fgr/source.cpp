@@ -51,7 +51,7 @@ FgrSource folder(const std::string& directory, const PhotoSet& photos) {
     throw input_error(
         fmt::format("source: {}: expected pictures named as the photographs are, found none among {} files", directory, pictures->size()));
   if (found < photos.size())
-    log_warning(fmt::format("source: {}: no picture for {} of {} photographs; they take other sources", directory, photos.size() - found,
+    log_warning(fmt::format("source: {}: no picture for {} of {} photographs; these need other sources", directory, photos.size() - found,
                             photos.size()));
   return {directory, [pictures, &photos](int64_t photo) { return pictures->contains(photos.name(photo)); },
           [pictures, &photos, directory](const SourceRequest& request) -> SourcePicture {

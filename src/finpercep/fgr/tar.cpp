@@ -113,12 +113,15 @@ std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::str
 }
 
 TarReader::TarReader(const std::filesystem::path& path) : where_(path.string()) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe would wait for its writer
   if (file < 0) throw input_error(fmt::format("tar: {}: {}. build it again", where_, std::strerror(errno)));
   file_ = std::shared_ptr<const int>(new int(file), [](const int* f) {
     ::close(*f);
     delete f;
   });
+  struct stat facts = {};
+  if (::fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode))
+    throw input_error(fmt::format("tar: {}: expected a file, found something else. build it again", where_));
 }
 
 std::vector<TarPlace> TarReader::list() const {

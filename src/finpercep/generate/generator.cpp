@@ -154,8 +154,9 @@ void check_scale(const Generator& generator, int64_t degradation_scale) {
 }
 
 void check_side(const Generator& generator, int64_t side, const std::string& setting) {
-  if (side % generator.multiple != 0)
-    throw usage_error(fmt::format("{}: expected a multiple of {}, as this net needs, found {}", setting, generator.multiple, side));
+  const int64_t multiple = std::lcm(generator.multiple, generator.settings.scale);
+  if (side % multiple != 0)
+    throw usage_error(fmt::format("{}: expected a multiple of {}, as this net needs, found {}", setting, multiple, side));
 }
 
 namespace {

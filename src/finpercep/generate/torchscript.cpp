@@ -8,6 +8,7 @@
 #include <torch/csrc/jit/serialization/import.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -15,6 +16,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/log.h"
 #include "finpercep/generate/tiles.h"
 #include "finpercep/image/tensor.h"
 
@@ -39,6 +41,7 @@ struct ScriptedNet::Module {
   std::string file;
   torch::jit::Module net;
   int64_t inputs = 0;
+  std::atomic<bool> looked_at = false;  // its first output
 };
 
 ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(std::make_shared<Module>()) {
@@ -87,6 +90,15 @@ at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise
   if (sr.sizes().vec() != expected)
     throw bad(file(),
               fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
+  if (!module_->looked_at.exchange(true)) {
+    at::NoGradGuard no_grad;
+    const double outside = ((sr < -0.5).logical_or(sr > 1.5)).to(at::kFloat).mean().item<double>();
+    if (outside > 0.1)
+      log_warning(
+          fmt::format("generator: {}: expected values in [0,1], found {:.0f} % of its first output far outside. does it make "
+                      "pictures of 0..255 or [-1,1]?",
+                      file(), 100 * outside));
+  }
   const auto trains = [](const auto& parameter) { return parameter.second.requires_grad(); };
   if (at::GradMode::is_enabled() && !sr.requires_grad() && std::ranges::any_of(parameters(), trains))
     throw bad(file(),

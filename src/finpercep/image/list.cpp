@@ -2,9 +2,9 @@
 #include <glob.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstring>
+#include <initializer_list>
 #include <memory>
 #include <system_error>
 
@@ -12,6 +12,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/log.h"
 #include "finpercep/image/io.h"
 
 namespace fs = std::filesystem;
@@ -19,13 +20,15 @@ namespace fs = std::filesystem;
 namespace finpercep {
 namespace {
 
-bool has_image_name(const fs::path& path) {
+bool ends_in_one_of(const fs::path& path, std::initializer_list<const char*> endings) {
   std::string name = path.extension().string();
   for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  static constexpr std::array<const char*, 6> endings = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"};
   const bool hidden = path.filename().string().starts_with('.');  // macOS leaves ._photo.jpg that is no photo
   return !hidden && std::find(endings.begin(), endings.end(), name) != endings.end();
 }
+
+bool has_image_name(const fs::path& path) { return ends_in_one_of(path, {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}); }
+bool of_other_format(const fs::path& path) { return ends_in_one_of(path, {".bmp", ".gif", ".avif", ".jp2", ".heic", ".jxl", ".exr"}); }
 
 // A dangling link or a pipe stays in the list: reading it gives an error, leaving it out would give a wrong average.
 bool is_folder(const fs::path& path) {
@@ -36,7 +39,9 @@ bool is_folder(const fs::path& path) {
 std::vector<fs::path> in_folder(const fs::path& folder) {
   std::vector<fs::path> found;
   std::error_code error;
+  int64_t others = 0;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end; entry.increment(error)) {
+    others += of_other_format(entry->path());
     if (has_image_name(entry->path()) && !is_folder(entry->path())) found.push_back(entry->path());
   }
   if (error) throw input_error(fmt::format("list images: {}: {}. check the permissions", folder.string(), error.message()));
@@ -46,6 +51,9 @@ std::vector<fs::path> in_folder(const fs::path& folder) {
                     "name the folder that holds .png, .jpg, .webp or .tif files",
                     folder.string()));
   }
+  if (others > 0)
+    log_warning(fmt::format("{}: {} pictures of formats that are not read (.bmp, .gif, .avif, ..) are left out. convert them to PNG",
+                            folder.string(), others));
   return found;
 }
 
@@ -101,7 +109,7 @@ void add_list(const std::string& text, const std::string& list, std::vector<fs::
     ++line_number;
     if (line_number == 1 && line.starts_with("\xEF\xBB\xBF")) line.erase(0, 3);
     if (line.ends_with('\r')) line.pop_back();
-    if (line.empty()) continue;
+    if (line.empty() || (line.starts_with('#') && !exists(line))) continue;  // a remark
     if (!exists(line))
       throw input_error(fmt::format("list images: {}: line {}: '{}': no such file. correct the list", list, line_number, line));
     add(line, all);

@@ -7,7 +7,7 @@
 
 namespace finpercep {
 
-/// A perceptually uniform colour map (matplotlib's "inferno" or "magma" control points, CC0), value in [0,1] -> RGB in [0,1].
+/// A perceptually uniform colour map (control points of matplotlib's "inferno", CC0), value in [0,1] -> RGB in [0,1].
 std::array<float, 3> heat_colour(float value);
 /// A 1-channel map as a heat picture.
 Image heat_map(const Image& map);

@@ -294,7 +294,7 @@ void clamp_unit(Image& image) {
 }
 
 void round_to_bytes(Image& image) {
-  for (float& value : image.data) value = std::round(std::clamp(value, 0.0f, 1.0f) * 255) / 255;
+  for (float& value : image.data) value = std::nearbyint(std::clamp(value, 0.0f, 1.0f) * 255) / 255;  // half to even, as files are written
 }
 
 }  // namespace finpercep

@@ -100,6 +100,25 @@ Layout read_layout(TIFF* tiff) {
   return layout;
 }
 
+/// Bytes of pixels that a byte of the file can hold: a bound, so that a few bytes do not ask for gigabytes.
+uint64_t most_from_a_byte(TIFF* tiff) {
+  uint16_t compression = COMPRESSION_NONE;
+  TIFFGetFieldDefaulted(tiff, TIFFTAG_COMPRESSION, &compression);
+  switch (compression) {
+    case COMPRESSION_NONE:
+      return 4;  // chroma may be subsampled
+    case COMPRESSION_PACKBITS:
+      return 128;
+    case COMPRESSION_LZW:
+      return 4096;
+    case COMPRESSION_DEFLATE:
+    case COMPRESSION_ADOBE_DEFLATE:
+      return 1032;
+    default:
+      return uint64_t{1} << 20;
+  }
+}
+
 template <class Value>
 float sample(const std::byte* at, float scale) {
   Value value;
@@ -205,6 +224,8 @@ Decoded decode_tiff(std::span<const std::byte> bytes, const std::string& where, 
   if (layout.format != SAMPLEFORMAT_UINT && layout.format != SAMPLEFORMAT_VOID) {
     throw corrupt_error(kFormat, where, "samples that are signed or floating point, which is not supported");
   }
+  if (uint64_t{layout.width} * layout.height * layout.samples * layout.bits / 8 > most_from_a_byte(tiff.get()) * (bytes.size() + 1))
+    throw corrupt_error(kFormat, where, "too little picture data, the file is cut");
   const int orientation = layout.orientation >= 1 && layout.orientation <= 8 ? layout.orientation : 1;
   if (whole_bytes && (gray || rgb || label)) return {read_blocks(tiff.get(), layout, source, where, samples), orientation};
   return {read_converted(tiff.get(), layout, source, where), orientation};

@@ -12,7 +12,7 @@
 #include "finpercep/base/safetensors.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/metrics/nss.h"
-#include "finpercep/nets/efficientnet.h"
+#include "finpercep/nets/pretrained.h"
 
 namespace finpercep {
 

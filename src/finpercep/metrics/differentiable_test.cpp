@@ -13,7 +13,7 @@
 #include "finpercep/metrics/psnr.h"
 #include "finpercep/metrics/ssim.h"
 #include "finpercep/nets/alexnet.h"
-#include "finpercep/nets/efficientnet.h"
+#include "finpercep/nets/pretrained.h"
 #include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;

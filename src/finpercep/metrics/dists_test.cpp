@@ -4,7 +4,6 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/metrics/dists.h"
-#include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;

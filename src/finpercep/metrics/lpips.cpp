@@ -10,7 +10,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/nets/alexnet.h"
-#include "finpercep/nets/efficientnet.h"
+#include "finpercep/nets/pretrained.h"
 
 namespace finpercep {
 

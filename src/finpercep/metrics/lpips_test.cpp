@@ -9,7 +9,6 @@
 #include "finpercep/base/files.h"
 #include "finpercep/metrics/lpips.h"
 #include "finpercep/nets/alexnet.h"
-#include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;

@@ -12,8 +12,8 @@
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/metrics/nss.h"
-#include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/params.h"
+#include "finpercep/nets/pretrained.h"
 
 namespace finpercep {
 

@@ -109,8 +109,8 @@ const char* name_of(Protocol protocol) {
 
 const std::vector<MetricInfo>& metric_list() {
   static const std::vector<MetricInfo> list = {
-      {"psnr", true, "0..80 dB", true, false, "peak signal-to-noise ratio over RGB"},
-      {"psnry", true, "0..80 dB", true, false, "peak signal-to-noise ratio of luma"},
+      {"psnr", true, "0..80 dB (basicsr 100)", true, false, "peak signal-to-noise ratio over RGB"},
+      {"psnry", true, "0..80 dB (basicsr 100)", true, false, "peak signal-to-noise ratio of luma"},
       {"ssim", true, "-1..1", true, false, "structural similarity of luma (Wang et al. 2004)"},
       {"ssimc", true, "-1..1", true, false, "structural similarity, mean over R, G, B"},
       {"ms_ssim", true, "0..1", true, false, "multi-scale structural similarity of luma (Wang et al. 2003)"},

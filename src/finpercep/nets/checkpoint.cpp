@@ -46,6 +46,12 @@ std::filesystem::path find_model(const std::string& name_or_file) {
     throw model_error(
         fmt::format("model: '{}': expected a file or a name, found neither, and no models in {}. FINPERCEP_MODELS names their folder",
                     name_or_file, models_folder().string()));
+  for (const char* kind : {"reward", "generator"}) {
+    const auto inside = std::filesystem::path(name_or_file) / "checkpoints" / (std::string(kind) + ".safetensors");
+    if (std::filesystem::is_regular_file(inside, none))
+      throw model_error(
+          fmt::format("model: '{}': expected a file or a name, found a run. did you mean {}?", name_or_file, inside.string()));
+  }
   const std::string near = nearest(name_or_file, names);
   throw model_error(fmt::format("model: '{}': expected a file or one of: {}; found neither{}", name_or_file, fmt::join(names, ", "),
                                 near.empty() ? "" : fmt::format(". did you mean '{}'?", near)));

@@ -7,7 +7,6 @@
 #include <functional>
 #include <numbers>
 
-#include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/pretrained.h"
 
 namespace finpercep {

@@ -8,9 +8,9 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
-#include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/formula_weights.h"
 #include "finpercep/nets/optimise.h"
+#include "finpercep/nets/pretrained.h"
 
 using namespace finpercep;
 

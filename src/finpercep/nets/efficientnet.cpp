@@ -119,19 +119,4 @@ void load_imagenet(const EfficientNetLite0& net, const TensorFile& file, const s
   }
 }
 
-std::filesystem::path weight_cache() {
-  if (const char* given = std::getenv("FINPERCEP_CACHE")) return given;
-  if (const char* xdg = std::getenv("XDG_CACHE_HOME")) return std::filesystem::path(xdg) / "finpercep";
-  if (const char* home = std::getenv("HOME")) return std::filesystem::path(home) / ".cache" / "finpercep";
-  return {};
-}
-
-std::filesystem::path weight_file(const std::string& name) {
-  const std::filesystem::path file = weight_cache() / (name + ".safetensors");
-  if (!std::filesystem::exists(file))
-    throw model_error(fmt::format("weights: {}: expected the pretrained weights '{}', found no file. run `python3 tools/fetch_weights.py`",
-                                  file.string(), name));
-  return file;
-}
-
 }  // namespace finpercep

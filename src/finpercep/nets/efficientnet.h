@@ -43,11 +43,4 @@ struct EfficientNetLite0 {
 /// Loads the ImageNet weights (cache name efficientnet_lite0) into the parameters made under `prefix`.
 void load_imagenet(const EfficientNetLite0& net, const TensorFile& file, const std::string& where);
 
-/// The folder of converted weights: FINPERCEP_CACHE, else XDG_CACHE_HOME/finpercep, else ~/.cache/finpercep.
-std::filesystem::path weight_cache();
-
-/// The converted weight file NAME in the cache.
-/// model_error with the command that fetches it when absent.
-std::filesystem::path weight_file(const std::string& name);
-
 }  // namespace finpercep

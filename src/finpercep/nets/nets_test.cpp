@@ -12,6 +12,7 @@
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/optimise.h"
+#include "finpercep/nets/pretrained.h"
 
 using namespace finpercep;
 

@@ -3,6 +3,7 @@
 
 #include <ATen/Parallel.h>
 #include <ATen/autocast_mode.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <fmt/format.h>
 
 #include <cmath>
@@ -138,6 +139,8 @@ Compute resolve_compute(const std::string& device, const std::string& dtype) {
     } catch (const c10::Error&) {
       throw usage_error(fmt::format("--device: expected cpu, cuda, cuda:N or auto, found '{}'", device));
     }
+    if (const int count = at::detail::getCUDAHooks().deviceCount(); compute.device.index() >= count)
+      throw usage_error(fmt::format("--device: expected one of {} CUDA devices, cuda:0 to cuda:{}, found '{}'", count, count - 1, device));
   } else throw usage_error(fmt::format("--device: expected cpu, cuda, cuda:N or auto, found '{}'", device));
 
   if (dtype == "fp32") compute.dtype = at::kFloat;

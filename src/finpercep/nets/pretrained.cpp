@@ -4,27 +4,47 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cstdlib>
+
 #include "finpercep/base/error.h"
-#include "finpercep/nets/efficientnet.h"
 
 namespace finpercep {
 
-std::filesystem::path supplied_weight_file(const std::string& name, const std::string& published) {
-  const std::filesystem::path file = weight_cache() / (name + ".safetensors");
+namespace {
+
+const char* set_variable(const char* name) {  // XDG: an empty one is none
+  const char* value = std::getenv(name);
+  return value != nullptr && *value != '\0' ? value : nullptr;
+}
+
+std::filesystem::path in_cache(const std::string& file_name, const std::string& expected, const std::string& remedy) {
+  const std::filesystem::path file = weight_cache() / file_name;
   if (!std::filesystem::exists(file))
-    throw model_error(fmt::format(
-        "weights: {}: expected the converted weights, found no file. supply {} and run `python3 tools/convert_weights.py {} FILE`",
-        file.string(), published, name));
+    throw model_error(fmt::format("weights: {}: expected {}, found no file. {}", file.string(), expected, remedy));
   return file;
 }
 
+}  // namespace
+
+std::filesystem::path weight_cache() {
+  if (const char* given = set_variable("FINPERCEP_CACHE")) return given;
+  if (const char* xdg = set_variable("XDG_CACHE_HOME")) return std::filesystem::path(xdg) / "finpercep";
+  if (const char* home = set_variable("HOME")) return std::filesystem::path(home) / ".cache" / "finpercep";
+  return {};
+}
+
+std::filesystem::path weight_file(const std::string& name) {
+  return in_cache(name + ".safetensors", fmt::format("the pretrained weights '{}'", name), "run `python3 tools/fetch_weights.py`");
+}
+
+std::filesystem::path supplied_weight_file(const std::string& name, const std::string& published) {
+  return in_cache(name + ".safetensors", "the converted weights",
+                  fmt::format("supply {} and run `python3 tools/convert_weights.py {} FILE`", published, name));
+}
+
 std::filesystem::path ncnn_weight_file(const std::string& name) {
-  const std::filesystem::path file = weight_cache() / (name + ".param");
-  if (!std::filesystem::exists(file))
-    throw model_error(
-        fmt::format("weights: {}: expected the pretrained weights '{}', found no file. run `python3 tools/fetch_weights.py --only {}`",
-                    file.string(), name, name));
-  return file;
+  return in_cache(name + ".param", fmt::format("the pretrained weights '{}'", name),
+                  fmt::format("run `python3 tools/fetch_weights.py --only {}`", name));
 }
 
 at::Tensor tensor_of(const TensorFile& file, const std::string& where, const std::string& name, at::IntArrayRef shape) {

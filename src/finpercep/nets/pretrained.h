@@ -8,7 +8,13 @@
 
 namespace finpercep {
 
-/// The converted file NAME.safetensors in the weight cache, for weights that no package registry carries. model_error, when absent, with
+/// The folder of converted weights: FINPERCEP_CACHE, else XDG_CACHE_HOME/finpercep, else ~/.cache/finpercep.
+std::filesystem::path weight_cache();
+
+/// NAME.safetensors in the weight cache. model_error with the command that fetches it when absent.
+std::filesystem::path weight_file(const std::string& name);
+
+/// The same for weights that no package registry carries. model_error, when absent, with
 /// the published file to supply (`published`, e.g. "RN50.pt of OpenAI CLIP") and the command that converts it.
 std::filesystem::path supplied_weight_file(const std::string& name, const std::string& published);
 

@@ -2,6 +2,11 @@
 #include "finpercep/nets/unet.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "finpercep/base/error.h"
 
 namespace finpercep {
 
@@ -39,6 +44,9 @@ void UNetSettings::visit(SettingsVisitor& v) {
 UNet::UNet(Params& params, const UNetSettings& settings)
     : unshuffle(settings.unshuffle), levels(static_cast<int64_t>(settings.channels.size())), blocks_per_level(settings.blocks) {
   const auto& c = settings.channels;
+  if (c.empty() || std::ranges::any_of(c, [](int64_t n) { return n % groups != 0; }))
+    throw usage_error(
+        fmt::format("network_g.net.channels: expected multiples of {}, at least one, found [{}]", groups, fmt::join(c, ", ")));
   const int64_t folded = 3 * unshuffle * unshuffle;
   time1 = make_linear(params, "time1", time_dim, time_dim);
   time2 = make_linear(params, "time2", time_dim, time_dim);

@@ -53,6 +53,13 @@ at::Tensor attend_slowly(const at::Tensor& qkv, int64_t side, int64_t heads, con
 
 }  // namespace
 
+TEST_CASE("a UNet needs channels in eights, and some") {
+  for (const std::vector<int64_t>& channels : {std::vector<int64_t>{}, {16, 20}}) {
+    Params params(0);
+    CHECK_THROWS_AS(UNet(params, {.channels = channels}), Error);
+  }
+}
+
 TEST_CASE_TEMPLATE("a fresh net returns its condition exactly; a shaken one does not, in the same shape", Net, SmallUNet, SmallDiT) {
   at::NoGradGuard no_grad;
   Params params(1);

@@ -46,7 +46,7 @@ TEST_CASE("report: a browser draws every table, curve and map without an error")
   for (int i = 0; i < 100; ++i) wave.points.emplace_back(i, std::sin(i * 0.1));
   page.charts.push_back(
       {.title = "C", .x_label = "step", .curves = {wave, {"one", {{3, 0.5}}}}, .markers = {{40, "stage 1"}, {42, "stage 2"}}});
-  page.charts.push_back({.title = "L", .curves = {{"log", {{0, 1e-5}, {1, 1}, {2, 0}}}}, .log_y = true});
+  page.charts.push_back({.title = "L", .curves = {{"small", {{0, 1e-5}, {1, 1}, {2, 0}}}}});
   page.charts.push_back({.title = "empty"});
   Image photo(64, 48, 3, 0.5f), map(64, 48, 1);
   for (int x = 20; x < 40; ++x) map.at(0, 10, x) = 0.9f;

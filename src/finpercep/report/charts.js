@@ -16,18 +16,12 @@ function tickTexts(values) {
   const decimals = Math.max(0, ...values.map(v => (String(v).split('.')[1] || '').length));
   return values.map(v => v.toFixed(decimals).replace('-', '−'));
 }
-function logTicks(low, high) {
-  const out = [];
-  for (let e = Math.floor(low); e <= Math.ceil(high); ++e) for (const m of high - low > 2.5 ? [1] : [1, 2, 5]) out.push(e + Math.log10(m));
-  return out.filter(t => t >= low - 1e-9 && t <= high + 1e-9);
-}
 
 function drawChart(chart) {
   const box = el('figure', {class: 'chart'});
   const holder = el('div'), tip = el('div', {class: 'tip', hidden: ''});
   const colourOf = curve => `--c: var(--c${Math.max(0, chart.curves.findIndex(other => other.name === curve.name)) % 8})`;
   const hiddenNames = new Set();
-  const toY = value => value === null ? null : chart.logY ? Math.log10(value) : value;
   const needsLegend = chart.curves.length > 1 || (chart.curves.length === 1 && chart.curves[0].name !== chart.title);
   const legend = el('div', {class: 'legend'}, ...(needsLegend ? chart.curves : []).map(curve => {
     const button = el('button', {type: 'button', 'aria-pressed': 'true', title: 'show or hide', style: colourOf(curve), click: () => {
@@ -41,7 +35,7 @@ function drawChart(chart) {
   function extent(curves) {
     let x0 = Infinity, x1 = -Infinity, y0 = Infinity, y1 = -Infinity;
     for (const curve of curves) for (let i = 0; i < curve.x.length; ++i) {
-      const y = toY(curve.y[i]);
+      const y = curve.y[i];
       if (y === null) continue;
       x0 = Math.min(x0, curve.x[i]); x1 = Math.max(x1, curve.x[i]);
       y0 = Math.min(y0, y); y1 = Math.max(y1, y);
@@ -57,8 +51,8 @@ function drawChart(chart) {
     const width = Math.max(240, Math.round(holder.clientWidth || 520)), height = Math.round(Math.min(320, Math.max(220, width * 0.5)));
     const curves = chart.curves.filter(curve => !hiddenNames.has(curve.name));
     const {x0, x1, y0, y1} = extent(curves.length ? curves : chart.curves);
-    const yTicks = chart.logY ? logTicks(y0, y1) : ticks(y0, y1, 5);
-    const yTexts = chart.logY ? yTicks.map(t => short(Number((10 ** t).toPrecision(6)))) : tickTexts(yTicks);
+    const yTicks = ticks(y0, y1, 5);
+    const yTexts = tickTexts(yTicks);
     const left = 14 + 6.6 * Math.max(3, ...yTexts.map(text => text.length)) + (chart.yLabel ? 16 : 0), right = width - 12;
     const markers = chart.markers.filter(m => m.x >= x0 && m.x <= x1);
     const sx = x => left + (x - x0) / (x1 - x0) * (right - left);
@@ -94,7 +88,7 @@ function drawChart(chart) {
     for (const curve of curves) {
       let path = '', pen = 'M';
       for (let i = 0; i < curve.x.length; ++i) {
-        const y = toY(curve.y[i]);
+        const y = curve.y[i];
         if (y === null) { pen = 'M'; continue; }
         path += `${pen}${sx(curve.x[i]).toFixed(1)} ${sy(y).toFixed(1)}`;
         pen = 'L';
@@ -141,7 +135,7 @@ function drawChart(chart) {
     for (const curve of shown) {
       const i = nearest(curve, x);
       if (curve.y[i] === null) continue;
-      const cx = view.sx(curve.x[i]), cy = view.sy(toY(curve.y[i]));
+      const cx = view.sx(curve.x[i]), cy = view.sy(curve.y[i]);
       view.hover.append(el('svg:circle', {class: 'dot', r: 4.5, cx, cy, style: colourOf(curve)}));
       tip.append(el('div', {style: colourOf(curve)}, el('b', {}, short(curve.y[i])), el('i'), curve.name));
     }

@@ -187,13 +187,12 @@ json chart_json(const Chart& chart) {
     for (const auto& [px, py] : thinned(curve.points)) {
       if (!std::isfinite(px)) continue;
       x.push_back(px);
-      y.push_back(chart.log_y && py <= 0 ? json() : rounded(py));
+      y.push_back(rounded(py));
     }
     if (!x.empty()) curves.push_back({{"name", curve.name}, {"x", x}, {"y", y}});
   }
   for (const auto& marker : chart.markers) markers.push_back({{"x", rounded(marker.x)}, {"label", marker.label}});
-  return {{"title", chart.title}, {"xLabel", chart.x_label}, {"yLabel", chart.y_label},
-          {"logY", chart.log_y},  {"curves", curves},        {"markers", markers}};
+  return {{"title", chart.title}, {"xLabel", chart.x_label}, {"yLabel", chart.y_label}, {"curves", curves}, {"markers", markers}};
 }
 
 Image shrunk(const Image& image, int max_side) {

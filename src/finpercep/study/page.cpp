@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "finpercep/base/error.h"
 #include "finpercep/report/runs.h"
 #include "finpercep/version.h"
 
@@ -49,7 +50,14 @@ std::vector<Strip> strips_of(const StudySet& set, const std::vector<StudyRow>& r
   for (std::size_t i = 0; !rows.empty() && i < rows.front().pictures.size(); ++i) {
     const auto at = static_cast<int64_t>(i);
     Strip strip{.name = set.names[i]};
-    strip.images.push_back({.label = "LR", .image = set.lq(at)});
+    Image gt;
+    try {
+      strip.images.push_back({.label = "LR", .image = set.lq(at)});
+      gt = set.gt(at);
+    } catch (const Error& error) {  // it was said when it was to be measured
+      if (error.code() != ExitCode::input) throw;
+      continue;
+    }
     for (const StudyRow& row : rows) {
       if (row.pictures[i].data.empty()) continue;
       const Verdict verdict = judge(row.pictures[i]);
@@ -63,7 +71,6 @@ std::vector<Strip> strips_of(const StudySet& set, const std::vector<StudyRow>& r
       strip.images.push_back(
           {.label = row.name, .image = row.pictures[i], .map = verdict.map, .caption = fmt::format("{}", fmt::join(caption, ", "))});
     }
-    const Image gt = set.gt(at);
     strip.images.push_back({.label = "GT", .image = gt, .map = judge(gt).map});
     strips.push_back(std::move(strip));
   }
