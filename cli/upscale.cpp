@@ -18,7 +18,7 @@ namespace {
 
 struct Flags {
   std::vector<std::string> inputs;
-  std::string output, generator = "sr-small-perceptual", device = "auto", dtype = "auto", model = JudgeOptions().model, best_of_by = "map";
+  std::string output, generator = "sr-small-rl", device = "auto", dtype = "auto", model = JudgeOptions().model, best_of_by = "map";
   uint64_t seed = 0;
   int64_t tile = 256, best_of = 1;
   bool overwrite = false;
