@@ -42,11 +42,10 @@ void add_degrade(CLI::App& program) {
     if (!flags->clean.empty() &&
         std::filesystem::weakly_canonical(flags->clean, ignored) == std::filesystem::weakly_canonical(flags->output, ignored))
       throw usage_error(fmt::format("--gt: {}: expected another folder than -o. choose another", flags->clean));
-    for (const std::string& folder : {flags->output, flags->clean}) {
-      if (folder.empty()) continue;
-      check_outputs(inputs, folder, {".png"}, flags->overwrite);
-      make_directory(folder);
-    }
+    check_outputs(inputs, flags->output, {".png"}, flags->overwrite);
+    if (!flags->clean.empty()) check_outputs(inputs, flags->clean, {".png"}, flags->overwrite);
+    make_directory(flags->output);
+    make_directory(flags->clean);
     std::atomic<int64_t> cut = 0;
     for_each_picture("degrade", inputs, 0, [&](int64_t i, const Image& photo) {
       const std::string name = inputs[i].stem().string() + ".png";

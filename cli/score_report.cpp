@@ -131,14 +131,14 @@ void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::
 
 void check_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary>& summary) {
   for (const Gate& gate : gates) {
-    if (std::ranges::find(summary, gate.column, &ColumnSummary::name) == summary.end())
+    const auto column = std::ranges::find(summary, gate.column, &ColumnSummary::name);
+    if (column == summary.end())
       throw usage_error(fmt::format("--fail-under: {}: expected a column that is measured, found none. RM_0 has no map", gate.column));
-    for (const ColumnSummary& column : summary) {
-      const bool higher = column_higher_is_better(gate.column);
-      if (column.name == gate.column && (higher ? column.interval.mean < gate.limit : column.interval.mean > gate.limit))
-        throw Error(ExitCode::gate, fmt::format("gate: {}: expected {} {}, found {:.6g}", gate.column, higher ? "at least" : "at most",
-                                                gate.limit, column.interval.mean));
-    }
+    const bool higher = column_higher_is_better(gate.column);
+    const double mean = column->interval.mean;
+    if (higher ? mean < gate.limit : mean > gate.limit)
+      throw Error(ExitCode::gate,
+                  fmt::format("gate: {}: expected {} {}, found {:.6g}", gate.column, higher ? "at least" : "at most", gate.limit, mean));
   }
 }
 

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <span>
 
@@ -41,11 +42,12 @@ namespace {
 struct Moments {
   double mean = 0, variance = 0;  // unbiased
 };
-// Of the finite values: an iteration that was skipped says nothing.
+// Of the finite values: an iteration that was skipped says nothing. NaN, by which no rule acts, where there are none.
 Moments moments(std::span<const Learning> part, double Learning::*field) {
   std::vector<double> values;
   for (const Learning& p : part)
     if (std::isfinite(p.*field)) values.push_back(p.*field);
+  if (values.empty()) return {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::quiet_NaN()};
   Moments m;
   const auto n = static_cast<double>(values.size());
   for (double v : values) m.mean += v / n;

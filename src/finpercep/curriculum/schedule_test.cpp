@@ -81,6 +81,9 @@ TEST_CASE("automatic: a skipped iteration is no evidence, and hides none") {
   CHECK((end_of(small, never).second == Switch::gradient));
   CHECK((end_of(stopping, never).second == Switch::plateau));
   CHECK(end_of(stopping, never).first <= 28);
+  std::vector<Learning> lost;
+  for (int i = 0; i < 40; ++i) lost.push_back(i < 15 ? learned(0.1 * i, 1) : learned(nan, nan, nan));
+  CHECK((end_of(lost, never).second == Switch::stay));  // nothing but skipped iterations is no vanished gradient
 }
 
 TEST_CASE("automatic: phases follow each other by their own histories; the last holds; a saved state goes on alike") {
