@@ -42,8 +42,9 @@ void add_degrade(CLI::App& program) {
     if (!flags->clean.empty() &&
         std::filesystem::weakly_canonical(flags->clean, ignored) == std::filesystem::weakly_canonical(flags->output, ignored))
       throw usage_error(fmt::format("--gt: {}: expected another folder than -o. choose another", flags->clean));
-    check_outputs(inputs, flags->output, {".png"}, flags->overwrite);
-    if (!flags->clean.empty()) check_outputs(inputs, flags->clean, {".png"}, flags->overwrite);
+    const Existing existing = flags->overwrite ? Existing::replace : Existing::refuse;
+    check_outputs(inputs, flags->output, {".png"}, existing);
+    if (!flags->clean.empty()) check_outputs(inputs, flags->clean, {".png"}, existing);
     make_directory(flags->output);
     make_directory(flags->clean);
     std::atomic<int64_t> cut = 0;

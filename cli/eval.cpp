@@ -16,6 +16,7 @@
 #include "finpercep/evaluate/evaluate.h"
 #include "finpercep/evaluate/test_set.h"
 #include "finpercep/generate/generator.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/judge.h"
@@ -208,8 +209,8 @@ void run(const Flags& flags) {
         const SuperResolver& generator = generators.at(row.generator);
         one.threads = 1;  // the generator uses all cores itself
         const auto load = [&](int64_t i) {
-          Sample sample{generator(read_image(row.pairs[i].first), flags.seed + static_cast<uint64_t>(i)), {}};
-          round_to_bytes(sample.sr);  // as a file has it: rows of generators and of folders are alike
+          Sample sample{generator(read_image(row.pairs[i].first), flags.seed), {}};
+          round_to_bytes(sample.sr);  // as `upscale` writes it: rows of generators and of folders are alike
           sample.ref = of.set.gt.empty() ? sample.sr : read_image(row.pairs[i].second);
           return sample;
         };
@@ -218,7 +219,12 @@ void run(const Flags& flags) {
       const Evaluation& evaluation = methods.back().second;
       for (const std::string& failure : evaluation.failures)
         if (failures++ == 0) first_failure = failure;
-      if (!flags.output.empty()) write_file(csv_of(of, row.name, flags), render(per_image_table(evaluation, options), TableFormat::csv));
+      if (!flags.output.empty()) {
+        Table pictures = per_image_table(evaluation, options);
+        if (!row.generator.empty())
+          pictures.caption += fmt::format("; pictures of {} {}, seed {}", row.generator, weights_hash(row.generator), flags.seed);
+        write_file(csv_of(of, row.name, flags), render(pictures, TableFormat::csv));
+      }
     }
     show(of.set.name, fmt::format("{} ({} pictures)", of.set.name, methods[0].second.names.size()), comparison_table(methods, options),
          flags);

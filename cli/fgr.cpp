@@ -10,6 +10,7 @@
 #include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/fgr/info.h"
 #include "finpercep/fgr/shards.h"
@@ -140,7 +141,10 @@ void add_view(CLI::App& fgr) {
     const std::vector<int64_t> chosen = set.some(flags->count);
     ReportPage page{.title = "FGR samples", .subtitle = fmt::format("{} of {} samples in {}", chosen.size(), set.size(), flags->directory)};
     page.value_label = "severity";
-    for (const int64_t index : chosen) page.strips.push_back(strip_of(set.sample(index)));
+    for (const int64_t index : chosen) {
+      stop_if_interrupted();
+      page.strips.push_back(strip_of(set.sample(index)));
+    }
     write_file(flags->output, render_report(page));
     log_info(fmt::format("{} samples -> {}", chosen.size(), flags->output));
   });

@@ -5,7 +5,6 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
-#include <new>
 #include <string>
 #include <system_error>
 
@@ -13,13 +12,14 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/memory.h"
 #include "finpercep/version.h"
 
 using namespace finpercep;
 
 namespace {
 
-constexpr const char* no_memory = "memory: expected enough for this job, ran out. use a smaller --tile or batch";
+constexpr const char* no_memory = "memory: expected enough for this job on the host or the GPU, ran out. use a smaller --tile or batch";
 
 int fail(const std::string& message, ExitCode code) {
   std::string line = message.substr(0, message.find('\n'));
@@ -58,15 +58,11 @@ int main(int argc, char** argv) {
     return fail(describe_usage_error(program, error), ExitCode::usage);
   } catch (const Error& error) {
     return fail(error.what(), error.code());
-  } catch (const std::bad_alloc&) {
-    return fail(no_memory, ExitCode::internal);
   } catch (const std::filesystem::filesystem_error& error) {  // a folder that vanished or cannot be read
     if (error.code() == std::errc::not_enough_memory) return fail(no_memory, ExitCode::internal);
     return fail("folder: " + error.path1().string() + ": " + error.code().message(), ExitCode::input);
   } catch (const std::exception& error) {
-    const std::string what = error.what();
-    if (what.find("can't allocate memory") != std::string::npos || what.find("out of memory") != std::string::npos)
-      return fail(no_memory, ExitCode::internal);  // LibTorch's, host and CUDA
-    return fail("internal error: " + what, ExitCode::internal);
+    if (out_of_memory(error)) return fail(no_memory, ExitCode::internal);
+    return fail(std::string("internal error: ") + error.what(), ExitCode::internal);
   }
 }

@@ -23,7 +23,7 @@ struct Flags {
   JudgeOptions judge;
   double threshold = 0.5;
   int min_area = 64;
-  bool overwrite = false;
+  Existing existing = Existing::refuse;
 };
 
 const std::map<std::string, std::string> ending_of = {{"png", ".map.png"}, {"overlay", ".overlay.png"}, {"npy", ".npy"}, {"json", ".json"}};
@@ -48,8 +48,8 @@ void run(const Flags& flags) {
     if (!ending_of.contains(format)) throw usage_error(fmt::format("--format: expected png, overlay, npy or json, found '{}'", format));
     endings.push_back(ending_of.at(format));
   }
-  const auto inputs = list_images(flags.inputs);
-  check_outputs(inputs, flags.output, endings, flags.overwrite);
+  const auto inputs = check_outputs(list_images(flags.inputs), flags.output, endings, flags.existing);
+  if (inputs.empty()) return;
   const Judge judge(flags.judge);
   if (judge.stage() == 0)
     throw usage_error(
@@ -88,7 +88,7 @@ void add_map(CLI::App& program) {
       });  // Range lets NaN pass
   command->add_option("--min-area", flags->min_area, "smallest region, pixels")->capture_default_str()->check(CLI::Range(1, 1000000000));
   add_judge_flags(*command, flags->judge);
-  command->add_flag("--overwrite", flags->overwrite, "replace existing files");
+  add_existing_flags(*command, flags->existing);
   command->callback([flags] { run(*flags); });
 }
 

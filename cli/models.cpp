@@ -44,14 +44,16 @@ void print_weights(const std::string& name, std::filesystem::path (*find)(const 
 
 void add_models(CLI::App& program) {
   program.add_subcommand("models", "list the shipped models and the public nets that make pictures")->callback([] {
-    for (const auto& path : shipped_models()) {
-      const TensorFile file = read_safetensors(path, Checksum::required);
-      int64_t numbers = 0;
-      for (const auto& [name, tensor] : file.tensors) numbers += static_cast<int64_t>(tensor.bytes.size() / byte_size(tensor.dtype));
-      const auto kind = file.metadata.find("kind");
-      print(fmt::format("{}\t{}\t{:.2f} M parameters\t{}\n", path.stem().string(), kind == file.metadata.end() ? "?" : kind->second,
-                        static_cast<double>(numbers) / 1e6, path.string()));
-    }
+    for (const auto& path : shipped_models()) try {
+        const TensorFile file = read_safetensors(path, Checksum::required);
+        int64_t numbers = 0;
+        for (const auto& [name, tensor] : file.tensors) numbers += static_cast<int64_t>(tensor.bytes.size() / byte_size(tensor.dtype));
+        const auto kind = file.metadata.find("kind");
+        print(fmt::format("{}\t{}\t{:.2f} M parameters\t{}\n", path.stem().string(), kind == file.metadata.end() ? "?" : kind->second,
+                          static_cast<double>(numbers) / 1e6, path.string()));
+      } catch (const Error& error) {
+        print(fmt::format("{}\tdamaged\t{}\n", path.stem().string(), error.what()));
+      }
     for (const PublicNet& net : public_nets()) print_public_net(net);
   });
 }

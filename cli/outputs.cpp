@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <CLI/CLI.hpp>
 #include <map>
 #include <mutex>
 #include <set>
@@ -16,8 +17,17 @@
 
 namespace finpercep {
 
-void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
-                   const std::vector<std::string>& endings, bool overwrite) {
+void add_existing_flags(CLI::App& command, Existing& existing) {
+  CLI::Option* replace = command.add_flag_callback(
+      "--overwrite", [&existing] { existing = Existing::replace; }, "replace existing files");
+  command
+      .add_flag_callback(
+          "--skip-existing", [&existing] { existing = Existing::skip; }, "leave out pictures whose results are all there")
+      ->excludes(replace);
+}
+
+std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
+                                                 const std::vector<std::string>& endings, Existing existing) {
   std::error_code ignored;  // a path that cannot be resolved is met again, and named, when it is read or written
   std::set<std::filesystem::path> read;
   for (const auto& input : inputs) read.insert(std::filesystem::weakly_canonical(input, ignored));
@@ -28,6 +38,7 @@ void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::
                       "results for pictures. choose another -o",
                       folder.string()));
   std::map<std::string, std::filesystem::path> known;
+  std::vector<std::filesystem::path> left;
   for (const auto& input : inputs) {
     const std::string stem = input.stem().string();
     if (const auto [first, fresh] = known.emplace(stem, input); !fresh)
@@ -35,13 +46,18 @@ void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::
           fmt::format("output: expected pictures of different names, found {} and {}, which would both become {}. rename one, or choose a "
                       "folder for each",
                       first->second.string(), input.string(), (folder / (stem + endings.front())).string()));
+    bool done = existing == Existing::skip;
     for (const std::string& ending : endings) {
       const auto written = folder / (stem + ending);
       if (read.contains(std::filesystem::weakly_canonical(written, ignored)))
         throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another folder for -o", written.string()));
-      refuse_overwrite(written, overwrite);
+      if (existing != Existing::skip) refuse_overwrite(written, existing == Existing::replace);
+      done = done && std::filesystem::exists(written, ignored);
     }
+    if (!done) left.push_back(input);
   }
+  if (left.size() < inputs.size()) log_info(fmt::format("{} of {} pictures are done already", inputs.size() - left.size(), inputs.size()));
+  return left;
 }
 
 void for_each_picture(const std::string& label, const std::vector<std::filesystem::path>& inputs, int threads,

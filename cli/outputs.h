@@ -7,13 +7,23 @@
 
 #include "finpercep/image.h"
 
+namespace CLI {
+class App;
+}
+
 namespace finpercep {
 
-/// Before any work, of FOLDER/STEM+ENDING for every input and ending: usage_error where one is itself an input, --overwrite or not (that
-/// picture would be lost), where the folder is an input's own, or would be written twice (two inputs of one stem); the error of
-/// refuse_overwrite where it exists.
-void check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
-                   const std::vector<std::string>& endings, bool overwrite);
+/// What becomes of results that are there already.
+enum class Existing { refuse, replace, skip };
+/// --overwrite and --skip-existing.
+void add_existing_flags(CLI::App& command, Existing& existing);
+
+/// The inputs that are to be done: all, or with Existing::skip those of which a result is missing. Before any work, of FOLDER/STEM+ENDING
+/// for every input and ending: usage_error where one is itself an input, --overwrite or not (that picture would be lost), where the folder
+/// is an input's own, or would be written twice (two inputs of one stem); with Existing::refuse the error of refuse_overwrite where it
+/// exists.
+std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
+                                                 const std::vector<std::string>& endings, Existing existing);
 
 /// Reads the pictures and does `work` on each, on `threads` threads (0: all cores), with a progress bar and an eye on signals. One that
 /// cannot be read is a warning, and at the end input_error says how many there were; of a single picture it is the error itself.

@@ -14,7 +14,7 @@
 namespace finpercep {
 
 void add_report(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("report", "one HTML page with the curves of one or several runs");
+  CLI::App* command = program.add_subcommand("report", "one HTML page of one or several runs: table, curves, newest samples");
   struct Flags {
     std::vector<std::string> runs;
     std::string output;
@@ -35,7 +35,9 @@ void add_report(CLI::App& program) {
     ReportPage page{.title = "FinPercep runs",
                     .subtitle = fmt::format("{} runs", runs.size()),
                     .facts = {fmt::format("version: finpercep {}", version)},
-                    .charts = run_charts(runs)};
+                    .tables = {run_table(runs)},
+                    .charts = run_charts(runs),
+                    .strips = run_sheets(runs)};
     for (const Run& run : runs) page.facts.push_back(fmt::format("{}: {}", run.name, run.path.string()));
     write_file(flags->output, render_report(page));
     log_info(fmt::format("report: {}", flags->output));

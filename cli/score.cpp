@@ -71,6 +71,10 @@ ScoreJob make_job(const Flags& flags) {
   job.judge = flags.judge;
   job.metric = {.protocol = parse_protocol(flags.protocol), .crop_border = flags.crop_border, .device = flags.judge.device};
   job.threads = flags.threads;
+  if (flags.inputs.empty())
+    throw usage_error(flags.references.size() > 1
+                          ? "input: expected pictures, found none: -r took all paths behind it. name the pictures first"
+                          : "input: expected pictures, found none");
   job.pictures = list_images(flags.inputs);
   if (!job.set_metrics.empty()) job.set_references = list_images(flags.references);
   if (!flags.references.empty() && !references_used && job.set_metrics.empty())
@@ -131,8 +135,7 @@ void run(const Flags& flags) {
     Progress progress("score", static_cast<int64_t>(job.pictures.size()));
     notes = score_pictures(job, [&](ScoreLine line) {
       if (!line.error.empty()) {
-        if (job.pictures.size() == 1) throw input_error(line.error);
-        log_warning(line.error);
+        if (job.pictures.size() > 1) log_warning(line.error);  // of one it is the error itself, below
         if (failures++ == 0) first_failure = line.error;
       }
       if (flags.outputs.json == "-") print(json_line(line));  // as they come: a reader need not wait for the last
@@ -154,6 +157,7 @@ void run(const Flags& flags) {
   if (interrupted() && !columns.empty() && lines.size() < job.pictures.size())
     throw interrupted_error(
         fmt::format("score: interrupted after {} of {} pictures; these are written", lines.size(), job.pictures.size()));
+  if (failures > 0 && job.pictures.size() == 1) throw input_error(first_failure);
   if (failures > 0)
     throw input_error(fmt::format("{} of {} pictures could not be scored; the first: {}", failures, lines.size(), first_failure));
   if (!set_failure.empty()) throw input_error(set_failure);
@@ -174,11 +178,11 @@ void add_judge_flags(CLI::App& command, JudgeOptions& options) {
 }
 
 void add_score(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("score", "score pictures: FinPercep-RM and full-reference metrics");
+  CLI::App* command =
+      program.add_subcommand("score", "score pictures: FinPercep-RM and the metrics of the field, with and without references");
   auto flags = std::make_shared<Flags>();
-  command
-      ->add_option("input", flags->inputs, "pictures: files, folders, globs, LIST.txt or @LIST (a path a line), - (such a list on stdin)")
-      ->required();
+  command->add_option("input", flags->inputs,
+                      "pictures: files, folders, globs, LIST.txt or @LIST (a path a line), - (such a list on stdin)");
   command->add_option("-r,--reference", flags->references, "references, matched by file stem");
   command
       ->add_option("-m,--metrics", flags->metrics,

@@ -9,6 +9,7 @@
 #include "finpercep/base/log.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/image/io.h"
+#include "finpercep/image/probe.h"
 #include "finpercep/judge.h"
 #include "finpercep/reward/best_of.h"
 
@@ -21,7 +22,7 @@ struct Flags {
   std::string output, generator = "sr-small-rl", device = "auto", dtype = "auto", model = JudgeOptions().model, best_of_by = "map";
   uint64_t seed = 0;
   int64_t tile = 256, best_of = 1;
-  bool overwrite = false;
+  Existing existing = Existing::refuse;
 };
 
 // The best of the samples of seeds seed, seed + 1, ..: of their parts by map, or the whole one of highest score.
@@ -74,21 +75,28 @@ void add_upscale(CLI::App& program) {
   command->add_option("--model", flags->model, "the reward that chooses")->capture_default_str()->needs(best);
   command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();
   command->add_option("--dtype", flags->dtype, "fp32, bf16, auto")->capture_default_str();
-  command->add_flag("--overwrite", flags->overwrite, "replace existing files");
+  add_existing_flags(*command, flags->existing);
   command->callback([flags] {
-    const auto inputs = list_images(flags->inputs);
-    check_outputs(inputs, flags->output, {".png"}, flags->overwrite);
+    const auto inputs = check_outputs(list_images(flags->inputs), flags->output, {".png"}, flags->existing);
+    if (inputs.empty()) return;
     const SuperResolver generator =
         make_super_resolver(flags->generator, {.tile = flags->tile, .compute = resolve_compute(flags->device, flags->dtype)});
     const std::unique_ptr<Judge> judge =
         flags->best_of > 1 ? std::make_unique<Judge>(JudgeOptions{.model = flags->model, .device = flags->device, .dtype = flags->dtype})
                            : nullptr;
     make_directory(flags->output);
+    int64_t lossy = 0;
+    std::string first_lossy;
     for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr) {
+      const PictureInfo info = probe_image(read_file(inputs[i]));
+      if ((info.alpha || info.bits > 8) && lossy++ == 0) first_lossy = inputs[i].string();
       const auto out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
       write_image(out, judge ? best_of(generator, *judge, lr, *flags) : generator(lr, flags->seed));
     });
     log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
+    if (lossy > 0)
+      log_warning(fmt::format("{} of {} pictures have an alpha channel or more than 8 bits, which the results have not; the first: {}",
+                              lossy, inputs.size(), first_lossy));
   });
 }
 

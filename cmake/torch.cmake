@@ -11,11 +11,13 @@ if(NOT Torch_DIR)
   endif()
   set(Torch_DIR ${torch_root}/share/cmake/Torch)
 endif()
+cmake_path(SET torch_root NORMALIZE ${Torch_DIR}/../../..)
+string(REGEX REPLACE "/$" "" torch_root ${torch_root})
 
-find_package(Torch QUIET)
-if(NOT Torch_FOUND)
-  # A CUDA wheel's own config needs a CUDA toolkit; the libraries themselves do not.
-  set(TORCH_LIBRARIES "")
+if(EXISTS ${torch_root}/lib/libtorch_cuda.so)
+  # A CUDA wheel's own config wants a CUDA toolkit; its libraries do not, nor does this program, which names nothing of CUDA.
+  # They find those of the nvidia packages beside them when they are loaded, which the linker need not.
+  set(TORCH_LIBRARIES -Wl,--allow-shlib-undefined)
   foreach(name c10 torch_cpu c10_cuda torch_cuda torch)
     find_library(torch_lib_${name} ${name} PATHS ${torch_root}/lib NO_DEFAULT_PATH)
     if(torch_lib_${name})
@@ -23,6 +25,8 @@ if(NOT Torch_FOUND)
     endif()
   endforeach()
   set(TORCH_INCLUDE_DIRS ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
+else()
+  find_package(Torch REQUIRED)
 endif()
 
 add_library(finpercep_torch INTERFACE)

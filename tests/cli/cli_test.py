@@ -383,7 +383,8 @@ class Cli(ProgramTest):
         self.works("upscale", self.photos / "p0.png", "-g", out / "checkpoints/generator.safetensors", "-o", self.dir / "rl_up")
         page = self.dir / "r.html"
         self.works("report", out, "-o", page)
-        self.assertIn("<html", page.read_text())
+        self.assertIn("after 4", page.read_text())  # the newest sheet of samples
+        self.assertIn("held-out LPIPS", page.read_text())
         self.fails(3, "report", out, "-o", page, says="--overwrite")
         self.fails(3, "report", self.dir / "norun", "-o", self.dir / "x.html", says="norun")
 

@@ -185,6 +185,13 @@ class Judging(ProgramTest):
         for wrong in (x[0], x[:, :1], (255 * x).byte()):
             with self.assertRaisesRegex(Exception, "expected N x 3 x H x W floats"):
                 reward(wrong)
+        unit = x.detach().float().clamp(0, 1)
+        for wrong in (unit - 1, 255 * unit):  # the first: a dark picture of [-1,1]
+            with self.assertRaisesRegex(Exception, "found many values far outside"):
+                reward(wrong)
+        logit, _ = reward.judge(unit)
+        self.assertLess((logit.sigmoid() - reward(unit)[0]).abs().max().item(), 1e-6)
+        self.assertTrue(torch.func.grad(lambda x: reward(x)[0].sum())(unit).isfinite().all())
         before = file.read_bytes()
         self.fails(3, "export", "finpercep-rm", "-o", file, says="--overwrite")
         self.works("export", "finpercep-rm", "-o", file, "--overwrite", "--stage", 0)

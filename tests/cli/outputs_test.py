@@ -52,11 +52,36 @@ class Outputs(ProgramTest):
         self.assertIn("sr", self.works("eval", "--set", f"s={lr}:{gt}:{sr}", "-m", "psnry").stdout)
         self.fails(3, "eval", "--set", f"s={self.dir / 'no-lr'}:{gt}:{sr}", "-m", "psnry", says="no-lr")  # not read, but a wrong set
 
+    def test_interrupted_folders_go_on(self):
+        out = self.dir / "goes-on"
+        self.works("upscale", self.photos / "p0.png", "-o", out, "-g", "bicubic")
+        (out / "p0.png").write_bytes(b"mine")
+        result = self.works("upscale", self.photos, "-o", out, "-g", "bicubic", "--skip-existing")
+        pictures = len(list(self.photos.iterdir()))
+        self.assertIn(f"1 of {pictures} pictures are done already", result.stderr)
+        self.assertEqual((out / "p0.png").read_bytes(), b"mine")
+        self.assertEqual(len(list(out.iterdir())), pictures)
+        self.fails(2, "upscale", self.photos, "-o", out, "--skip-existing", "--overwrite", says="--overwrite")
+        self.works("map", self.photo, "-o", out, "--format", "json")
+        self.works("map", self.photo, "-o", out, "--format", "json,npy", "--skip-existing")  # one of two was there: done again
+        self.assertTrue((out / f"{self.photo.stem}.npy").exists())
+        deep = self.dir / "deep.png"
+        deep.write_bytes(png(16, 16, lambda x, y: (x * 4000, y * 4000, 9), depth=16))
+        self.assertIn("more than 8 bits", self.works("upscale", deep, "-o", out, "-g", "bicubic").stderr)
+
+    def test_names_may_end_otherwise(self):
+        sr = self.dir / "sr-out"
+        sr.mkdir()
+        for photo in self.photos.iterdir():
+            (sr / f"{photo.stem}_out.png").write_bytes(photo.read_bytes())
+        self.assertIn("without endings", self.works("score", sr, "-r", self.photos, "-m", "psnry").stderr)
+        self.assertIn("sr-out", self.works("eval", "--set", f"s={self.photos}:{self.photos}:{sr}", "-m", "psnry").stdout)
+
     def test_lists_and_folders_of_other_things(self):
         mixed = self.dir / "mixed"
         mixed.mkdir()
         (mixed / "a.png").write_bytes(self.photo.read_bytes())
-        (mixed / "b.BMP").write_bytes(b"BM")
+        (mixed / "b.GIF").write_bytes(b"GIF89a")
         self.assertIn("1 pictures of formats that are not read", self.works("score", mixed).stderr)
         listed = self.dir / "listed.txt"
         listed.write_text(f"# the one\n{mixed / 'a.png'}\n")
@@ -106,7 +131,7 @@ class Outputs(ProgramTest):
         result = self.fails(3, "eval", "--set", f"s={some}:{self.photos}:{some}", "-m", "psnry,ssim", "-o", out, says=["1 pictures could not be measured", "p1.png"])
         self.assertIn("s (3 pictures)", result.stdout)
         rows = (out / "s-some.csv").read_text().splitlines()
-        self.assertEqual([row.split(",")[0] for row in rows if not row.startswith("#")], ["name", "p0", "p1", "p2", "mean"])
+        self.assertEqual([row.split(",")[0] for row in rows if not row.startswith("#")], ["name", "p0", "p1", "p2"])
         self.assertIn("p1,,", rows)
         self.assertRegex((out / "s.md").read_text(), r"some \| +2 \|")  # images that the means are over
 

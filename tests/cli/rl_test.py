@@ -73,6 +73,10 @@ class RlTest(ProgramTest):
         self.assertIn("learning rate x 0.5", result.stderr[first:])
         rolled = [m for m in self.metrics(out) if m.get("rollback")]
         self.assertEqual([m["lr_scale"] for m in rolled], [0.5 ** (i + 1) for i in range(len(rolled))])
+        self.assertTrue(all(m["alarm"] == 1 for m in rolled))
+        page = self.dir / "hack.html"
+        self.works("report", out, "-o", page)
+        self.assertIn(f"{len(rolled)}, first at {rolled[0]['step']}", page.read_text())
 
     def test_bad_settings_are_one_line(self):
         bad = [("grpo", "algorithm=ppo", "algorithm"), ("grpo", "grpo.steps=[9]", "grpo.steps"), ("grpo", "grpo.window=7", "grpo.window"), ("draft", "draft.steps=9", "draft.steps"),

@@ -12,11 +12,8 @@ import argparse
 import json
 import os
 import re
-import struct
 import subprocess
 import sys
-import tempfile
-import zlib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -87,39 +84,16 @@ def realsr(report, program, folder, device):
         report.line("RealSR-100", "stablesr", 0, metric, tolerance, pairs, "OSEDiff's log")
 
 
-def png_of_bmp(data):
-    """The set is 24-bit BMP, which the program does not read."""
-    start, = struct.unpack_from("<I", data, 10)
-    width, height, planes, bits = struct.unpack_from("<iiHH", data, 18)
-    assert (planes, bits) == (1, 24) and height > 0
-    stride, rows = (width * 3 + 3) // 4 * 4, []
-    for y in reversed(range(height)):
-        row = bytearray(data[start + y * stride:start + y * stride + width * 3])
-        row[0::3], row[2::3] = row[2::3], row[0::3]
-        rows.append(b"\0" + bytes(row))
-
-    def chunk(kind, body):
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
-            chunk(b"IDAT", zlib.compress(b"".join(rows), 1)) + chunk(b"IEND", b""))
-
-
 def calibration(report, program, folder, device):
-    with tempfile.TemporaryDirectory(prefix="finpercep-") as temporary:
-        for side in ("dist", "ref"):
-            (Path(temporary) / side).mkdir()
-            for name in NAMES:
-                (Path(temporary) / side / f"{name}.png").write_bytes(png_of_bmp((folder / side / f"{name}.bmp").read_bytes()))
-        done = {}
-        for protocol, crop, *_ in CALIBRATION:
-            if (protocol, crop) not in done:
-                metrics = [row[2] for row in CALIBRATION if row[:2] == (protocol, crop)]
-                done[protocol, crop] = score(program, [Path(temporary) / "dist"], [Path(temporary) / "ref"], metrics, device, "--protocol", protocol,
-                                             "--crop-border", str(crop))
-        for protocol, crop, metric, tolerance, values, source in CALIBRATION:
-            pairs = {name: (done[protocol, crop][name][metric], value) for name, value in zip(NAMES, values)}
-            report.line("calibration", protocol, crop, metric, tolerance, pairs, source)
+    done = {}
+    for protocol, crop, *_ in CALIBRATION:
+        if (protocol, crop) not in done:
+            metrics = [row[2] for row in CALIBRATION if row[:2] == (protocol, crop)]
+            dist, ref = ([folder / side / f"{name}.bmp" for name in NAMES] for side in ("dist", "ref"))
+            done[protocol, crop] = score(program, dist, ref, metrics, device, "--protocol", protocol, "--crop-border", str(crop))
+    for protocol, crop, metric, tolerance, values, source in CALIBRATION:
+        pairs = {name: (done[protocol, crop][name][metric], value) for name, value in zip(NAMES, values)}
+        report.line("calibration", protocol, crop, metric, tolerance, pairs, source)
 
 
 def main():

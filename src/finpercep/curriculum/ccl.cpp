@@ -140,6 +140,7 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     if (settings.reward_weight == 0)
       limits.reward_lost = std::numeric_limits<double>::infinity();  // a control without reward owes it nothing
     const std::string reason = alarm(vitals, limits);
+    if (!reason.empty()) metrics.emplace_back("alarm", 1);
     if (reason.empty()) {
       copy_values(p.ema, p.good);
     } else if (settings.monitor.rollback) {

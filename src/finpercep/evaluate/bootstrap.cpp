@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 #include <numeric>
 
 #include "finpercep/base/error.h"
@@ -51,17 +52,29 @@ Interval bootstrap_difference(const std::vector<double>& first, const std::vecto
 }
 
 Interval bootstrap_statistic(int64_t count, const std::function<double(const std::vector<int64_t>&)>& statistic,
-                             const BootstrapOptions& options) {
+                             const BootstrapOptions& options, const std::vector<std::string>& groups) {
   if (count < 1) throw usage_error("bootstrap: expected at least one value, found none");
   if (options.resamples < 1) throw usage_error(fmt::format("bootstrap: expected at least 1 resample, found {}", options.resamples));
   std::vector<int64_t> items(count);
   std::iota(items.begin(), items.end(), int64_t{0});
   const double nothing = std::numeric_limits<double>::quiet_NaN();
   Interval out{statistic(items), nothing, nothing};
+  std::map<std::string, std::vector<int64_t>> by_name;
+  for (std::size_t i = 0; i < groups.size(); ++i) by_name[groups[i]].push_back(static_cast<int64_t>(i));
+  std::vector<std::vector<int64_t>> drawn_together;
+  for (auto& [name, members] : by_name) drawn_together.push_back(std::move(members));
   Random random(options.seed, "bootstrap");
   std::vector<double> values;
   for (int r = 0; r < options.resamples; ++r) {
-    for (int64_t& item : items) item = random.integer(0, count - 1);
+    if (groups.empty()) {
+      for (int64_t& item : items) item = random.integer(0, count - 1);
+    } else {
+      items.clear();
+      for (std::size_t g = 0; g < drawn_together.size(); ++g) {
+        const auto& members = drawn_together[random.integer(0, static_cast<int64_t>(drawn_together.size()) - 1)];
+        items.insert(items.end(), members.begin(), members.end());
+      }
+    }
     const double value = statistic(items);
     if (std::isfinite(value)) values.push_back(value);
   }

@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <vector>
 
 namespace finpercep {
@@ -27,8 +28,9 @@ Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOption
 Interval bootstrap_difference(const std::vector<double>& first, const std::vector<double>& second, const BootstrapOptions& options = {});
 
 /// The same of any statistic of `count` items, given which of them a resample holds; `mean` is its value on all of them. Resamples for
-/// which it is not finite are left out; where it is not finite on all items, so is the interval.
+/// which it is not finite are left out; where it is not finite on all items, so is the interval. `groups`: of each item, say the photograph
+/// that a sample is cut from; those of a group are not independent and are drawn together. Empty: every item is its own.
 Interval bootstrap_statistic(int64_t count, const std::function<double(const std::vector<int64_t>&)>& statistic,
-                             const BootstrapOptions& options = {});
+                             const BootstrapOptions& options = {}, const std::vector<std::string>& groups = {});
 
 }  // namespace finpercep

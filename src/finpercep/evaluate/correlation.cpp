@@ -45,20 +45,22 @@ std::vector<double> ranks(const std::vector<double>& values) {
 double spearman(const std::vector<double>& a, const std::vector<double>& b) { return pearson(ranks(a), ranks(b)); }
 
 Interval bootstrap_correlation(Correlation correlation, const std::vector<double>& a, const std::vector<double>& b,
-                               const BootstrapOptions& options) {
+                               const BootstrapOptions& options, const std::vector<std::string>& groups) {
   if (a.size() != b.size())
     throw usage_error(fmt::format("correlation: expected two lists of equal length, found {} and {}", a.size(), b.size()));
-  std::vector<double> x(a.size()), y(b.size());
+  std::vector<double> x, y;
   return bootstrap_statistic(
       static_cast<int64_t>(a.size()),
       [&](const std::vector<int64_t>& items) {
-        for (std::size_t k = 0; k < items.size(); ++k) {
-          x[k] = a[items[k]];
-          y[k] = b[items[k]];
+        x.clear();
+        y.clear();
+        for (const int64_t i : items) {
+          x.push_back(a[i]);
+          y.push_back(b[i]);
         }
         return correlation(x, y);
       },
-      options);
+      options, groups);
 }
 
 }  // namespace finpercep

@@ -15,8 +15,8 @@ double spearman(const std::vector<double>& a, const std::vector<double>& b);
 std::vector<double> ranks(const std::vector<double>& values);
 
 using Correlation = double (*)(const std::vector<double>&, const std::vector<double>&);
-/// With its interval over the pairs.
+/// With its interval over the pairs, or over groups of them (bootstrap_statistic).
 Interval bootstrap_correlation(Correlation correlation, const std::vector<double>& a, const std::vector<double>& b,
-                               const BootstrapOptions& options = {});
+                               const BootstrapOptions& options = {}, const std::vector<std::string>& groups = {});
 
 }  // namespace finpercep

@@ -12,6 +12,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/memory.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/io.h"
 #include "finpercep/version.h"
@@ -44,6 +45,9 @@ std::string failure_of(const std::string& name, const Work& work) {
     if (error.code() != ExitCode::input) throw;
     const std::string what = error.what();  // that of a file begins with its path
     return !what.starts_with(name + ": ") && what.find("/" + name + ".") == std::string::npos ? fmt::format("{}: {}", name, what) : what;
+  } catch (const std::exception& error) {
+    if (!out_of_memory(error)) throw;
+    return fmt::format("{}: expected enough memory for this picture, ran out. measure it alone, or make it smaller", name);
   }
   return "";
 }
@@ -150,13 +154,6 @@ Table per_image_table(const Evaluation& evaluation, const EvaluateOptions& optio
     for (double value : evaluation.values[i]) row.push_back(value);
     table.rows.push_back(std::move(row));
   }
-  std::vector<Cell> last = {std::string("mean")};
-  for (const auto& metric : evaluation.metrics) {
-    const Cell mean = mean_cell(evaluation.column(metric), options.bootstrap);
-    const Interval* interval = std::get_if<Interval>(&mean);
-    last.push_back(interval ? Cell{interval->mean} : Cell{});
-  }
-  table.rows.push_back(std::move(last));
   table.caption = fmt::format("finpercep {}; {}", version, variants_text(options));
   return table;
 }

@@ -65,7 +65,7 @@ Table comparison_table(const Methods& methods, const EvaluateOptions& options);
 Table difference_table(const Methods& methods, const std::string& baseline, const EvaluateOptions& options);
 /// Direction, decimals and title of a column of either; the judged metrics are titled S and severity.
 Column comparison_column(const std::string& metric);
-/// One row a picture and a last row "mean"; the caption states version and variants.
+/// One row a picture; the caption states version and variants.
 Table per_image_table(const Evaluation& evaluation, const EvaluateOptions& options);
 
 }  // namespace finpercep

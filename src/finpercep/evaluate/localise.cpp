@@ -78,13 +78,47 @@ struct Tally {
   }
 };
 
+// A value and the photograph it was measured on: samples of one photograph are not independent.
+struct Found {
+  std::string photo;
+  double value = 0;
+};
+std::vector<double> values_of(const std::vector<Found>& found) {
+  std::vector<double> values;
+  for (const Found& f : found) values.push_back(f.value);
+  return values;
+}
+std::vector<std::string> photos_of(const std::vector<Found>& found) {
+  std::vector<std::string> photos;
+  for (const Found& f : found) photos.push_back(f.photo);
+  return photos;
+}
+
+// Of those that are defined, with the interval over photographs.
+Cell mean_of_found(std::vector<Found> found, const BootstrapOptions& bootstrap) {
+  std::erase_if(found, [](const Found& f) { return std::isnan(f.value); });
+  if (found.empty()) return {};
+  const auto mean = [&](const std::vector<int64_t>& items) {
+    double sum = 0;
+    for (const int64_t i : items) sum += found[i].value;
+    return sum / static_cast<double>(items.size());
+  };
+  return bootstrap_statistic(static_cast<int64_t>(found.size()), mean, bootstrap, photos_of(found));
+}
+
 template <std::size_t n>
-void add_row(Table& table, const std::string& name, const std::vector<std::array<double, n>>& samples, const BootstrapOptions& bootstrap) {
+struct Row {
+  std::string photo;
+  std::array<double, n> values;
+};
+
+template <std::size_t n>
+void add_row(Table& table, const std::string& name, const std::vector<Row<n>>& samples, const BootstrapOptions& bootstrap) {
   std::vector<Cell> cells = {name, static_cast<double>(samples.size())};
   for (std::size_t m = 0; m < n; ++m) {
-    std::vector<double> column;
-    for (const auto& values : samples) column.push_back(values[m]);
-    cells.push_back(mean_cell(column, bootstrap));
+    std::vector<Found> column;
+    for (const auto& sample : samples) column.push_back({sample.photo, sample.values[m]});
+    cells.push_back(mean_of_found(std::move(column), bootstrap));
   }
   table.rows.push_back(std::move(cells));
 }
@@ -97,7 +131,9 @@ std::vector<Column> columns_of(const std::array<Measure, n>& measures) {
 }
 
 // Means of the map inside the mask, of controls and of true swaps.
-Interval seam_ratio(const std::vector<double>& controls, const std::vector<double>& swaps, const BootstrapOptions& bootstrap) {
+Interval seam_ratio(const std::vector<Found>& controls, const std::vector<Found>& swaps, const BootstrapOptions& bootstrap) {
+  std::vector<std::string> photos = photos_of(controls);
+  for (const Found& swap : swaps) photos.push_back(swap.photo);
   const auto count = static_cast<int64_t>(controls.size() + swaps.size());
   return bootstrap_statistic(
       count,
@@ -105,12 +141,12 @@ Interval seam_ratio(const std::vector<double>& controls, const std::vector<doubl
         double sum[2] = {}, n[2] = {};
         for (const int64_t i : items) {
           const bool control = i < static_cast<int64_t>(controls.size());
-          sum[control] += control ? controls[i] : swaps[i - controls.size()];
+          sum[control] += control ? controls[i].value : swaps[i - controls.size()].value;
           n[control] += 1;
         }
         return sum[1] / n[1] / (sum[0] / n[0]);
       },
-      bootstrap);
+      bootstrap, photos);
 }
 
 // The kinds of one source are one row, and so are all clean swaps.
@@ -122,12 +158,12 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   const std::vector<int64_t> chosen = set.some(options.count);
   const auto count = static_cast<int64_t>(chosen.size());
   const std::vector<MapRival> rivals = options.baselines ? map_rivals() : std::vector<MapRival>{};
-  std::optional<MetricSet> judges;
-  if (options.judges) judges.emplace(std::vector<std::string>{"lpips", "dists"}, MetricOptions{.device = options.device});
-  std::map<std::string, std::vector<MapValues>> maps, of_rivals;
-  std::map<std::string, std::vector<ScoreValues>> scores;
-  std::vector<double> seams, swaps, whole_score, whole_lpips, whole_dists;
-  std::map<std::string, std::vector<double>> whole_plcc;  // of the maps of each maker
+  const MetricSet judges({"lpips", "dists"}, MetricOptions{.device = options.device});
+  std::map<std::string, std::vector<Row<map_measures.size()>>> maps, of_rivals;
+  std::map<std::string, std::vector<Row<score_measures.size()>>> scores;
+  std::vector<Found> seams, swaps, whole_score;
+  std::vector<double> whole_lpips, whole_dists;
+  std::map<std::string, std::vector<Found>> whole_plcc;  // of the maps of each maker
   Tally tally;
   std::map<std::string, Tally> rival_tallies;
   Progress progress(options.progress, count);
@@ -144,30 +180,30 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
                defective = !control && sample.facts.severity > 0.01;
     const Image picture = compose(sample.gt, sample.sr, sample.mask);
     const Verdict syn = judge(picture);
-    const std::string row = row_of(sample.facts);
+    const std::string row = row_of(sample.facts), photo = sample.facts.photo;
     double order = undefined;
     if (defective) {
       const float sr = whole ? syn.score : judge(sample.sr).score;
       order = whole ? sr < of_clean.score : sr < syn.score && syn.score < of_clean.score;
       const bool fitting = 2 * k < count;
-      maps[row].push_back(tally.measure(syn.map, sample.label, fitting));
+      maps[row].push_back({photo, tally.measure(syn.map, sample.label, fitting)});
       maps["all"].push_back(maps[row].back());
       for (const MapRival& rival : rivals)
-        of_rivals[rival.name].push_back(rival_tallies[rival.name].measure(rival.map(picture, clean), sample.label, fitting));
+        of_rivals[rival.name].push_back({photo, rival_tallies[rival.name].measure(rival.map(picture, clean), sample.label, fitting)});
       if (whole) {
-        whole_plcc["reward"].push_back(maps[row].back()[plcc]);
-        for (const MapRival& rival : rivals) whole_plcc[rival.name].push_back(of_rivals[rival.name].back()[plcc]);
+        whole_plcc["reward"].push_back({photo, maps[row].back().values[plcc]});
+        for (const MapRival& rival : rivals) whole_plcc[rival.name].push_back({photo, of_rivals[rival.name].back().values[plcc]});
       }
-      if (whole && judges) {
-        const std::vector<double> distances = judges->compute(picture, clean);
-        whole_score.push_back(syn.score);
+      if (whole) {
+        const std::vector<double> distances = judges.compute(picture, clean);
+        whole_score.push_back({photo, syn.score});
         whole_lpips.push_back(distances[0]);
         whole_dists.push_back(distances[1]);
       }
     }
     const double inside = weighted_mean(syn.map, sample.mask, true);
-    if (!whole && (control || defective)) (control ? seams : swaps).push_back(inside);
-    scores[row].push_back({order, inside, weighted_mean(syn.map, sample.mask, false), of_clean.map_mean});
+    if (!whole && (control || defective)) (control ? seams : swaps).push_back({photo, inside});
+    scores[row].push_back({photo, {order, inside, weighted_mean(syn.map, sample.mask, false), of_clean.map_mean}});
     if (!control) scores["all"].push_back(scores[row].back());
     progress.advance();
   }
@@ -184,7 +220,8 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
     thresholds += fmt::format(", {} {}", rival.name, threshold_text(rival_tallies[rival.name]));
   }
   out.maps.caption = fmt::format(
-      "Mean [95 % bootstrap interval over samples] on the swapped pictures. Defect pixels: label >= {:.1f}; SRCC on means of 8 x 8 pixels; "
+      "Mean [95 % bootstrap interval over photographs] on the swapped pictures. Defect pixels: label >= {:.1f}; SRCC on means of 8 x 8 "
+      "pixels; "
       "IoU and F1 of the map at 0.5; F1*: at the threshold that is "
       "best on the first half of the samples ({}), measured on the second half; cP, cR at the same threshold: share of the map's (label's) "
       "components of at least 1/{} of the picture that "
@@ -197,7 +234,7 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   for (const char* name : {"all", "seam control"})
     if (scores.contains(name)) add_row(out.scores, name, scores[name], options.bootstrap);
   out.scores.caption =
-      "Mean [95 % bootstrap interval over samples]. order: S_SR < S_syn < S_GT (whole swaps: S_SR < S_GT); map_in, map_out: mean map "
+      "Mean [95 % bootstrap interval over photographs]. order: S_SR < S_syn < S_GT (whole swaps: S_SR < S_GT); map_in, map_out: mean map "
       "inside and outside the mask; map_clean: of the clean picture.";
 
   out.summary.columns = {{"question", std::nullopt, 0}, {"samples", std::nullopt, 0}, {"value", std::nullopt, 3}};
@@ -206,25 +243,23 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   };
   if (!seams.empty() && !swaps.empty()) answer("seam ratio", seams.size(), seam_ratio(seams, swaps, options.bootstrap));
   const auto answer_whole = [&](const std::string& name, const std::string& maker) {
-    std::vector<double> values = whole_plcc[maker];
-    std::erase_if(values, [](double value) { return std::isnan(value); });  // a constant has none
-    if (values.size() > 2)
-      answer(fmt::format("PLCC of {} and the label, whole swaps", name), values.size(), mean_cell(values, options.bootstrap));
+    std::vector<Found> found = whole_plcc[maker];
+    std::erase_if(found, [](const Found& f) { return std::isnan(f.value); });  // a constant has none
+    if (found.size() > 2)
+      answer(fmt::format("PLCC of {} and the label, whole swaps", name), found.size(), mean_of_found(found, options.bootstrap));
   };
   answer_whole("the map", "reward");
   for (const MapRival& rival : rivals) answer_whole(rival.name, rival.name);
   if (whole_score.size() > 2) {
-    answer("PLCC of S and LPIPS-alex, whole swaps", whole_score.size(),
-           bootstrap_correlation(pearson, whole_score, whole_lpips, options.bootstrap));
-    answer("PLCC of S and DISTS, whole swaps", whole_score.size(),
-           bootstrap_correlation(pearson, whole_score, whole_dists, options.bootstrap));
-    answer("SRCC of S and LPIPS-alex, whole swaps", whole_score.size(),
-           bootstrap_correlation(spearman, whole_score, whole_lpips, options.bootstrap));
-    answer("SRCC of S and DISTS, whole swaps", whole_score.size(),
-           bootstrap_correlation(spearman, whole_score, whole_dists, options.bootstrap));
+    for (const auto& [title, correlation] : {std::pair<const char*, Correlation>("PLCC", pearson), {"SRCC", spearman}})
+      for (const auto& [metric, distances] :
+           {std::pair<const char*, const std::vector<double>*>("LPIPS-alex", &whole_lpips), {"DISTS", &whole_dists}})
+        answer(fmt::format("{} of S and {}, whole swaps", title, metric), whole_score.size(),
+               bootstrap_correlation(correlation, values_of(whole_score), *distances, options.bootstrap, photos_of(whole_score)));
   }
   out.summary.caption =
-      "Value [95 % bootstrap interval over samples]. seam ratio: mean of the map in the mask of regions, clean pixels swapped in over I_SR "
+      "Value [95 % bootstrap interval over photographs]. seam ratio: mean of the map in the mask of regions, clean pixels swapped in over "
+      "I_SR "
       "swapped in; 0 is best. PLCC of a map: over the pixels of one picture, mean of the pictures. S is better where it is higher, the "
       "distances where "
       "they are lower: -1 is best. They only judge.";

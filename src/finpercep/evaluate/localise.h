@@ -14,7 +14,6 @@ namespace finpercep {
 struct LocaliseOptions {
   int64_t count = 0;       ///< samples, drawn once and for all (FgrSet::some); 0: all
   bool baselines = false;  ///< map_rivals() beside the reward
-  bool judges = true;      ///< LPIPS-alex and DISTS of whole swaps
   BootstrapOptions bootstrap;
   std::string device = "auto";  ///< of the judges
   std::string progress = "localise";
@@ -23,7 +22,7 @@ struct LocaliseOptions {
 struct Localisation {
   /// Maps against labels (map_agreement.h), over samples with a defect. A row for each source (the kinds of one, "distort:jpeg", together),
   /// for all, for each baseline. F1*, cP, cR: at the threshold that gives the highest mean F1 on the first half of the samples, measured on
-  /// the second half. Means with 95 % intervals over samples.
+  /// the second half. Means with 95 % intervals over photographs, of which samples are cut.
   Table maps;
   /// order: share with S_SR < S_syn < S_GT, or S_SR < S_GT where the swap is whole; map_in, map_out: mean of the map inside and outside the
   /// mask; map_clean: mean of the map of the clean picture. A row for each source, for all, for the seam controls (clean pixels swapped

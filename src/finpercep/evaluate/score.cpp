@@ -11,7 +11,9 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/memory.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/probe.h"
 
@@ -66,8 +68,7 @@ struct Measured {
 std::string one_line(const std::exception& error, const std::filesystem::path& path) {
   std::string text = error.what();
   text = text.substr(0, text.find('\n'));
-  if (dynamic_cast<const std::bad_alloc*>(&error) != nullptr)
-    text = "expected enough memory for this picture, ran out. score it alone, or make it smaller";
+  if (out_of_memory(error)) text = "expected enough memory for this picture, ran out. score it alone, or make it smaller";
   return text.find(path.string()) == std::string::npos ? fmt::format("{}: {}", path.string(), text) : text;
 }
 
@@ -188,7 +189,8 @@ std::vector<std::string> score_columns(const ScoreJob& job) {
 
 std::string column_variant(const ScoreJob& job, const std::string& column) {
   if (!column.starts_with("finpercep.")) return variant_text(column, job.metric.protocol, job.metric.crop_border);
-  return fmt::format("model {}, {}", job.judge.model, job.judge.stage < 0 ? "its finest stage" : fmt::format("stage {}", job.judge.stage));
+  return fmt::format("model {} {}, {}", job.judge.model, weights_hash(job.judge.model),
+                     job.judge.stage < 0 ? "its finest stage" : fmt::format("stage {}", job.judge.stage));
 }
 
 bool column_higher_is_better(const std::string& column) {

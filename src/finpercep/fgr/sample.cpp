@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/interrupt.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/resize.h"
@@ -258,7 +259,8 @@ double FgrBuilder::label_scale_of(const at::Tensor& raw, const Image& mask) cons
 double FgrBuilder::measure_scale() const {
   const int64_t probes = std::min(crops(), probed_crops);
   std::vector<std::vector<float>> values(probes);
-  parallel_for(probes, 0, [&](int64_t i) {
+  parallel_for(probes, threads(), [&](int64_t i) {
+    stop_if_interrupted("while measuring the scale of labels; nothing was saved");
     const OneThread one_thread;
     at::NoGradGuard no_grad;
     for (const at::Tensor& raw : draw(i).raw)

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // FGR samples and how they are made: a crop of a clean photograph, what generators make of its degraded form, regions to swap, labels.
 #pragma once
+#include <algorithm>
 #include <string>
 #include <vector>
 
+#include "finpercep/base/parallel.h"
 #include "finpercep/degrade/photos.h"
 #include "finpercep/fgr/facts.h"
 #include "finpercep/fgr/label.h"
@@ -60,6 +62,8 @@ class FgrBuilder {
   const FgrSettings& settings() const { return settings_; }
   const PhotoSet& photos() const { return photos_; }
   double label_scale() const { return settings_.label.scale; }
+  /// That samples_of() is to be called from, for parallel_for: a GPU has one queue, and each caller takes some of its memory.
+  int threads() const { return compute_.device.is_cuda() ? std::min(4, default_threads()) : 0; }
 
  private:
   struct Drawn {  // a crop and what its sources made of it

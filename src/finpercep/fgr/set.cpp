@@ -78,7 +78,7 @@ FgrSet::FgrSet(const FgrSettings& settings) {
   facts_.resize(settings.count);
   Progress progress("fgr samples", settings.count);
   std::mutex mutex;
-  parallel_for(builder.crops(), 0, [&](int64_t crop) {
+  parallel_for(builder.crops(), builder.threads(), [&](int64_t crop) {
     stop_if_interrupted("while making samples; nothing was saved");
     const OneThread one_thread;
     for (FgrSample& sample : builder.samples_of(crop)) {

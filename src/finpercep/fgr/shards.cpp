@@ -5,6 +5,7 @@
 
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <span>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
@@ -13,6 +14,7 @@
 #include "finpercep/base/parallel.h"
 #include "finpercep/fgr/tar.h"
 #include "finpercep/generate/super_resolver.h"
+#include "finpercep/image/io.h"
 #include "finpercep/nets/optimise.h"
 
 namespace finpercep {
@@ -38,21 +40,30 @@ void append(std::vector<TarEntry>& entries, int64_t index, EncodedSample&& sampl
   entries.push_back({key + ".json", to_bytes(sample.json)});
 }
 
-// A source that is a model file can change under its name; its hash tells.
-std::vector<std::pair<std::string, std::string>> model_hashes(const std::vector<std::string>& sources) {
+// A source that is a model file or a folder of pictures can change under its name; its hash tells.
+std::vector<std::pair<std::string, std::string>> source_hashes(const std::vector<std::string>& sources) {
   std::vector<std::pair<std::string, std::string>> hashes;
-  for (const std::string& source : sources)
-    if (const std::string hash = weights_hash(source); !hash.empty()) hashes.emplace_back(source, hash);
+  for (const std::string& source : sources) {
+    std::string hash = weights_hash(source);
+    if (std::filesystem::is_directory(source)) {
+      std::string files;
+      for (const auto& picture : list_images({source})) files += picture.filename().string() + " " + hash_of(read_file(picture)) + "\n";
+      hash = hash_of(to_bytes(files));
+    }
+    if (!hash.empty()) hashes.emplace_back(source, hash);
+  }
   return hashes;
 }
 
 // What samples depend on beside the settings. A build that goes on with other models or photographs would mix two data sets.
 void check_inputs(const FgrBuilder& builder, const std::filesystem::path& directory) {
   nlohmann::ordered_json inputs = {{"models", nlohmann::ordered_json::object()}, {"photographs", nlohmann::ordered_json::array()}};
-  for (const auto& [source, hash] : model_hashes(builder.settings().sources)) inputs["models"][source] = hash;
+  for (const auto& [source, hash] : source_hashes(builder.settings().sources)) inputs["models"][source] = hash;
   const PhotoSet& photos = builder.photos();
-  for (int64_t i = 0; i < photos.size(); ++i)
-    inputs["photographs"].push_back(fmt::format("{} {}x{}", photos.name(i), photos.width(i), photos.height(i)));
+  for (int64_t i = 0; i < photos.size(); ++i) {
+    const Image photo = photos.photo(i);
+    inputs["photographs"].push_back(fmt::format("{} {}", photos.name(i), hash_of(std::as_bytes(std::span(photo.data)))));
+  }
   const std::string text = inputs.dump(1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   const auto path = directory / "inputs.json";
   if (std::filesystem::exists(path) && read_text_file(path) != text)
@@ -63,17 +74,25 @@ void check_inputs(const FgrBuilder& builder, const std::filesystem::path& direct
   write_file(path, text);
 }
 
+// The settings with the device and type that "auto" came to: labels and pictures of another are others.
+FgrSettings as_built(FgrSettings settings) {
+  const Compute compute = resolve_compute(settings.device, settings.dtype);
+  settings.device = compute.device.is_cuda() ? "cuda" : "cpu";
+  settings.dtype = compute.dtype == at::kBFloat16 ? "bf16" : "fp32";
+  return settings;
+}
+
 void write_manifest(const FgrBuilder& builder, const std::filesystem::path& directory, int64_t shards, int64_t crops_per_shard) {
   using nlohmann::ordered_json;
   ordered_json manifest = {{"format", format_name},
                            {"count", builder.settings().count},
                            {"crops_per_shard", crops_per_shard},
                            {"label_scale", builder.label_scale()},
-                           {"config", to_yaml(builder.settings())},
+                           {"config", to_yaml(as_built(builder.settings()))},
                            {"models", ordered_json::array()},
                            {"skipped", builder.photos().skipped()},
                            {"shards", ordered_json::array()}};
-  for (const auto& [source, hash] : model_hashes(builder.settings().sources))
+  for (const auto& [source, hash] : source_hashes(builder.settings().sources))
     manifest["models"].push_back({{"source", source}, {"hash", hash}});
   for (int64_t s = 0; s < shards; ++s) {
     const auto path = directory / shard_name(s);
@@ -92,10 +111,10 @@ double begun_scale(const FgrSettings& settings, const std::filesystem::path& dir
   load_settings(begun, read_text_file(stamp), stamp.string());
   const double scale = begun.label.scale;
   if (settings.label.scale == 0) begun.label.scale = 0;
-  if (to_yaml(begun) != to_yaml(settings))
-    throw input_error(
-        fmt::format("fgr: {}: expected a new folder or one of the same settings, found shards of other settings. choose another -o",
-                    directory.string()));
+  if (to_yaml(as_built(begun)) != to_yaml(as_built(settings)))
+    throw input_error(fmt::format(
+        "fgr: {}: expected a new folder or one of the same settings, device and dtype, found shards of other settings. choose another -o",
+        directory.string()));
   return scale;
 }
 
@@ -106,7 +125,7 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
   make_directory(directory);
   const FgrBuilder builder(settings, begun_scale(settings, directory));
   check_inputs(builder, directory);
-  write_file(directory / "config.yaml", to_yaml(builder.settings()));
+  write_file(directory / "config.yaml", to_yaml(as_built(builder.settings())));
   // Whole crops to a shard, so that no crop is made twice.
   const int64_t per_crop = builder.per_crop(), crops_per_shard = std::max<int64_t>(1, samples_per_shard / per_crop);
   const int64_t shards = (builder.crops() + crops_per_shard - 1) / crops_per_shard;
@@ -119,7 +138,7 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
     }
     std::vector<std::vector<EncodedSample>> encoded(n);
     std::mutex mutex;
-    parallel_for(n, 0, [&](int64_t i) {
+    parallel_for(n, builder.threads(), [&](int64_t i) {
       stop_if_interrupted("finished shards are kept. run the same command to go on");
       const OneThread one_thread;
       encoded[i] = encode_samples(builder.samples_of(first + i));
@@ -180,6 +199,7 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
   std::mutex mutex;
   Progress progress("shards", static_cast<int64_t>(manifest.shards.size()));
   parallel_for(static_cast<int64_t>(manifest.shards.size()), 0, [&](int64_t s) {
+    stop_if_interrupted("while checking shards");
     const auto& [file, hash] = manifest.shards[s];
     if (hash_of(read_file(directory / file, max_shard_bytes)) != hash)
       throw input_error(fmt::format("fgr: {}: the hash differs from the manifest's. the shard is damaged: delete it and build again",
@@ -190,15 +210,21 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
   Verified verified{static_cast<int64_t>(manifest.shards.size()), 0};
   if (samples == 0) return verified;
   for (const auto& [source, hash] : manifest.models)
-    if (model_hashes({source}) != std::vector<std::pair<std::string, std::string>>{{source, hash}})
+    if (source_hashes({source}) != std::vector<std::pair<std::string, std::string>>{{source, hash}})
       throw input_error(
           fmt::format("fgr: {}: source '{}': expected the model of hash {} that the set was built with, found another or none. only its "
                       "shards' hashes can be checked (--samples 0)",
                       directory.string(), source, hash));
+  if (manifest.settings.device == "cuda" && !at::hasCUDA())
+    throw input_error(
+        fmt::format("fgr: {}: samples were made on a GPU and can only be made again on one. only the shards' hashes can be "
+                    "checked here (--samples 0)",
+                    directory.string()));
   const FgrBuilder builder(manifest.settings, manifest.label_scale);
   const int64_t per_crop = builder.per_crop();
   const int64_t crops = std::min(builder.crops(), (samples + per_crop - 1) / per_crop);
   for (int64_t k = 0; k < crops; ++k) {
+    stop_if_interrupted("while making samples again");
     const int64_t crop = k * builder.crops() / crops;
     const OneThread one_thread;  // as it was built
     const auto rebuilt = encode_samples(builder.samples_of(crop));
@@ -212,8 +238,8 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
         const auto found = std::ranges::find(entries, entry.name, &TarEntry::name);
         if (found == entries.end() || found->bytes != entry.bytes)
           throw input_error(fmt::format(
-              "fgr: {}: {}: rebuilt from the manifest it differs. photographs, models or the processor are not those of the build",
-              (directory / file).string(), entry.name));
+              "fgr: {}: {}: rebuilt from the manifest ({}, {}) it differs. photographs, models or the processor are not those of the build",
+              (directory / file).string(), entry.name, manifest.settings.device, manifest.settings.dtype));
       }
       ++verified.samples;
     }

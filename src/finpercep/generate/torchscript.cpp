@@ -17,6 +17,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/memory.h"
 #include "finpercep/generate/tiles.h"
 #include "finpercep/image/tensor.h"
 
@@ -49,7 +50,8 @@ ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(s
   module_->file = file;
   try {
     module_->net = torch::jit::load(file, device);
-  } catch (const std::exception&) {
+  } catch (const std::exception& error) {
+    if (out_of_memory(error)) throw;
     throw bad(file,
               "expected a TorchScript module saved by torch.jit.save, found another kind of file. a state dict has no program: convert "
               "it in Python");
@@ -81,6 +83,7 @@ at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise
   try {
     result = torch::jit::Module(module_->net).forward(std::move(given));
   } catch (const std::exception& error) {
+    if (out_of_memory(error)) throw;
     throw bad(file(), fmt::format("failed on an LR picture of {} x {}: {}. it must take any size", lr.size(3), lr.size(2),
                                   last_line(error.what())));
   }
@@ -113,11 +116,10 @@ NamedTensors ScriptedNet::parameters() const {
 }
 
 void ScriptedNet::save(const std::filesystem::path& path, const std::map<std::string, std::string>& facts) const {
-  std::ostringstream bytes;
-  torch::jit::Module net = module_->net.clone();  // on the CPU, where everybody can load it
-  net.to(at::kCPU);
-  net.save(bytes, torch::jit::ExtraFilesMap(facts.begin(), facts.end()));
-  write_file(path, bytes.str());
+  std::stringstream as_it_is, on_cpu;  // where everybody can load it; Module::to would leave constants of traced graphs on the GPU
+  module_->net.save(as_it_is);
+  torch::jit::load(as_it_is, at::kCPU).save(on_cpu, torch::jit::ExtraFilesMap(facts.begin(), facts.end()));
+  write_file(path, on_cpu.str());
 }
 
 bool may_be_torchscript(const std::string& file) {

@@ -25,8 +25,10 @@ enum class Samples { unit, raw };
 Decoded decode_png(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits, Samples samples);
 Decoded decode_jpeg(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits);
 Decoded decode_webp(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits);
+Decoded decode_bmp(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits);
 Decoded decode_tiff(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits, Samples samples);
 
+PictureInfo probe_bmp(std::span<const std::byte> bytes);
 PictureInfo probe_tiff(std::span<const std::byte> bytes);
 
 /// The orientation tag of an EXIF block (a small TIFF, with or without the leading "Exif\0\0"); 1 when it is absent or makes no sense.

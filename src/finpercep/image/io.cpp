@@ -91,7 +91,6 @@ Error unknown_format(std::span<const std::byte> bytes, const std::string& where)
   const char* found = "something else";
   if (bytes.empty()) found = "an empty file";
   else if (starts_with(bytes, "GIF8")) found = "GIF";
-  else if (starts_with(bytes, "BM")) found = "BMP";
   else if (starts_with(bytes, "ftypavif", 4)) found = "AVIF";
   else if (starts_with(bytes, "ftyphei", 4) || starts_with(bytes, "ftypmif1", 4)) found = "HEIC";
   else if (starts_with(bytes, "\xFF\x0A") || starts_with(bytes, "JXL ", 4)) found = "JPEG XL";
@@ -102,7 +101,7 @@ Error unknown_format(std::span<const std::byte> bytes, const std::string& where)
   else if (starts_with(bytes, "version https://git-lfs")) found = "a Git LFS pointer (run git lfs pull)";
   else if (starts_with(bytes, "<!DOCTYPE") || starts_with(bytes, "<html")) found = "a web page";
   return input_error(
-      fmt::format("read image: {}: expected PNG, JPEG, WebP or TIFF, found {}. convert it or correct the path", where, found));
+      fmt::format("read image: {}: expected PNG, JPEG, WebP, TIFF or BMP, found {}. convert it or correct the path", where, found));
 }
 
 Decoded decode_any(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits, Samples samples) {
@@ -111,13 +110,14 @@ Decoded decode_any(std::span<const std::byte> bytes, const std::string& where, c
   if (starts_with(bytes, "II*\0"sv) || starts_with(bytes, "MM\0*"sv) || starts_with(bytes, "II+\0"sv) || starts_with(bytes, "MM\0+"sv)) {
     return decode_tiff(bytes, where, limits, samples);
   }
-  const bool jpeg = starts_with(bytes, "\xFF\xD8\xFF"sv);
+  const bool jpeg = starts_with(bytes, "\xFF\xD8\xFF"sv), bmp = starts_with(bytes, "BM"sv);
   const bool webp = starts_with(bytes, "RIFF"sv) && starts_with(bytes, "WEBP"sv, 8);
-  if (samples == Samples::raw && (jpeg || webp)) {
+  if (samples == Samples::raw && (jpeg || webp || bmp)) {
     throw input_error(
-        fmt::format("read labels: {}: expected a PNG or TIFF, found {}. save the labels as PNG", where, jpeg ? "JPEG" : "WebP"));
+        fmt::format("read labels: {}: expected a PNG or TIFF, found {}. save the labels as PNG", where, jpeg ? "JPEG" : webp ? "WebP" : "BMP"));
   }
   if (jpeg) return decode_jpeg(bytes, where, limits);
+  if (bmp) return decode_bmp(bytes, where, limits);
   if (webp) return decode_webp(bytes, where, limits);
   throw unknown_format(bytes, where);
 }

@@ -18,7 +18,7 @@ struct ReadLimits {
   int max_side = 65'535;
 };
 
-/// PNG, JPEG, WebP or TIFF of 8 or 16 bits as RGB in [0,1]: gray is repeated, alpha is dropped (as PIL convert("RGB")),
+/// PNG, JPEG, WebP, TIFF or BMP of 8 or 16 bits as RGB in [0,1]: gray is repeated, alpha is dropped (as PIL convert("RGB")),
 /// EXIF orientation is applied, CMYK/YCCK JPEG is converted. 16 bits become v / 65535. Of an animation (APNG, WebP) or a TIFF of several
 /// pages the first picture is taken. A truncated or corrupt file is an input_error, never a half-gray picture.
 Image read_image(const std::filesystem::path& path, const ReadLimits& limits = {});
@@ -38,7 +38,7 @@ std::vector<uint16_t> read_labels(const std::filesystem::path& path, int& width,
 /// NumPy .npy, float32, C order, shape (H, W) for one channel, (C, H, W) else. Atomic.
 void write_npy(const std::filesystem::path& path, const Image& image);
 
-/// Files named by a mix of files, directories (not recursive; .png .jpg .jpeg .webp .tif .tiff, any case, not hidden), globs (* and ?), and
+/// Files named by a mix of files, directories (not recursive; .png .jpg .jpeg .webp .tif .tiff .bmp, any case, not hidden), globs (* and ?), and
 /// lists (LIST.txt, @LIST, - for stdin; one path a line, relative to the current directory, # begins a remark); sorted within each
 /// directory or glob. input_error for a path that does not exist or yields no image. A file named itself is taken whatever its name: what
 /// it is, its content decides.

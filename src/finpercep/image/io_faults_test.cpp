@@ -97,7 +97,7 @@ TEST_CASE("what is no picture is named for what it is") {
   };
   CHECK(text("GIF89a").find("GIF") != std::string::npos);
   CHECK(text("version https://git-lfs.github.com/spec/v1").find("git lfs pull") != std::string::npos);
-  CHECK(text("x").find("PNG, JPEG, WebP or TIFF") != std::string::npos);
+  CHECK(text("x").find("PNG, JPEG, WebP, TIFF or BMP") != std::string::npos);
   // nothing but the magic number, then noise after it
   for (const std::string& magic : {std::string("\x89PNG\r\n\x1A\n"), std::string("\xFF\xD8\xFF"), std::string("RIFF\x10\0\0\0WEBP", 12),
                                    std::string("II*\0", 4), std::string("MM\0*", 4), std::string("II+\0", 4)}) {

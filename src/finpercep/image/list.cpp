@@ -27,8 +27,8 @@ bool ends_in_one_of(const fs::path& path, std::initializer_list<const char*> end
   return !hidden && std::find(endings.begin(), endings.end(), name) != endings.end();
 }
 
-bool has_image_name(const fs::path& path) { return ends_in_one_of(path, {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff"}); }
-bool of_other_format(const fs::path& path) { return ends_in_one_of(path, {".bmp", ".gif", ".avif", ".jp2", ".heic", ".jxl", ".exr"}); }
+bool has_image_name(const fs::path& path) { return ends_in_one_of(path, {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}); }
+bool of_other_format(const fs::path& path) { return ends_in_one_of(path, {".gif", ".avif", ".jp2", ".heic", ".jxl", ".exr"}); }
 
 // A dangling link or a pipe stays in the list: reading it gives an error, leaving it out would give a wrong average.
 bool is_folder(const fs::path& path) {
@@ -48,11 +48,11 @@ std::vector<fs::path> in_folder(const fs::path& folder) {
   if (found.empty()) {
     throw input_error(
         fmt::format("list images: {}: expected pictures, found none in this folder (folders inside are not searched). "
-                    "name the folder that holds .png, .jpg, .webp or .tif files",
+                    "name the folder that holds .png, .jpg, .webp, .tif or .bmp files",
                     folder.string()));
   }
   if (others > 0)
-    log_warning(fmt::format("{}: {} pictures of formats that are not read (.bmp, .gif, .avif, ..) are left out. convert them to PNG",
+    log_warning(fmt::format("{}: {} pictures of formats that are not read (.gif, .avif, ..) are left out. convert them to PNG",
                             folder.string(), others));
   return found;
 }

@@ -69,6 +69,7 @@ PictureInfo probe_image(std::span<const std::byte> bytes) {
   if (holds(bytes, "\xFF\xD8\xFF"sv)) return probe_jpeg(bytes);
   if (holds(bytes, "RIFF"sv) && holds(bytes, "WEBP"sv, 8)) return probe_webp(bytes);
   if (holds(bytes, "II"sv) || holds(bytes, "MM"sv)) return codec::probe_tiff(bytes);
+  if (holds(bytes, "BM"sv)) return codec::probe_bmp(bytes);
   return {};
 }
 

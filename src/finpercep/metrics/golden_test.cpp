@@ -11,7 +11,7 @@
 #include <memory>
 
 #include "finpercep/base/error.h"
-#include "finpercep/base/files.h"
+#include "finpercep/image/io.h"
 #include "finpercep/metrics/niqe.h"
 #include "finpercep/metrics/psnr.h"
 #include "finpercep/metrics/registry.h"
@@ -35,33 +35,13 @@ bool have_calibration() {
   return false;
 }
 
-uint32_t word(const std::vector<std::byte>& bytes, std::size_t at) {
-  uint32_t value = 0;
-  for (int i = 3; i >= 0; --i) value = value << 8 | static_cast<uint32_t>(bytes.at(at + i));
-  return value;
-}
-
-// 24-bit bottom-up BMP, which is what the set consists of.
-Image read_bmp(const std::filesystem::path& path) {
-  const auto bytes = read_file(path);
-  const int width = static_cast<int>(word(bytes, 18)), height = static_cast<int>(word(bytes, 22));
-  REQUIRE(static_cast<int>(bytes.at(28)) == 24);
-  const std::size_t start = word(bytes, 10), stride = (static_cast<std::size_t>(width) * 3 + 3) / 4 * 4;
-  Image image(width, height);
-  for (int y = 0; y < height; ++y)
-    for (int x = 0; x < width; ++x)
-      for (int c = 0; c < 3; ++c)
-        image.at(c, y, x) = static_cast<float>(bytes.at(start + (height - 1 - y) * stride + x * 3 + (2 - c))) / 255;
-  return image;
-}
-
 template <class Metric>
 void check_row(const Row& expected, double tolerance, const Metric& metric) {
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string name = names[i];
     CAPTURE(name);
-    const Image dist = read_bmp(calibration() / "dist" / (name + ".bmp"));
-    const Image ref = read_bmp(calibration() / "ref" / (name + ".bmp"));
+    const Image dist = read_image(calibration() / "dist" / (name + ".bmp"));
+    const Image ref = read_image(calibration() / "ref" / (name + ".bmp"));
     const double value = metric(dist, ref);
     CAPTURE(value);
     CHECK(std::abs(value - expected[i]) < tolerance);

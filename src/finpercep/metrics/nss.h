@@ -8,9 +8,6 @@
 
 namespace finpercep {
 
-/// What lies beyond the border of the plane.
-enum class Beyond { nearest, zeros };
-
 /// The 7 x 7 Gaussian (sigma 7/6) of the local mean. Where a picture is flat, only the sum of the window decides what is left of it, and
 /// then the score; hence it is a setting and not 1.
 struct LocalWindow {

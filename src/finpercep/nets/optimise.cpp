@@ -145,11 +145,17 @@ Compute resolve_compute(const std::string& device, const std::string& dtype) {
 
   if (dtype == "fp32") compute.dtype = at::kFloat;
   else if (dtype == "bf16") compute.dtype = at::kBFloat16;
-  else if (dtype == "auto") compute.dtype = compute.device.is_cuda() || __builtin_cpu_supports("avx512bf16") ? at::kBFloat16 : at::kFloat;
-  else throw usage_error(fmt::format("--dtype: expected fp32, bf16 or auto, found '{}'", dtype));
-  if (compute.device.is_cuda() && compute.dtype == at::kFloat) {  // fp32 is fp32: cuDNN would take 10 bits of 23
+  else if (dtype == "auto") {
+    const bool in_hardware = compute.device.is_cuda() ? at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8()
+                                                      : __builtin_cpu_supports("avx512bf16") != 0;
+    compute.dtype = in_hardware ? at::kBFloat16 : at::kFloat;
+  } else throw usage_error(fmt::format("--dtype: expected fp32, bf16 or auto, found '{}'", dtype));
+  if (compute.device.is_cuda()) {
+    // fp32 is fp32, whatever the dtype asked for: labels, teachers and monitor compute in it, and cuDNN would take 10 bits of 23.
     at::globalContext().setAllowTF32CuDNN(false);
     at::globalContext().setAllowTF32CuBLAS(false);
+    // It takes attention without gradient alone: a rollout and the step that repeats it would differ, and the ratio not be 1.
+    at::globalContext().setSDPUseCuDNN(false);
   }
   return compute;
 }

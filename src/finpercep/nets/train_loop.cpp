@@ -42,10 +42,16 @@ std::vector<SavedState> saved_states(const RunDir& run) {
   return found;
 }
 
+// What the last digits of a training depend on beside its settings: sums are rounded otherwise.
+std::string computed(const Compute& compute) {
+  const std::string type = fmt::format("{}, {}", compute.device.is_cpu() ? "cpu" : "cuda", c10::toString(compute.dtype));
+  return compute.device.is_cpu() ? fmt::format("{}, {} threads", type, at::get_num_threads()) : type;
+}
+
 void save_state(const RunDir& run, int64_t iter, const LoopParts& parts) {
   TensorFile state;
   state.metadata["iter"] = fmt::format("{}", iter);
-  state.metadata["threads"] = fmt::format("{}", at::get_num_threads());
+  state.metadata["computed"] = computed(parts.compute);
   parts.save(state);
   write_safetensors(run.checkpoint(fmt::format("state-{:08}", iter)), state);
   const auto states = saved_states(run);
@@ -53,14 +59,12 @@ void save_state(const RunDir& run, int64_t iter, const LoopParts& parts) {
   for (std::size_t i = states_kept; i < states.size(); ++i) std::filesystem::remove(states[i].path, ignored);
 }
 
-// Threads share the work otherwise, and sums are rounded otherwise.
-void warn_of_other_threads(const TensorFile& state, const std::filesystem::path& path) {
-  const auto found = state.metadata.find("threads");
-  const std::string now = fmt::format("{}", at::get_num_threads());
+void warn_if_computed_otherwise(const TensorFile& state, const std::string& now, const std::filesystem::path& path) {
+  const auto found = state.metadata.find("computed");
   if (found != state.metadata.end() && found->second != now)
-    log_warning(fmt::format(
-        "resume: {}: saved with {} threads, now {}: the result may differ in its last digits from that of a run without a break",
-        path.string(), found->second, now));
+    log_warning(
+        fmt::format("resume: {}: saved by a run on {}, now {}: the result may differ in its last digits from that of a run without a break",
+                    path.string(), found->second, now));
 }
 
 // The iteration to go on from.
@@ -75,7 +79,7 @@ int64_t restore_state(RunDir& run, const LoopParts& parts) {
       continue;
     }
     parts.restore(*state, candidate.path.string());
-    warn_of_other_threads(*state, candidate.path);
+    warn_if_computed_otherwise(*state, computed(parts.compute), candidate.path);
     run.truncate_metrics(candidate.iter);
     log_info(fmt::format("resumed from iteration {} ({})", candidate.iter, candidate.path.string()));
     return candidate.iter;

@@ -36,7 +36,7 @@ class Means {
 };
 
 struct LoopParts {
-  Compute compute;  ///< for the log's first line
+  Compute compute;  ///< for the log, and to warn of a resume on another device
   /// One iteration; what it returns is averaged, by name, over those of print_freq iterations that report it, and logged.
   std::function<Metrics(int64_t iter)> step;
   /// Everything that the next iteration depends on, apart from `iter` itself: random streams are keyed by it and need no state.

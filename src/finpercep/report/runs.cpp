@@ -9,6 +9,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/run_dir.h"
+#include "finpercep/image/io.h"
 
 namespace finpercep {
 
@@ -47,15 +48,92 @@ constexpr Shown shown[] = {
     {"rm_order", "Order of the co-evolving reward", "share"},
 };
 
+using Lines = std::vector<std::map<std::string, double>>;  // of metrics.jsonl
+
+Lines lines_of(const Run& run) {
+  if (!std::filesystem::exists(run.path / "metrics.jsonl"))
+    throw input_error(fmt::format("report: {}: expected a run directory with metrics.jsonl, found none", run.path.string()));
+  return read_metrics(run.path / "metrics.jsonl");
+}
+
+std::vector<double> values_of(const Lines& lines, const std::string& key) {
+  std::vector<double> values;
+  for (const auto& line : lines)
+    if (const auto found = line.find(key); found != line.end()) values.push_back(found->second);
+  return values;
+}
+
+std::string first_to_last(const Lines& lines, const std::string& key) {
+  const std::vector<double> values = values_of(lines, key);
+  if (values.empty()) return "";
+  return values.size() == 1 ? fmt::format("{:.4g}", values[0]) : fmt::format("{:.4g} → {:.4g}", values.front(), values.back());
+}
+
+std::string alarms(const Lines& lines) {
+  int64_t count = 0;
+  double first = 0;
+  for (const auto& line : lines) {
+    // Runs of before "alarm" was logged have the rollbacks alone.
+    if (!line.contains("alarm") && !line.contains("rollback")) continue;
+    if (count++ == 0 && line.contains("step")) first = line.at("step");
+  }
+  if (count > 0) return fmt::format("{}, first at {:.0f}", count, first);
+  return values_of(lines, "monitor_grid").empty() ? "" : "0";
+}
+
+std::string sum_of(const Lines& lines, const std::string& key, const std::string& watched) {
+  if (values_of(lines, watched).empty()) return "";
+  double sum = 0;
+  for (const double value : values_of(lines, key)) sum += value;
+  return fmt::format("{:.0f}", sum);
+}
+
 }  // namespace
 
-std::vector<Chart> run_charts(const std::vector<Run>& runs) {
-  std::vector<std::vector<std::map<std::string, double>>> metrics;
+ReportTable run_table(const std::vector<Run>& runs) {
+  std::vector<std::string> columns = {"run",   "updates", "reward",   "S", "held-out LPIPS", "held-out PSNR-Y", "held-out SSIM-Y",
+                                      "order", "alarms",  "rollbacks"};
+  std::vector<std::vector<std::string>> rows;
   for (const Run& run : runs) {
-    if (!std::filesystem::exists(run.path / "metrics.jsonl"))
-      throw input_error(fmt::format("report: {}: expected a run directory with metrics.jsonl, found none", run.path.string()));
-    metrics.push_back(read_metrics(run.path / "metrics.jsonl"));
+    const Lines lines = lines_of(run);
+    const std::vector<double> steps = values_of(lines, "step");
+    rows.push_back({run.name, steps.empty() ? "0" : fmt::format("{:.0f}", std::ranges::max(steps)), first_to_last(lines, "reward"),
+                    first_to_last(lines, "score"), first_to_last(lines, "val_lpips"), first_to_last(lines, "val_psnry"),
+                    first_to_last(lines, "val_ssim"), first_to_last(lines, "order"), alarms(lines),
+                    sum_of(lines, "rollback", "monitor_grid")});
   }
+  ReportTable table{.title = "Runs, first logged value → last"};
+  for (std::size_t c = 0; c < columns.size(); ++c)
+    if (std::ranges::any_of(rows, [c](const auto& row) { return !row[c].empty(); })) table.columns.push_back(columns[c]);
+  for (auto& row : rows) {
+    std::vector<std::string> kept;
+    for (std::size_t c = 0; c < columns.size(); ++c)
+      if (std::ranges::find(table.columns, columns[c]) != table.columns.end()) kept.push_back(std::move(row[c]));
+    table.rows.push_back(std::move(kept));
+  }
+  return table;
+}
+
+std::vector<Strip> run_sheets(const std::vector<Run>& runs) {
+  std::vector<Strip> strips;
+  for (const Run& run : runs) {
+    const std::filesystem::path folder = run.path / "samples";
+    std::filesystem::path newest;  // names are iterations of eight digits
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none))
+      if (entry.path().extension() == ".png" && entry.path() > newest) newest = entry.path();
+    if (newest.empty()) continue;
+    strips.push_back({.name = run.name,
+                      .images = {{.label = fmt::format("after {}", std::stoll("0" + newest.stem().string())),
+                                  .image = read_image(newest),
+                                  .caption = "from left to right: LR, before, now, its map, photograph"}}});
+  }
+  return strips;
+}
+
+std::vector<Chart> run_charts(const std::vector<Run>& runs) {
+  std::vector<Lines> metrics;
+  for (const Run& run : runs) metrics.push_back(lines_of(run));
   // Where the curriculum switched, if all runs that have one switched alike.
   std::optional<std::vector<Marker>> markers;
   for (const auto& lines : metrics) {

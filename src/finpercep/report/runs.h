@@ -18,4 +18,11 @@ struct Run {
 /// several are marked. Metrics that no run has are left out. input_error for a directory without metrics.jsonl.
 std::vector<Chart> run_charts(const std::vector<Run>& runs);
 
+/// A row a run: how far it is, its reward and held-out metrics at its first and last lines, how often the monitor gave alarm and when
+/// first, rollbacks, skipped iterations. Columns that no run has are left out.
+ReportTable run_table(const std::vector<Run>& runs);
+
+/// The newest sheet of samples of each run that has one.
+std::vector<Strip> run_sheets(const std::vector<Run>& runs);
+
 }  // namespace finpercep

@@ -3,17 +3,31 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "finpercep/nets/script.h"
 
 namespace finpercep {
 
 std::string reward_script(const RewardModel& model, int64_t stage) {
-  MethodBody line(model.encoder_.script() + "\ndef forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:");
+  MethodBody mirrored("\ndef mirrored(self, x: Tensor, height: int, width: int) -> Tensor:");  // mirrored_to
+  for (const auto& [dim, wanted, pad] : {std::tuple(2, "height", "[0, 0, 0, more]"), std::tuple(3, "width", "[0, more, 0, 0]")}) {
+    mirrored(fmt::format("while x.size({}) < {}:", dim, wanted));
+    mirrored(fmt::format("  more = min({} - x.size({}), max(x.size({}) - 1, 1))", wanted, dim, dim));
+    mirrored(fmt::format("  x = torch.reflection_pad2d(x, {}) if x.size({}) > 1 else torch.replication_pad2d(x, {})", pad, dim, pad));
+  }
+  mirrored("return x");
+  MethodBody line(model.encoder_.script() + mirrored.text() + "\ndef judge(self, x: Tensor) -> Tuple[Tensor, Tensor]:");
   line("assert x.dim() == 4 and x.size(1) == 3 and x.is_floating_point(), \"expected N x 3 x H x W floats, RGB in [0,1]\"");
+  // What a net makes may lie a little outside. [-1,1] and 0..255 get credible scores, and are the most frequent mistake.
+  line("outside = torch.logical_or(x.detach() < -0.25, x.detach() > 1.25)");
+  line(
+      "assert float(outside.float().mean()) < 0.05, \"expected RGB in [0,1], found many values far outside: of [-1,1] or "
+      "0..255?\"");
   line(fmt::format("x = x.to(self.{}.dtype)", script_name(model.params.named().front().first)));
   line("height = x.size(2)");
   line("width = x.size(3)");
-  line("padded = torch.replication_pad2d(x, [0, (32 - width % 32) % 32, 0, (32 - height % 32) % 32])");
+  line("padded = self.mirrored(x, (height + 31) // 32 * 32, (width + 31) // 32 * 32)");
   line("taps = self.encoder(padded)");
   line("logits = torch.zeros_like(padded[:, :1])");
   line("h = " + script(model.neck_, "neck", "taps[4]", Activation::silu));
@@ -32,9 +46,12 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
   if (model.settings.head == "defect_and_clean") line("cells = torch.cat([cells, taps[4] - cells], 1)");
   const std::string head = fmt::format("head.{}.", stage);
   line(fmt::format("hidden = torch.silu({})", linear_script(head + "hidden", "torch.mean(cells, [2, 3])")));
-  line(fmt::format("score = torch.sigmoid({})", linear_script(head + "out", "hidden")));
-  line("return score[:, 0], map[:, :, :height, :width]");
-  return line.text();
+  line(fmt::format("logit = {}", linear_script(head + "out", "hidden")));
+  line("return logit[:, 0], map[:, :, :height, :width]");
+  MethodBody forward("\ndef forward(self, x: Tensor) -> Tuple[Tensor, Tensor]:");
+  forward("logit, map = self.judge(x)");
+  forward("return torch.sigmoid(logit), map");
+  return line.text() + forward.text();
 }
 
 std::string export_reward(const RewardModel& model, int64_t stage, const std::string& facts) {

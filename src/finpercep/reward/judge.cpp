@@ -41,13 +41,10 @@ void each_tile(int64_t height, int64_t width, int64_t side, int64_t margin, Work
     }
 }
 
-// What the tile sees of the picture x, repeated where the padded picture is larger.
+// What the tile sees of the picture x, mirrored where the padded picture is larger: margins are wider than that.
 at::Tensor seen(const at::Tensor& x, const Tile& tile, at::Device device) {
   const int64_t height = std::min(tile.seen_height, x.size(2) - tile.y0), width = std::min(tile.seen_width, x.size(3) - tile.x0);
-  const at::Tensor part = x.narrow(2, tile.y0, height).narrow(3, tile.x0, width).to(device);
-  return height < tile.seen_height || width < tile.seen_width
-             ? at::replication_pad2d(part, {0, tile.seen_width - width, 0, tile.seen_height - height})
-             : part;
+  return mirrored_to(x.narrow(2, tile.y0, height).narrow(3, tile.x0, width).to(device), tile.seen_height, tile.seen_width);
 }
 
 at::Tensor inside(const at::Tensor& seen, const Tile& tile, int64_t stride) {

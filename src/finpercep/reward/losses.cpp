@@ -45,7 +45,7 @@ at::Tensor align_loss(const at::Tensor& score_gt, const at::Tensor& base_score_g
 at::Tensor opinion_of(const at::Tensor& share) { return 0.95 - 0.9 * share.clamp_max(1); }
 
 at::Tensor pseudo_opinion(const at::Tensor& label, const at::Tensor& mask) {
-  return opinion_of(label.sum(pixels) / mask.sum(pixels).clamp_min(1) / 0.6);
+  return opinion_of((label * mask).sum(pixels) / mask.sum(pixels).clamp_min(1) / 0.6);
 }
 
 at::Tensor pseudo_opinion(const at::Tensor& label) { return opinion_of(label.mean({1, 2, 3}) / 0.6); }

@@ -33,7 +33,7 @@ at::Tensor opinion_of(const at::Tensor& share);
 /// Opinion of a picture by its label map: share = mean(label) / .6. So a calibrated S of .5 says that the mean severity over the picture is
 /// .3, and .95 that it has no defect. N.
 at::Tensor pseudo_opinion(const at::Tensor& label);
-/// The same of I_SR, by the label's mean inside the mask: what it is like outside is not known.
+/// The same of I_SR, by the label's mean weighted by the mask (FgrFacts' severity): what it is like outside is not known.
 at::Tensor pseudo_opinion(const at::Tensor& label, const at::Tensor& mask);
 
 /// Mean of the values weighted by `applies`, in [0,1]; 0 where it is 0 everywhere.

@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
 #include <map>
+#include <utility>
 
 #include "finpercep/base/error.h"
 #include "finpercep/nets/checkpoint.h"
@@ -41,6 +44,16 @@ RewardModel::RewardModel(const RewardSettings& given, uint64_t seed) : settings(
   }
 }
 
+at::Tensor mirrored_to(at::Tensor x, int64_t height, int64_t width) {
+  for (const auto& [dim, wanted] : {std::pair(2, height), std::pair(3, width)})
+    while (x.size(dim) < wanted) {  // more than once where the picture is smaller than what is missing
+      const int64_t n = x.size(dim), more = std::min(wanted - n, std::max<int64_t>(n - 1, 1));
+      const std::array<int64_t, 4> pad = {0, dim == 3 ? more : 0, 0, dim == 2 ? more : 0};
+      x = n > 1 ? at::reflection_pad2d(x, pad) : at::replication_pad2d(x, pad);
+    }
+  return x;
+}
+
 at::Tensor RewardModel::modulate(const at::Tensor& features, const at::Tensor& map) const {
   if (settings.head == "plain") return features;
   // interp(PDM): the map's average over each cell of f_N's grid.
@@ -66,8 +79,7 @@ std::vector<Judgement> RewardModel::run(const at::Tensor& x, int64_t first, int6
   TORCH_CHECK(stage >= 0 && stage <= settings.stage, "RewardModel: stage ", stage, " of a model that has stages 0..", settings.stage);
   const int64_t height = x.size(-2), width = x.size(-1), bottom = (32 - height % 32) % 32, right = (32 - width % 32) % 32;
   // Channels last, and all that follows is: depthwise convolutions are several times faster so.
-  const auto taps =
-      encoder_((bottom || right ? at::replication_pad2d(x, {0, right, 0, bottom}) : x).contiguous(at::MemoryFormat::ChannelsLast));
+  const auto taps = encoder_(mirrored_to(x, height + bottom, width + right).contiguous(at::MemoryFormat::ChannelsLast));
   const at::Tensor features = taps[4].to(at::kFloat);
   at::Tensor h = neck_(taps[4], Activation::silu);
   // Levels are summed at full size: a level of zeros must change nothing, and resampling the coarser logits to its stride would.
@@ -156,7 +168,14 @@ std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed) {
 std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts) {
   const TensorFile file = read_checkpoint(name_or_file, "reward");
   RewardSettings settings;
-  load_settings(settings, file.metadata.at("config"), name_or_file);
+  const auto config = file.metadata.find("config");
+  if (config == file.metadata.end())
+    throw model_error(fmt::format("model: {}: expected metadata 'config', found none. export or train it again", name_or_file));
+  try {
+    load_settings(settings, config->second, name_or_file);
+  } catch (const Error& error) {  // the file's settings, not the user's
+    throw model_error(error.what());
+  }
   auto model = std::make_unique<RewardModel>(settings);
   load(model->params, file, name_or_file);
   model->params.to(device, at::kFloat);

@@ -111,6 +111,25 @@ TEST_CASE("any size of picture") {
   CHECK_THROWS(shaken(1)->judge(pictures(1, 32, 32), 2));
 }
 
+TEST_CASE("beyond its edge a picture is mirrored, as often as it takes") {
+  const at::Tensor x = at::arange(6, at::kFloat).view({1, 1, 2, 3});  // 0 1 2 / 3 4 5
+  const at::Tensor wide = mirrored_to(x, 4, 8);
+  CHECK(wide.sizes() == at::IntArrayRef({1, 1, 4, 8}));
+  CHECK(at::equal(wide[0][0][0], at::tensor({0.f, 1.f, 2.f, 1.f, 0.f, 1.f, 2.f, 1.f})));
+  CHECK(at::equal(wide[0][0].select(1, 0), at::tensor({0.f, 3.f, 0.f, 3.f})));
+  CHECK(at::equal(mirrored_to(x, 2, 3), x));
+  CHECK(at::equal(mirrored_to(x.narrow(2, 0, 1).narrow(3, 1, 1), 3, 2), at::ones({1, 1, 3, 2})));
+}
+
+TEST_CASE("shipped model: a row and a column more change the score of a photograph little") {
+  at::NoGradGuard no_grad;
+  const auto model = load_reward("finpercep-rm", at::kCPU);
+  const at::Tensor photo = to_tensor(test::photo(289, 289));
+  const double more = model->judge(photo, 4).score.item<double>(),
+               even = model->judge(photo.narrow(2, 0, 288).narrow(3, 0, 288), 4).score.item<double>();
+  CHECK(std::abs(more - even) < 0.01);
+}
+
 TEST_CASE("one pass gives what each stage gives alone; pictures of a batch do not see each other") {
   at::NoGradGuard no_grad;
   const auto model = shaken(4);

@@ -29,6 +29,8 @@ void OpinionSettings::visit(SettingsVisitor& v) {
 OpinionSet::Pair OpinionSet::pair(int64_t index) const {
   Random random(seed_, "opinion", static_cast<uint64_t>(index));
   FgrSample sample = set_.sample(random.integer(0, set_.size() - 1));
+  // A seam control's I_SR is a clean photograph of somewhere else.
+  for (int tries = 0; is_control(sample.facts) && tries < 100; ++tries) sample = set_.sample(random.integer(0, set_.size() - 1));
   const int size = std::min(static_cast<int>(settings_.size), set_.side());
   const int x = static_cast<int>(random.integer(0, sample.gt.width - size)),
             y = static_cast<int>(random.integer(0, sample.gt.height - size));
@@ -50,7 +52,7 @@ OpinionSet::OpinionSet(const FgrSet& set, const OpinionSettings& settings, uint6
   const Lpips lpips = Lpips::load("vgg", device);
   Progress progress("opinions", settings.count);
   std::mutex mutex;
-  parallel_for(settings.count, 0, [&](int64_t i) {
+  parallel_for(settings.count, device.is_cuda() ? 1 : 0, [&](int64_t i) {
     stop_if_interrupted("while asking the teachers; nothing was saved");
     const OneThread one_thread;
     at::NoGradGuard no_grad;

@@ -72,9 +72,20 @@ void check_sample_settings(const SampleSettings& settings) {
     throw usage_error("samples.zoom: expected [low, high] with low <= high");
 }
 
+void take_colours(const std::vector<at::Tensor*>& pictures, double share, Random random) {
+  const int64_t n = pictures.at(0)->size(0);
+  std::vector<float> gray(n);
+  for (float& g : gray) g = random.chance(share) ? 1 : 0;
+  const at::Tensor taken = at::tensor(gray).view({n, 1, 1, 1}).to(pictures[0]->device());
+  const at::Tensor luma = at::tensor({0.299f, 0.587f, 0.114f}).view({1, 3, 1, 1}).to(pictures[0]->device());
+  for (at::Tensor* picture : pictures) *picture = at::where(taken > 0, (*picture * luma).sum(1, true), *picture);
+}
+
 FgrSampler::FgrSampler(const FgrSet& set, const SampleSettings& settings, uint64_t seed) : set_(set), settings_(settings), seed_(seed) {
   check_sample_settings(settings);
   if (settings.label_part == "both") return;
+  if (set.label().normalize == "image")
+    throw usage_error("samples.label_part: expected both for a set of label.normalize image, whose labels have a scale each");
   // One part alone gets the scale that leaves the mean label as it is.
   double whole = 0, parts = 0;
   for (int64_t i = 0; i < std::min(probed_samples, set.size()); ++i) {

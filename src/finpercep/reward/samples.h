@@ -27,6 +27,9 @@ struct FgrBatch {
   at::Tensor gt, sr, syn, mask, label;
 };
 
+/// Takes the colours of a share of the samples: luma (BT.601) in all three channels. `pictures`: N x 3 x H x W each, a sample's alike.
+void take_colours(const std::vector<at::Tensor*>& pictures, double share, Random random);
+
 /// Draws batches from a set. Item (seed, iter) is the same whenever it is asked for, from any thread.
 class FgrSampler {
  public:

@@ -80,6 +80,21 @@ TEST_CASE("batches: nothing to zoom, vary or mirror gives the samples themselves
   CHECK(found.sum().item<double>() == doctest::Approx(sum).epsilon(1e-4));
 }
 
+TEST_CASE("take_colours: a share of the samples turns gray, its pictures alike, with their luma") {
+  at::manual_seed(1);
+  const at::Tensor a = at::rand({200, 3, 2, 2}), b = at::rand({200, 3, 2, 2});
+  at::Tensor gray_a = a, gray_b = b;
+  take_colours({&gray_a, &gray_b}, 0.3, Random(7, "gray", 0));
+  const auto colourless = [](const at::Tensor& x) { return (x.amax(1) - x.amin(1)).amax({1, 2}) == 0; };
+  CHECK(at::equal(colourless(gray_a), colourless(gray_b)));
+  const at::Tensor taken = colourless(gray_a);
+  CHECK(taken.sum().item<int64_t>() > 40);
+  CHECK(taken.sum().item<int64_t>() < 80);
+  CHECK(at::equal(gray_a.index({~taken}), a.index({~taken})));
+  const at::Tensor luma = 0.299 * a.select(1, 0) + 0.587 * a.select(1, 1) + 0.114 * a.select(1, 2);
+  CHECK(largest(gray_a.index({taken}).select(1, 2), luma.index({taken})) < 1e-6);
+}
+
 TEST_CASE("parts of the label: pixel is L1, the two add up to the label, the mean stays") {
   const TestFolder folder;
   const FgrSet set = planted(folder, 24);

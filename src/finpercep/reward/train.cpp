@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -89,6 +90,8 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
           "sources left out, by the start of their names, say realesrgan: tests what is learnt of a family from the others");
   v.group("fgr", fgr, "samples made in memory");
   v.group("samples", samples, "how samples are cut and varied for training");
+  v.field("gray_prob", gray_prob, "share of the FGR samples whose pictures lose their colours; L_align's base judges the coloured one",
+          {.min = 0, .max = 1});
   v.group("opinions", opinions, "RM_0's pictures and teachers");
   v.group("network", network, "FinPercep-RM");
   v.field("pretrain_network_r", pretrain_network_r,
@@ -99,6 +102,7 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("stage_iters", stage_iters, "iterations of RM_0 (of the newest stage of pretrain_network_r) and of each stage above",
           {.min = 1, .max = 1e9});
   v.field("batch_size", batch_size, "samples an iteration; each is three pictures", {.min = 1, .max = 1024});
+  v.field("num_worker", num_worker, "threads that make batches ahead", {.min = 1, .max = 256});
   v.group("optim", optim, "AdamW");
   v.field("encoder_lr_ratio", encoder_lr_ratio, "share of lr for the pretrained encoder; 0 freezes it", {.min = 0, .max = 1});
   v.field("frozen_blocks", frozen_blocks, "stem and this many first blocks of the encoder stay as pretrained", {.min = 0, .max = 100});
@@ -178,6 +182,15 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   if (stages < 1)
     throw usage_error(fmt::format("network.stage: expected at least {}, that of {}, found {}", first_stage, settings.pretrain_network_r,
                                   settings.network.stage));
+  if (start) {
+    RewardSettings network = start->settings, untouched;
+    network.stage = untouched.stage = settings.network.stage;
+    if (to_yaml(settings.network) != to_yaml(untouched) && to_yaml(settings.network) != to_yaml(network))
+      throw usage_error(
+          fmt::format("network: expected none or that of pretrain_network_r: {}, found another. leave out network, but for "
+                      "its stage",
+                      settings.pretrain_network_r));
+  }
   check_sample_settings(settings.samples);
   if (static_cast<int64_t>(settings.stage_iters.size()) != stages)
     throw usage_error(fmt::format("stage_iters: expected {} numbers for stages {} to {}, found {}", stages, first_stage,
@@ -214,9 +227,11 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   loop.total_iter = std::accumulate(settings.stage_iters.begin(), settings.stage_iters.end(), int64_t{0});
   loop.print_freq = settings.print_freq;
   loop.save_checkpoint_freq = settings.save_checkpoint_freq;
+  loop.val_freq = settings.save_checkpoint_freq;  // the averaged weights are written as often as the state
 
   const FgrSampler sampler(*set, settings.samples, seed);
   const int64_t base_iters = settings.stage_iters[0];
+  const int workers = static_cast<int>(settings.num_worker);
   std::unique_ptr<OpinionSet> opinions;
   std::unique_ptr<Prefetcher<OpinionSet::Batch>> opinion_batches;
   std::unique_ptr<Prefetcher<FgrBatch>> batches;
@@ -247,7 +262,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
       if (!opinions) {
         opinions = std::make_unique<OpinionSet>(*set, settings.opinions, seed, compute.device);
         opinion_batches = std::make_unique<Prefetcher<OpinionSet::Batch>>(
-            iter, base_iters, 1, 3, [&](int64_t i) { return opinions->batch(settings.batch_size, i); });
+            iter, base_iters, workers, std::max(3, workers), [&](int64_t i) { return opinions->batch(settings.batch_size, i); });
       }
       const OpinionSet::Batch batch = *opinion_batches->next();
       const MixedPrecision precision(compute.device, compute.dtype);
@@ -257,7 +272,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
       if (!batches) {
         opinion_batches.reset();
         opinions.reset();
-        batches = std::make_unique<Prefetcher<FgrBatch>>(iter, loop.total_iter, 1, 3,
+        batches = std::make_unique<Prefetcher<FgrBatch>>(iter, loop.total_iter, workers, std::max(3, workers),
                                                          [&](int64_t i) { return sampler.batch(settings.batch_size, i); });
       }
       FgrBatch batch = *batches->next();
@@ -268,6 +283,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
         at::NoGradGuard no_grad;
         base_score = base->judge(batch.gt, 0).score;
       }
+      take_colours({&batch.gt, &batch.sr, &batch.syn}, settings.gray_prob, Random(seed, "gray", static_cast<uint64_t>(iter)));
       loss = reward_loss(*trainee.model, batch, base_score, stage, settings.losses);
     }
     loss.total.backward();

@@ -51,6 +51,8 @@ struct RewardTrainSettings {
       {};  ///< sources whose samples are left out, by the start of their names: what is learnt of a family from the others
   FgrSettings fgr;
   SampleSettings samples;
+  double gray_prob = 0.1;  ///< share of the samples whose pictures lose their colours: a gray photograph is no defect. Not of RM_0's
+                           ///< opinions, some of which are about colours
   OpinionSettings opinions;
   RewardSettings network;
   std::string pretrain_network_r = "";  ///< start from this model in place of the encoder alone: its net, its RM_0 as the frozen base, its
@@ -60,6 +62,7 @@ struct RewardTrainSettings {
   RewardLossSettings losses;
   std::vector<int64_t> stage_iters = {400, 300, 300, 300, 400};  ///< iterations of RM_0, or of pretrain_network_r's stage, .. RM_stage
   int64_t batch_size = 6;
+  int64_t num_worker = 1;  ///< threads that make batches ahead
   OptimSettings optim;
   double encoder_lr_ratio = 0.3;  ///< the pretrained encoder learns at this share of lr; 0: it is frozen
   int64_t frozen_blocks = 0;      ///< stem and this many first blocks of the encoder stay as they were pretrained

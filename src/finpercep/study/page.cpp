@@ -88,6 +88,7 @@ ReportPage study_page(const StudySettings& settings, const std::vector<Method>& 
     const bool alone = std::ranges::count(runs, run.method, &StudyRun::method) == 1;
     charted.push_back({alone ? run.method : run.folder.filename().string(), run.folder});
   }
+  page.tables.push_back(run_table(charted));
   page.charts = run_charts(charted);
   page.strips = strips_of(set, rows, judge);
   return page;
