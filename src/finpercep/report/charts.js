@@ -76,7 +76,7 @@ function drawChart(chart) {
     const xTicks = ticks(x0, x1, Math.max(3, Math.min(8, Math.floor((right - left) / 65)))), xTexts = tickTexts(xTicks);
     xTicks.forEach((t, i) => {
       svg.append(el('svg:line', {class: 'axis', x1: sx(t), x2: sx(t), y1: bottom, y2: bottom + 4}),
-        el('svg:text', {x: sx(t), y: bottom + 18, 'text-anchor': 'middle'}, xTexts[i]));
+        el('svg:text', {x: Math.min(sx(t), width - 3.4 * xTexts[i].length), y: bottom + 18, 'text-anchor': 'middle'}, xTexts[i]));
     });
     if (chart.xLabel) svg.append(el('svg:text', {x: (left + right) / 2, y: height - 4, 'text-anchor': 'middle'}, chart.xLabel));
     if (chart.yLabel) {
