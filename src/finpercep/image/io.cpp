@@ -113,8 +113,10 @@ Decoded decode_any(std::span<const std::byte> bytes, const std::string& where, c
   const bool jpeg = starts_with(bytes, "\xFF\xD8\xFF"sv), bmp = starts_with(bytes, "BM"sv);
   const bool webp = starts_with(bytes, "RIFF"sv) && starts_with(bytes, "WEBP"sv, 8);
   if (samples == Samples::raw && (jpeg || webp || bmp)) {
-    throw input_error(
-        fmt::format("read labels: {}: expected a PNG or TIFF, found {}. save the labels as PNG", where, jpeg ? "JPEG" : webp ? "WebP" : "BMP"));
+    throw input_error(fmt::format("read labels: {}: expected a PNG or TIFF, found {}. save the labels as PNG", where,
+                                  jpeg   ? "JPEG"
+                                  : webp ? "WebP"
+                                         : "BMP"));
   }
   if (jpeg) return decode_jpeg(bytes, where, limits);
   if (bmp) return decode_bmp(bytes, where, limits);
