@@ -48,7 +48,7 @@ void add_degrade(CLI::App& program) {
     make_directory(flags->output);
     make_directory(flags->clean);
     std::atomic<int64_t> cut = 0;
-    for_each_picture("degrade", inputs, 0, [&](int64_t i, const Image& photo) {
+    for_each_picture("degrade", inputs, 0, [&](int64_t i, const Image& photo, const PictureInfo&) {
       const std::string name = inputs[i].stem().string() + ".png";
       const int scale = static_cast<int>(settings.scale), width = photo.width / scale * scale, height = photo.height / scale * scale;
       if (width == 0 || height == 0)

@@ -61,7 +61,7 @@ std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesyst
 }
 
 void for_each_picture(const std::string& label, const std::vector<std::filesystem::path>& inputs, int threads,
-                      const std::function<void(int64_t, const Image&)>& work) {
+                      const std::function<void(int64_t, const Image&, const PictureInfo&)>& work) {
   const auto count = static_cast<int64_t>(inputs.size());
   Progress progress(label, count);
   std::mutex mutex;
@@ -74,7 +74,8 @@ void for_each_picture(const std::string& label, const std::vector<std::filesyste
     }
     std::string failure;
     try {
-      work(i, read_image(inputs[i]));
+      const std::vector<std::byte> bytes = read_file(inputs[i]);
+      work(i, decode_image(bytes, inputs[i].string()), probe_image(bytes));
     } catch (const Error& error) {
       if (count == 1 || error.code() != ExitCode::input) throw;
       failure = error.what();

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "finpercep/image.h"
+#include "finpercep/image/probe.h"
 
 namespace CLI {
 class App;
@@ -28,7 +29,7 @@ std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesyst
 /// Reads the pictures and does `work` on each, on `threads` threads (0: all cores), with a progress bar and an eye on signals. One that
 /// cannot be read is a warning, and at the end input_error says how many there were; of a single picture it is the error itself.
 void for_each_picture(const std::string& label, const std::vector<std::filesystem::path>& inputs, int threads,
-                      const std::function<void(int64_t index, const Image& picture)>& work);
+                      const std::function<void(int64_t index, const Image& picture, const PictureInfo& info)>& work);
 
 /// Of one HTML page: usage_error for another ending, so that no --overwrite can make a page of what it is about (a manifest, a run's
 /// metrics); the error of refuse_overwrite.

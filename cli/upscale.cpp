@@ -9,7 +9,6 @@
 #include "finpercep/base/log.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/image/io.h"
-#include "finpercep/image/probe.h"
 #include "finpercep/judge.h"
 #include "finpercep/reward/best_of.h"
 
@@ -87,8 +86,7 @@ void add_upscale(CLI::App& program) {
     make_directory(flags->output);
     int64_t lossy = 0;
     std::string first_lossy;
-    for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr) {
-      const PictureInfo info = probe_image(read_file(inputs[i]));
+    for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr, const PictureInfo& info) {
       if ((info.alpha || info.bits > 8) && lossy++ == 0) first_lossy = inputs[i].string();
       const auto out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
       write_image(out, judge ? best_of(generator, *judge, lr, *flags) : generator(lr, flags->seed));

@@ -32,13 +32,13 @@ double mean_of(const std::vector<double>& values) {
   return sum / static_cast<double>(values.size());
 }
 
-Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options) {
+Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options, const std::vector<std::string>& groups) {
   const auto mean = [&](const std::vector<int64_t>& items) {
     double sum = 0;
     for (const int64_t i : items) sum += values[i];
     return sum / static_cast<double>(items.size());
   };
-  return bootstrap_statistic(static_cast<int64_t>(values.size()), mean, options);
+  return bootstrap_statistic(static_cast<int64_t>(values.size()), mean, options, groups);
 }
 
 Interval bootstrap_difference(const std::vector<double>& first, const std::vector<double>& second, const BootstrapOptions& options) {

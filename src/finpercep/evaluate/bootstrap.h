@@ -22,8 +22,9 @@ struct BootstrapOptions {
 double mean_of(const std::vector<double>& values);
 
 /// usage_error for no values or fewer than one resample. A single value has an interval of zero width; where a value is not finite, neither
-/// is the mean nor the interval.
-Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options = {});
+/// is the mean nor the interval. `groups` as in bootstrap_statistic.
+Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options = {},
+                        const std::vector<std::string>& groups = {});
 /// Of first[i] - second[i], resampling pairs: the interval excludes 0 when the methods differ on these images.
 Interval bootstrap_difference(const std::vector<double>& first, const std::vector<double>& second, const BootstrapOptions& options = {});
 

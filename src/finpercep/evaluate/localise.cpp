@@ -98,12 +98,7 @@ std::vector<std::string> photos_of(const std::vector<Found>& found) {
 Cell mean_of_found(std::vector<Found> found, const BootstrapOptions& bootstrap) {
   std::erase_if(found, [](const Found& f) { return std::isnan(f.value); });
   if (found.empty()) return {};
-  const auto mean = [&](const std::vector<int64_t>& items) {
-    double sum = 0;
-    for (const int64_t i : items) sum += found[i].value;
-    return sum / static_cast<double>(items.size());
-  };
-  return bootstrap_statistic(static_cast<int64_t>(found.size()), mean, bootstrap, photos_of(found));
+  return bootstrap_mean(values_of(found), bootstrap, photos_of(found));
 }
 
 template <std::size_t n>

@@ -6,8 +6,9 @@
 
 #include <algorithm>
 #include <map>
-#include <optional>
 #include <set>
+#include <string_view>
+#include <utility>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/log.h"
@@ -19,10 +20,16 @@ namespace {
 using Paths = std::vector<std::filesystem::path>;
 constexpr std::size_t names_shown = 5;
 
-std::map<std::string, std::filesystem::path> by_stem(const Paths& paths, const std::string& role) {
+std::string name_of(const std::filesystem::path& path, std::size_t ending) {
+  std::string stem = path.stem().string();
+  stem.resize(stem.size() - ending);
+  return stem;
+}
+
+std::map<std::string, std::filesystem::path> by_name(const Paths& paths, std::size_t ending, const std::string& role) {
   std::map<std::string, std::filesystem::path> found;
   for (const auto& path : paths) {
-    const auto [at, fresh] = found.emplace(path.stem().string(), path);
+    const auto [at, fresh] = found.emplace(name_of(path, ending), path);
     if (!fresh)
       throw input_error(fmt::format("pairs: {}: expected one {} of each name, found {} too. remove or rename one", at->second.string(),
                                     role, path.string()));
@@ -37,69 +44,59 @@ std::string missing_text(const Paths& lonely, const std::string& partner) {
   return fmt::format("{} without a {}: {}{}", lonely.size(), partner, fmt::join(shown, ", "), more);
 }
 
-std::vector<std::string> stems_of(const Paths& paths) {
-  std::vector<std::string> stems;
-  for (const auto& path : paths) stems.push_back(path.stem().string());
-  return stems;
-}
-
-// Lengths of the endings that all stems have in common and that begin as endings do: "_out", "-HAT", "x4".
-std::vector<std::size_t> common_endings(const std::vector<std::string>& stems) {
+// Lengths of the endings that all stems have in common and that begin as endings do ("_out", "-HAT", "x4"), 0 first.
+std::vector<std::size_t> common_endings(const Paths& paths) {
   std::vector<std::size_t> lengths = {0};
-  const std::string& model = stems.front();
+  const std::string model = paths.front().stem().string();
   for (std::size_t n = 1; n < model.size(); ++n) {
-    const std::string_view ending = std::string_view(model).substr(model.size() - n);
-    if (!std::ranges::all_of(stems, [&](const std::string& stem) { return stem.size() > n && stem.ends_with(ending); })) break;
+    const std::string ending = model.substr(model.size() - n);
+    const auto has_it = [&](const std::filesystem::path& path) {
+      const std::string stem = path.stem().string();
+      return stem.size() > n && stem.ends_with(ending);
+    };
+    if (!std::ranges::all_of(paths, has_it)) break;
     if (std::string_view("_-.xX").find(ending.front()) != std::string_view::npos) lengths.push_back(n);
   }
   return lengths;
 }
 
-std::vector<std::string> without_ending(std::vector<std::string> stems, std::size_t length) {
-  for (std::string& stem : stems) stem.resize(stem.size() - length);
-  return stems;
-}
-
-// The stems of both lists without the endings that part them, if there are such: the shortest.
-std::optional<std::pair<std::vector<std::string>, std::vector<std::string>>> same_names(const Paths& first, const Paths& second) {
-  if (first.size() != second.size() || first.size() < 2) return std::nullopt;
-  const std::vector<std::string> firsts = stems_of(first), seconds = stems_of(second);
+// How much of the stems of either list is an ending: the least that leaves both with the same names; none where nothing does.
+std::pair<std::size_t, std::size_t> endings_of(const Paths& first, const Paths& second) {
+  if (first.size() != second.size() || first.size() < 2) return {0, 0};
+  const auto names = [](const Paths& paths, std::size_t ending) {
+    std::multiset<std::string> found;
+    for (const auto& path : paths) found.insert(name_of(path, ending));
+    return found;
+  };
   std::vector<std::pair<std::size_t, std::size_t>> tried;
-  for (const std::size_t a : common_endings(firsts))
-    for (const std::size_t b : common_endings(seconds)) tried.emplace_back(a, b);
+  for (const std::size_t a : common_endings(first))
+    for (const std::size_t b : common_endings(second)) tried.emplace_back(a, b);
   std::ranges::sort(tried, {}, [](const auto& lengths) { return lengths.first + lengths.second; });
-  for (const auto& [a, b] : tried) {
-    auto left = without_ending(firsts, a), right = without_ending(seconds, b);
-    const std::multiset<std::string> names(left.begin(), left.end()), others(right.begin(), right.end());
-    if (names == others) return std::pair(std::move(left), std::move(right));
-  }
-  return std::nullopt;
+  for (const auto& [a, b] : tried)
+    if (names(first, a) == names(second, b)) return {a, b};
+  return {0, 0};
 }
 
 }  // namespace
 
 std::vector<Pair> match_pairs(const Paths& first, const Paths& second, const std::string& first_role, const std::string& second_role) {
   if (first.size() == 1 && second.size() == 1) return {{first[0].stem().string(), first[0], second[0]}};
-  const auto firsts = by_stem(first, first_role);
-  const auto seconds = by_stem(second, second_role);
+  const auto [first_ending, second_ending] = endings_of(first, second);
+  const auto firsts = by_name(first, first_ending, first_role);
+  const auto seconds = by_name(second, second_ending, second_role);
   std::vector<Pair> pairs;
   Paths lonely_first, lonely_second;
   for (const auto& path : first) {
-    const auto partner = seconds.find(path.stem().string());
+    const auto partner = seconds.find(name_of(path, first_ending));
     if (partner == seconds.end()) lonely_first.push_back(path);
     else pairs.push_back({partner->first, path, partner->second});
   }
   for (const auto& path : second)
-    if (!firsts.contains(path.stem().string())) lonely_second.push_back(path);
-  if (lonely_first.empty() && lonely_second.empty()) return pairs;
-  if (const auto names = same_names(first, second)) {
-    pairs.clear();
-    for (std::size_t i = 0; i < first.size(); ++i) {
-      const auto at = std::ranges::find(names->second, names->first[i]) - names->second.begin();
-      pairs.push_back({names->first[i], first[i], second[at]});
-    }
-    log_info(fmt::format("pairs: by names without endings, the first: {} and {}", pairs[0].first.filename().string(),
-                         pairs[0].second.filename().string()));
+    if (!firsts.contains(name_of(path, second_ending))) lonely_second.push_back(path);
+  if (lonely_first.empty() && lonely_second.empty()) {
+    if (first_ending + second_ending > 0)
+      log_info(fmt::format("pairs: by names without endings, the first: {} and {}", pairs[0].first.filename().string(),
+                           pairs[0].second.filename().string()));
     return pairs;
   }
 

@@ -42,6 +42,9 @@ struct FgrSettings {
   void visit(SettingsVisitor& v);
 };
 
+/// Threads, for parallel_for, to call nets on `device` from: a GPU has one queue, and each caller takes some of its memory.
+inline int callers_of(at::Device device) { return device.is_cuda() ? std::min(4, default_threads()) : 0; }
+
 /// I_syn follows from the rest (compose); the label is normalised. All values are multiples of 1/255, as stored, but for the label's.
 struct FgrSample {
   Image gt, sr, mask, label;
@@ -62,8 +65,8 @@ class FgrBuilder {
   const FgrSettings& settings() const { return settings_; }
   const PhotoSet& photos() const { return photos_; }
   double label_scale() const { return settings_.label.scale; }
-  /// That samples_of() is to be called from, for parallel_for: a GPU has one queue, and each caller takes some of its memory.
-  int threads() const { return compute_.device.is_cuda() ? std::min(4, default_threads()) : 0; }
+  /// That samples_of() is to be called from, for parallel_for.
+  int threads() const { return callers_of(compute_.device); }
 
  private:
   struct Drawn {  // a crop and what its sources made of it

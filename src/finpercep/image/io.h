@@ -38,8 +38,8 @@ std::vector<uint16_t> read_labels(const std::filesystem::path& path, int& width,
 /// NumPy .npy, float32, C order, shape (H, W) for one channel, (C, H, W) else. Atomic.
 void write_npy(const std::filesystem::path& path, const Image& image);
 
-/// Files named by a mix of files, directories (not recursive; .png .jpg .jpeg .webp .tif .tiff .bmp, any case, not hidden), globs (* and ?), and
-/// lists (LIST.txt, @LIST, - for stdin; one path a line, relative to the current directory, # begins a remark); sorted within each
+/// Files named by a mix of files, directories (not recursive; .png .jpg .jpeg .webp .tif .tiff .bmp, any case, not hidden), globs (* and
+/// ?), and lists (LIST.txt, @LIST, - for stdin; one path a line, relative to the current directory, # begins a remark); sorted within each
 /// directory or glob. input_error for a path that does not exist or yields no image. A file named itself is taken whatever its name: what
 /// it is, its content decides.
 std::vector<std::filesystem::path> list_images(const std::vector<std::string>& inputs);

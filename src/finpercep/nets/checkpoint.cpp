@@ -66,6 +66,8 @@ TensorFile read_checkpoint(const std::string& name_or_file, const std::string& k
                                   path.string(), format_name, format));
   if (!kind.empty() && found != kind)
     throw model_error(fmt::format("model: {}: expected a {}, found a {}. give another model", path.string(), kind, found));
+  if (!file.metadata.contains("config"))
+    throw model_error(fmt::format("model: {}: expected metadata 'config', found none. export or train it again", path.string()));
   return file;
 }
 

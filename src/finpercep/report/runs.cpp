@@ -77,15 +77,7 @@ std::string alarms(const Lines& lines) {
     if (!line.contains("alarm") && !line.contains("rollback")) continue;
     if (count++ == 0 && line.contains("step")) first = line.at("step");
   }
-  if (count > 0) return fmt::format("{}, first at {:.0f}", count, first);
-  return values_of(lines, "monitor_grid").empty() ? "" : "0";
-}
-
-std::string sum_of(const Lines& lines, const std::string& key, const std::string& watched) {
-  if (values_of(lines, watched).empty()) return "";
-  double sum = 0;
-  for (const double value : values_of(lines, key)) sum += value;
-  return fmt::format("{:.0f}", sum);
+  return count > 0 ? fmt::format("{}, first at {:.0f}", count, first) : "0";
 }
 
 }  // namespace
@@ -97,10 +89,11 @@ ReportTable run_table(const std::vector<Run>& runs) {
   for (const Run& run : runs) {
     const Lines lines = lines_of(run);
     const std::vector<double> steps = values_of(lines, "step");
+    const bool watched = !values_of(lines, "monitor_grid").empty();
     rows.push_back({run.name, steps.empty() ? "0" : fmt::format("{:.0f}", std::ranges::max(steps)), first_to_last(lines, "reward"),
                     first_to_last(lines, "score"), first_to_last(lines, "val_lpips"), first_to_last(lines, "val_psnry"),
-                    first_to_last(lines, "val_ssim"), first_to_last(lines, "order"), alarms(lines),
-                    sum_of(lines, "rollback", "monitor_grid")});
+                    first_to_last(lines, "val_ssim"), first_to_last(lines, "order"), watched ? alarms(lines) : "",
+                    watched ? fmt::format("{}", values_of(lines, "rollback").size()) : ""});
   }
   ReportTable table{.title = "Runs, first logged value → last"};
   for (std::size_t c = 0; c < columns.size(); ++c)

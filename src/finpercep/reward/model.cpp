@@ -168,11 +168,8 @@ std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed) {
 std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts) {
   const TensorFile file = read_checkpoint(name_or_file, "reward");
   RewardSettings settings;
-  const auto config = file.metadata.find("config");
-  if (config == file.metadata.end())
-    throw model_error(fmt::format("model: {}: expected metadata 'config', found none. export or train it again", name_or_file));
   try {
-    load_settings(settings, config->second, name_or_file);
+    load_settings(settings, file.metadata.at("config"), name_or_file);
   } catch (const Error& error) {  // the file's settings, not the user's
     throw model_error(error.what());
   }

@@ -52,7 +52,7 @@ OpinionSet::OpinionSet(const FgrSet& set, const OpinionSettings& settings, uint6
   const Lpips lpips = Lpips::load("vgg", device);
   Progress progress("opinions", settings.count);
   std::mutex mutex;
-  parallel_for(settings.count, device.is_cuda() ? 1 : 0, [&](int64_t i) {
+  parallel_for(settings.count, callers_of(device), [&](int64_t i) {
     stop_if_interrupted("while asking the teachers; nothing was saved");
     const OneThread one_thread;
     at::NoGradGuard no_grad;
