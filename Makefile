@@ -21,7 +21,9 @@ configure: setup
 build: configure
 	$(CMAKE) --build $(BUILD) -j $(JOBS) --target finpercep
 
+# Tests that want photographs skip where these cannot be had.
 test: configure
+	-test -d build/photos || tools/fetch_photos.sh build/photos
 	$(CMAKE) --build $(BUILD) -j $(JOBS)
 	ctest --test-dir $(BUILD) -j2 --output-on-failure
 

@@ -24,7 +24,7 @@ void run(const Flags& flags) {
   RlSettings rl;
   load_settings(rl, flags.config.config.empty() ? "" : read_config_text(flags.config.config), flags.config.config, flags.config.overrides);
   rl.datasets.photos = {.photos = flags.photos, .exclude = flags.validation, .only = ""};
-  rl.val_photos = {.photos = flags.photos, .exclude = "", .only = flags.validation};
+  rl.val.photos = {.photos = flags.photos, .exclude = "", .only = flags.validation};
   if (flags.config.print) return print(describe_settings(rl));
   const std::filesystem::path output = flags.output;
 
@@ -41,7 +41,7 @@ void run(const Flags& flags) {
                       fmt::format("no-curriculum: {}", frozen(finest_stage)), "ccl"};
   settings.seeds = {rl.manual_seed};
   settings.others = {"bicubic"};
-  settings.held_out = {.photos = rl.val_photos, .count = flags.test_photos};
+  settings.held_out = {.photos = rl.val.photos, .count = flags.test_photos};
   settings.metrics = {"psnry", "ssim", "lpips"};
   settings.judge = rl.reward;
   settings.strips = flags.test_photos;

@@ -6,7 +6,7 @@
 namespace finpercep {
 
 void add_rl(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("rl", "fine-tune a generator with the reward: ReFL under a curriculum (CCL)");
+  CLI::App* command = program.add_subcommand("rl", "fine-tune a generator with the reward: RL under a curriculum (CCL)");
   struct Flags {
     ConfigFlags config;
     std::string output;

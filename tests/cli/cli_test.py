@@ -354,6 +354,20 @@ class Cli(ProgramTest):
         self.assertEqual((whole / "checkpoints/state-00000040.safetensors").read_bytes(), (parts / "checkpoints/state-00000040.safetensors").read_bytes())
         self.assertEqual((whole / "metrics.jsonl").read_text(), (parts / "metrics.jsonl").read_text())
 
+    def test_a_generator_is_measured_while_it_trains(self):
+        """val_photos are measured by the averaged weights every val_freq, and that changes nothing of the training."""
+        plain, watched = self.dir / "plain", self.dir / "watched"
+        self.works(*self.tiny_generator(plain, 4))
+        held_out = ["--set", f"val_photos.photos=[{self.photos}]", "val_count=2", "val_size=64", "train.val_freq=2"]
+        errors = self.works(*self.tiny_generator(watched, 4, *held_out)).stderr
+        self.assertIn("trained on too", errors)
+        self.assertEqual((plain / "checkpoints/generator.safetensors").read_bytes()[-1000:], (watched / "checkpoints/generator.safetensors").read_bytes()[-1000:])
+        measured = [line for line in map(json.loads, (watched / "metrics.jsonl").read_text().splitlines()) if "val_lpips" in line]
+        self.assertEqual(len(measured), 2)
+        self.assertTrue(all(0 < line["val_lpips"] < 2 and 3 < line["val_psnry"] < 60 for line in measured), measured)
+        self.assertNotEqual(measured[0]["val_psnry"], measured[1]["val_psnry"])
+        self.fails(2, *self.tiny_generator(self.dir / "odd", 4, *held_out, "val_size=63"), says="val_size")
+
     def test_resume_without_a_config_and_with_a_wrong_one(self):
         run_dir = self.dir / "resumed"
         self.works(*self.tiny_generator(run_dir, 2))

@@ -242,10 +242,18 @@ class Fgr(ProgramTest):
         train = ["train", "reward", "-o", run, "--set", f"fgr_dirs={both}", "pretrain_network_r=finpercep-rm", "stage_iters=[2]", "samples.size=96", "batch_size=3", "losses.sr_labels=true", "losses.correlation_weight=1"]
         self.works(*train)
         self.assertIn("8 samples", (run / "log.txt").read_text())
+        watched = self.dir / "run-watched"  # measured on held-out samples, which changes nothing of the training
+        self.works(*train[:3], watched, *train[4:], f"val_fgr_dirs=[{large}]", "val_count=3")
+        weights = [(folder / "checkpoints" / "reward.safetensors").read_bytes()[-100000:] for folder in (run, watched)]
+        self.assertEqual(*weights)
+        measured = [line for line in map(json.loads, (watched / "metrics.jsonl").read_text().splitlines()) if "val_map" in line]
+        self.assertEqual(len(measured), 1)
+        self.assertTrue(0 < measured[0]["val_map"] < 0.5 and 0 < measured[0]["val_corr"] < 1.5 and 0 <= measured[0]["val_order"] <= 1, measured)
         self.assertRegex((run / "log.txt").read_text(), r"finpercep \d.*, torch .*: iterations 0 to 2 on \w+(:\d+)?, \w+, \d+ threads")
         other = self.dir / "set-other"
         self.works(*self.build(other, "--set", "label.scale=0.25", count=4))
         self.fails(3, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs=[{small},{other}]", says=[other, "scale 0.2,", "scale 0.25"])
+        self.fails(3, *train[:3], self.dir / "run-unlike", *train[4:], f"val_fgr_dirs=[{other}]", says=[other, "scale 0.2,", "scale 0.25"])
         self.fails(2, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs={both}", "pretrain_network_r=finpercep-rm", "network.stage=3", "stage_iters=[]", says=["network.stage", "at least 4"])
         self.fails(2, *train[:3], self.dir / "run-other", "--set", f"fgr_dirs={both}", "samples.variation.kinds=[blur]", says="samples.variation.kinds")
         self.assertFalse((self.dir / "run-other").exists())

@@ -5,12 +5,15 @@ Usage: rl_test.py PATH/TO/finpercep"""
 import json
 import math
 import os
+import re
+import shlex
+import shutil
 import signal
 import subprocess
 import time
 import warnings
 
-from program import PROGRAM, ProgramTest, main, png, run
+from program import PROGRAM, ROOT, ProgramTest, main, png, run
 
 ALGORITHMS = {
     "refl": ["credit.spatial=true"],
@@ -46,13 +49,16 @@ class RlTest(ProgramTest):
                 for m in lines:
                     for key in ["reward", "grad_norm", "l_ref", "l_lr", *OWN.get(algorithm, [])]:
                         self.assertTrue(math.isfinite(m[key]), (key, m))
+                    self.assertNotIn("l_pix", m)  # nothing is logged that was not computed
+                if algorithm == "grpo":
+                    self.assertEqual([m["ratio_first"] for m in lines], [1, 1, 1])
                 self.assertTrue(any("monitor_grid" in m for m in self.metrics(whole)))
                 process = subprocess.Popen([PROGRAM, *map(str, self.rl(parts, algorithm))], env=environment, stderr=subprocess.DEVNULL)
                 first = parts / "checkpoints/state-00000001.safetensors"
                 while process.poll() is None and not first.exists():
                     time.sleep(0.02)
                 process.send_signal(signal.SIGKILL)
-                process.wait()
+                self.assertEqual(process.wait(), -signal.SIGKILL)
                 self.works(*self.rl(parts, algorithm, resume=True), env=environment, timeout=900)
                 self.assertEqual(self.files(whole), self.files(parts))
 
@@ -63,6 +69,21 @@ class RlTest(ProgramTest):
         switches = [m for m in self.metrics(out) if "switch_to" in m]
         self.assertEqual([(m["step"], m["switch_to"], m["switch_reason"]) for m in switches], [(4, 1, 1), (8, 2, 1)])
         self.assertIn("from RM_0 to RM_1: the reward stopped rising", result.stderr)
+        # Resumed in the middle of a phase it decides alike, and the schedule that it says it had does the same without deciding.
+        words = shlex.split(re.search("the same without deciding again: --set (.*)", result.stderr).group(1))
+        self.assertEqual(words, ["schedule=fixed", "stages=[0,1,2]", "stage_iters=[4,4,10]"])
+        parts, fixed = self.dir / "auto-parts", self.dir / "auto-fixed"
+        same = ["stages=[0,1,2]", "auto_schedule.min_iters=2", "auto_schedule.window=2", "auto_schedule.plateau=100", "coevolve_freq=0", "monitor.freq=0"]
+        process = subprocess.Popen([PROGRAM, *map(str, self.rl(parts, "refl", "schedule=auto", "stage_iters=[6,6,6]", *same))], stderr=subprocess.DEVNULL)
+        while process.poll() is None and not (parts / "checkpoints/state-00000006.safetensors").exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        self.assertEqual(process.wait(), -signal.SIGKILL)
+        self.works(*self.rl(parts, "refl", "schedule=auto", "stage_iters=[6,6,6]", *same, resume=True), timeout=900)
+        self.works(*self.rl(fixed, "refl", *same, *words), timeout=900)
+        weights = [(folder / "checkpoints/generator.safetensors").read_bytes()[-100000:] for folder in (out, parts, fixed)]
+        self.assertEqual(weights, weights[:1] * 3)
+        self.assertEqual([(m["step"], m["switch_to"]) for m in self.metrics(fixed) if "switch_to" in m], [(4, 1), (8, 2)])
 
     def test_hacking_is_rolled_back(self):
         out = self.dir / "hack"  # a learning rate that destroys the generator within an iteration, and an average that follows at once
@@ -72,18 +93,41 @@ class RlTest(ProgramTest):
         first = result.stderr.index("the monitor's alarm: ")
         self.assertIn("learning rate x 0.5", result.stderr[first:])
         rolled = [m for m in self.metrics(out) if m.get("rollback")]
-        self.assertEqual([m["lr_scale"] for m in rolled], [0.5 ** (i + 1) for i in range(len(rolled))])
+        self.assertEqual([m["lr_scale"] for m in rolled], [0.5, 0.25, 0.125])
+        # Back to the start each time: nothing is left of what was learnt.
+        still = self.dir / "hack-still"
+        self.works(*self.rl(still, "refl", "optim_g.lr=0", "coevolve_freq=0", "monitor.freq=0"), timeout=900)
+        self.assertEqual(*[(folder / "checkpoints/generator.safetensors").read_bytes()[-100000:] for folder in (out, still)])
+        stopped = self.fails(4, *self.rl(self.dir / "hack-stopped", "refl", "optim_g.lr=0.01", "optim_g.final_lr_ratio=1", "ema_decay=0", "coevolve_freq=0", "guard_ratio=0", "monitor.max_rollbacks=1"),
+                             says=["iteration 2", "at most 1 rollbacks", "generator-good"], timeout=900)
+        self.assertIn("learning rate x 0.25", stopped.stderr)
+        good = self.dir / "hack-stopped/checkpoints/generator-good.safetensors"
+        self.assertEqual(good.read_bytes()[-100000:], (still / "checkpoints/generator.safetensors").read_bytes()[-100000:])
         self.assertTrue(all(m["alarm"] == 1 for m in rolled))
         page = self.dir / "hack.html"
         self.works("report", out, "-o", page)
         self.assertIn(f"{len(rolled)}, first at {rolled[0]['step']}", page.read_text())
+
+    def test_snapshots_and_other_weights(self):
+        """Averaged generators are kept on the way; a run does not go on from another generator than it began with."""
+        given, out = self.dir / "given.safetensors", self.dir / "snapshots"
+        shutil.copy(ROOT / "models/sr-small.safetensors", given)
+        steps = ["stages=[1]", "stage_iters=[3]", "monitor.freq=0", "coevolve_freq=0", f"network_g={given}"]
+        self.works(*self.rl(out, "refl", *steps, "snapshots=[2]"), timeout=900)
+        kept, last = out / "checkpoints/generator-00000002.safetensors", out / "checkpoints/generator.safetensors"
+        self.assertNotEqual(kept.read_bytes()[-100000:], last.read_bytes()[-100000:])
+        lr = self.dir / "snapshot.png"
+        lr.write_bytes(png(20, 16, lambda x, y: (x * 9, y * 9, 128)))
+        self.works("upscale", lr, "-o", self.dir / "snapshot-sr", "-g", kept)
+        shutil.copy(ROOT / "models/sr-small-perceptual.safetensors", given)
+        self.fails(3, *self.rl(out, "refl", *steps, "snapshots=[2]", resume=True), says=["network_g", "with which the run began"])
 
     def test_bad_settings_are_one_line(self):
         bad = [("grpo", "algorithm=ppo", "algorithm"), ("grpo", "grpo.steps=[9]", "grpo.steps"), ("grpo", "grpo.window=7", "grpo.window"), ("draft", "draft.steps=9", "draft.steps"),
                ("dpo", "dpo.pairs=2", "dpo.pairs"), ("grpo", "credit.cell=48", "credit.cell"), ("refl", "signal.score_weight=0", "signal"), ("refl", "stages=[0]", "stage_iters"),
                ("refl", "refl_steps=[5]", "refl_steps"), ("refl", "monitor.size=65", "monitor.size"), ("grpo", "group_size=1", "group_size"), ("refl", "lora.rank=4000", "lora.rank"),
                ("grpo", "network_g=realesr-animevideov3", "a direct net"), ("refl", "masks.kinds=[]", "masks.kinds"), ("refl", "masks.kinds=[star]", "'star'"),
-               ("refl", "masks.area=[0.5,0.1]", "masks.area"), ("refl", "lr_block=200", "lr_block"), ("refl", "optim_g.betas=[0.9]", "betas"), ("grpo", "signal.map_weight=0", "credit.spatial"),
+               ("refl", "masks.area=[0.5,0.1]", "masks.area"), ("refl", "lr_block=200", "lr_block"), ("refl", "optim_g.betas=[0.9]", "betas"), ("grpo", "signal.map_weight=0", "credit.spatial"), ("grpo", "policy.flow_sampler=ode", "policy.flow_sampler"),
                ("refl", "datasets.degradation.scale=2", "datasets.degradation.scale")]
         for algorithm, setting, word in bad:
             with self.subTest(setting):

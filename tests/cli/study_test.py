@@ -3,11 +3,11 @@
 """`finpercep study run` as its users meet it: two methods with two seeds, interrupted, repeated, extended and wrong.
 Usage: study_test.py PATH/TO/finpercep"""
 import csv
+import json
 import os
 import re
 import shutil
 import signal
-import shutil
 import subprocess
 import time
 
@@ -63,7 +63,7 @@ class StudyTest(ProgramTest):
         while process.poll() is None and not state.exists():
             time.sleep(0.02)
         process.send_signal(signal.SIGKILL)
-        process.wait()
+        self.assertEqual(process.wait(), -signal.SIGKILL)
         self.assertFalse((parts / "study.md").exists())
         self.works(*self.study(parts), env=ENVIRONMENT, timeout=500)
         self.assertEqual(tables(whole), tables(parts))
@@ -100,9 +100,24 @@ class StudyTest(ProgramTest):
         shutil.copytree(self.photos, broken)
         (broken / "p0.png").write_bytes((broken / "p0.png").read_bytes()[:200])
         measure = [*self.study(whole, "--evaluate-only"), "--set", "held_out.photos.photos=[]", f'test_sets=["bad={self.dir / "lr"}:{self.photos}:made={broken}"]', "strips=3", "metrics=[psnry]"]
-        results = [self.fails(3, *measure, says=["1 pictures could not be measured", "p0"], env=ENVIRONMENT, timeout=500) for _ in range(2)]
+        results = [self.fails(3, *measure, says=["1 runs or pictures failed", "p0"], env=ENVIRONMENT, timeout=500) for _ in range(2)]
         self.assertEqual(results[0].stdout, results[1].stdout)
         self.assertRegex(results[0].stdout, r"made +2 ")
+
+    def test_a_run_that_fails_is_reported_and_the_others_are_measured(self):
+        out = self.dir / "failing"
+        self.write_config("broken: optim_g.lr=0.01 optim_g.final_lr_ratio=1 ema_decay=0 guard_ratio=0 monitor.freq=1 monitor.size=64 monitor.count=1 monitor.max_rollbacks=0 seeds=1", "late: reward_weight=0 seeds=1")
+        few = ["--set", "test_sets=[]", "metrics=[psnry]"]
+        result = self.fails(3, *self.study(out, *few), says=["1 runs or pictures failed", "broken, seed 1", "rollbacks"], env=ENVIRONMENT, timeout=500)
+        self.assertIn("broken: 0 of 1 runs are finished: left out", result.stderr)
+        self.assertRegex(result.stdout, "(?m)^late ")
+        self.assertRegex(result.stdout, "(?m)^control ")
+        self.assertNotRegex(result.stdout, "(?m)^broken ")
+        # A run is not measured as what it is not: its generator's weights have to be those that it began with.
+        inputs = out / "runs/late-seed1/inputs.json"
+        inputs.write_text(json.dumps({**json.loads(inputs.read_text()), "network_g": "0"}))
+        self.fails(3, *self.study(out, "--evaluate-only", *few), says=["late-seed1", "with which the run began"], env=ENVIRONMENT)
+        self.write_config()
 
     def test_what_is_wrong_is_said_before_anything_is_trained(self):
         out = self.dir / "bad"

@@ -157,6 +157,28 @@ void RunDir::use_config() {
   write_file(config, config_);
 }
 
+void RunDir::use_inputs(const std::map<std::string, std::string>& inputs) {
+  expect_inputs(path_, inputs);
+  write_file(path_ / "inputs.json", nlohmann::json(inputs).dump(1) + "\n");
+}
+
+void expect_inputs(const fs::path& run, const std::map<std::string, std::string>& inputs) {
+  const fs::path file = run / "inputs.json";
+  std::error_code ignored;
+  if (!fs::exists(file, ignored)) return;
+  std::map<std::string, std::string> begun;
+  try {
+    begun = nlohmann::json::parse(read_text_file(file)).get<std::map<std::string, std::string>>();
+  } catch (const nlohmann::json::exception&) {
+    throw input_error(fmt::format("run: {}: expected a JSON object of words, found something else. remove it", file.string()));
+  }
+  for (const auto& [name, now] : inputs)
+    if (const auto before = begun.find(name); before != begun.end() && before->second != now)
+      throw input_error(fmt::format(
+          "run: {}: {}: expected the file of hash {}, with which the run began, found one of {}. give that back, or begin another run",
+          run.string(), name, before->second, now));
+}
+
 RunDir::~RunDir() {
   set_log_file("");
   if (::ftruncate(lock_, 0) != 0) { /* the next run warns of a stale lock, no more */

@@ -111,7 +111,7 @@ Episode grpo(Players& p, const RlBatch& batch, const RlSettings& s) {
     for (int64_t i : random.permutation(static_cast<int64_t>(all.size()))) steps.push_back(all[i]);
     steps.resize(s.grpo.window);
   }
-  return learn_from(e, s, s.grpo.updates, static_cast<int64_t>(steps.size()), [&p, &s, e, all, steps](int64_t, int64_t k) {
+  return learn_from(e, s, s.grpo.updates, static_cast<int64_t>(steps.size()), [&p, &s, e, all, steps](int64_t update, int64_t k) {
     const int64_t t = steps[k], cell = s.credit.cells();
     const Rollout& r = e->rollout;
     Term term{{}, r.states[t], r.y, {}, t};
@@ -126,6 +126,8 @@ Episode grpo(Players& p, const RlBatch& batch, const RlSettings& s) {
     const at::Tensor kl = step_divergence(now, policy_step(p.generator->schedule, r.states[t], r.y, term.x0_reference, t, s.policy)).mean();
     term.loss = weight * loss.loss + s.grpo.kl_beta * kl;
     term.metrics = {{"ratio", loss.ratio_mean}, {"clip_fraction", loss.clip_fraction}, {"kl", average(kl)}};
+    // Exactly 1, or the step that is learned from is not the one that was drawn (another precision, another kernel).
+    if (update == 0) term.metrics.emplace_back("ratio_first", loss.ratio_mean);
     return term;
   });
 }

@@ -2,6 +2,7 @@
 #include "finpercep/curriculum/ccl.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,9 +12,10 @@
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/curriculum/coevolve.h"
-#include "finpercep/curriculum/held_out.h"
 #include "finpercep/curriculum/monitor.h"
+#include "finpercep/curriculum/sheet.h"
 #include "finpercep/curriculum/update.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/io.h"
 
 namespace finpercep {
@@ -28,15 +30,7 @@ double value_of(const Metrics& metrics, const std::string& name) {
   return 0;
 }
 
-// Back to the weights that the monitor last found nothing wrong with, and from there on more gently.
-void roll_back(Players& p, const RlSettings& s) {
-  p.assign(p.good);
-  copy_values(p.good, p.ema);
-  if (p.old) copy_values(p.generator->params.all(), p.old->params.all());
-  p.generator_optimiser.emplace(p.trained.all(), s.optim_g);
-  p.guard.forget();
-  p.lr_scale /= 2;
-}
+int64_t rollbacks(const Players& p) { return std::lround(-std::log2(p.lr_scale)); }
 
 // Takes the share of the pixels that the settings want, measured on the first batches as the reference restores them.
 void relabel(Players& p, const LabelFeatures& features, const PhotoSet& photos, const RlSettings& s, at::Device device) {
@@ -57,6 +51,10 @@ void relabel(Players& p, const LabelFeatures& features, const PhotoSet& photos, 
 
 }  // namespace
 
+std::map<std::string, std::string> rl_inputs(const RlSettings& settings) {
+  return {{"network_g", weights_hash(settings.network_g)}, {"reward", weights_hash(settings.reward)}};
+}
+
 void run_rl(const RlSettings& settings, const std::filesystem::path& run_directory, bool resume) {
   const Compute compute = resolve_compute(settings.device, settings.dtype);
   Players p;
@@ -69,12 +67,14 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   check(settings, *p.generator, p.reward->settings.stage);
   const FixedSchedule schedule{settings.stages, settings.stage_iters};
   StageClock clock(schedule, settings.auto_schedule);
-  const auto stage_at = [&](int64_t iter) { return settings.schedule == "auto" ? clock.stage() : schedule.stage_at(iter); };
+  const bool automatic = settings.schedule == "auto";
+  const auto stage_at = [&](int64_t iter) { return automatic ? clock.stage() : schedule.stage_at(iter); };
   const PhotoSet photos(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size));
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   p.generator->params.require_grad(true);
   if (settings.lora.rank > 0) p.lora.emplace(p.generator->params, settings.lora, seed);
   RunDir run(run_directory, to_yaml(settings), resume);
+  run.use_inputs(rl_inputs(settings));
   for (const auto& [name, value] : p.lora ? p.lora->factors() : p.generator->params.named()) p.trained.adopt(name, value);
   p.ema = clone_values(p.trained.all());
   p.generator_optimiser.emplace(p.trained.all(), settings.optim_g);
@@ -86,22 +86,13 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
   }
   if (features && settings.label_alpha >= 0 && settings.label_alpha != p.facts.label_alpha)
     relabel(p, *features, photos, settings, compute.device);
-  std::optional<HeldOut> held_out;
-  if (!settings.val_photos.photos.empty() && settings.val_count > 0) {
-    held_out.emplace(settings.val_photos, settings.datasets.degradation, settings.val_count, settings.val_size, compute);
-    const auto both = trained_on(settings.val_photos, settings.datasets.photos);
-    if (!both.empty())
-      log_warning(
-          fmt::format("val_photos: {} of them are trained on too, e.g. {}: what is measured on them is not held out. name their stems in "
-                      "datasets.photos.exclude",
-                      both.size(), both.front().string()));
-  }
+  const std::optional<HeldOut> held_out = make_held_out(settings.val, settings.datasets.photos, settings.datasets.degradation, compute);
   const std::vector<Image> before =
       held_out ? held_out->pictures(*p.reference, settings.sample_count) : std::vector<Image>();  // what sheets of samples compare with
 
   std::optional<Monitor> monitor;
   if (settings.monitor.freq > 0)
-    monitor.emplace(settings.val_photos.photos.empty() ? settings.datasets.photos : settings.val_photos, settings.datasets.degradation,
+    monitor.emplace(settings.val.photos.photos.empty() ? settings.datasets.photos : settings.val.photos, settings.datasets.degradation,
                     settings.monitor, *p.reference, compute);
   p.good = clone_values(p.ema);
 
@@ -121,17 +112,19 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     if (!held_out) return;
     with_average([&] {
       const std::vector<Image> now = held_out->pictures(*p.generator);
-      const Metrics measured = held_out->measure(now);
-      run.log_metrics(iter, measured);
-      std::string line = fmt::format("held out, after {}:", iter);
-      for (const auto& [name, value] : measured) line += fmt::format("  {} {:.4f}", name.substr(4), value);  // without val_
-      log_info(line);
+      log_held_out(run, iter, held_out->measure(now));
       if (before.empty()) return;
       write_image(run.sample(fmt::format("{:08}.png", iter)),
-                  held_out->sheet(before, now, *p.reward, stage_at(std::max<int64_t>(iter - 1, 0))));
+                  sample_sheet(*held_out, before, now, *p.reward, stage_at(std::max<int64_t>(iter - 1, 0))));
     });
   };
 
+  const auto facts = [&](int64_t iter) {
+    return std::map<std::string, std::string>{{"iterations", fmt::format("{}", iter)}, {"training", to_yaml(settings)}};
+  };
+  const auto save = [&](const std::string& name, int64_t iter) {
+    with_average([&] { save_generator(run.checkpoint(name), *p.generator, p.generator->params.all(), facts(iter)); });
+  };
   const auto watch = [&](int64_t done, int64_t stage) {
     Vitals vitals;
     with_average([&] { vitals = monitor->look(*p.generator, *p.reward, stage, p.running, settings.signal); });
@@ -144,7 +137,8 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     if (reason.empty()) {
       copy_values(p.ema, p.good);
     } else if (settings.monitor.rollback) {
-      roll_back(p, settings);
+      p.roll_back(settings.optim_g);
+      clock.forget();
       log_warning(fmt::format("iteration {}: the monitor's alarm: {}. back to the last good weights, learning rate x {}", done, reason,
                               p.lr_scale));
       metrics.emplace_back("rollback", 1);
@@ -153,6 +147,12 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     }
     metrics.emplace_back("lr_scale", p.lr_scale);
     run.log_metrics(done, metrics);
+    if (rollbacks(p) <= settings.monitor.max_rollbacks) return;
+    save("generator-good", done);
+    throw model_error(
+        fmt::format("monitor: iteration {}: expected at most {} rollbacks (monitor.max_rollbacks), found one more: {}. the last good "
+                    "weights are {}; lower reward_weight or optim_g.lr, or let the reward learn along (coevolve_freq)",
+                    done, settings.monitor.max_rollbacks, reason, run.checkpoint("generator-good").string()));
   };
 
   const int workers = static_cast<int>(settings.datasets.num_worker);
@@ -193,72 +193,52 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
                                             scheduled_lr(settings.optim_r, iter, loop.total_iter));
       metrics.insert(metrics.end(), reward.begin(), reward.end());
     }
-    if (report.guarded) {
+    if (report.guarded)
       log_warning(
           fmt::format("iteration {}: update skipped, its gradient was more than {} times the usual", iter + 1, settings.guard_ratio));
-      metrics.emplace_back("guarded", 1);
-    }
-    metrics.emplace_back("skipped", report.skipped);
-    if (settings.schedule == "auto") {
-      const Switch reason = clock.advance(
+    metrics.insert(metrics.end(), {{"guarded", report.guarded}, {"skipped", report.skipped}});
+    const bool last = iter + 1 == loop.total_iter;
+    Switch reason = !last && stage_at(iter + 1) != stage ? Switch::limit : Switch::stay;
+    if (automatic)
+      reason = clock.advance(
           {value_of(metrics, "reward") - value_of(metrics, "reward_gt"), value_of(metrics, "group_std"), value_of(metrics, "grad_norm")});
-      if (reason != Switch::stay) {
-        log_info(fmt::format("iteration {}: from RM_{} to RM_{}: {}", iter + 1, stage, clock.stage(), name_of(reason)));
-        run.log_metrics(iter + 1, {{"switch_from", static_cast<double>(stage)},
-                                   {"switch_to", static_cast<double>(clock.stage())},
-                                   {"switch_reason", static_cast<double>(reason)}});
-      }
+    if (reason != Switch::stay) {
+      const int64_t next = stage_at(iter + 1);
+      log_info(fmt::format("iteration {}: from RM_{} to RM_{}: {}", iter + 1, stage, next, name_of(reason)));
+      run.log_metrics(iter + 1, {{"switch_from", static_cast<double>(stage)},
+                                 {"switch_to", static_cast<double>(next)},
+                                 {"switch_reason", static_cast<double>(reason)}});
     }
-    const bool last = iter + 1 == loop.total_iter;  // what is saved at the end has been looked at
+    if (std::ranges::find(settings.snapshots, iter + 1) != settings.snapshots.end())
+      save(fmt::format("generator-{:08}", iter + 1), iter + 1);
+    // What is saved at the end has been looked at.
     if (monitor && ((iter + 1) % settings.monitor.freq == 0 || last)) watch(iter + 1, stage);
     return metrics;
   };
   parts.save = [&](TensorFile& state) {
-    put(state, p.trained.named(), at::kFloat, "net.");
-    put(state, p.trained.named_as(p.ema), at::kFloat, "ema.");
-    put(state, p.trained.named_as(p.good), at::kFloat, "good.");
-    state.tensors["clock"] = to_data(at::tensor(clock.state(), at::kDouble));
-    state.tensors["lr_scale"] = to_data(at::full({}, p.lr_scale, at::kDouble));
-    put(state, p.reward->params.named(), at::kFloat, "reward.");
-    if (p.old) put(state, p.old->params.named(), at::kFloat, "old.");
-    p.generator_optimiser->save(state, "adam.g.");
-    if (p.reward_optimiser) p.reward_optimiser->save(state, "adam.r.");
-    state.tensors["guard"] = to_data(p.guard.state());
-    state.tensors["updates"] = to_data(at::full({}, p.updates, at::kLong));
-    state.tensors["running"] = to_data(at::tensor({p.running.mean, p.running.square, p.running.weight}, at::kDouble));
+    p.save(state);
+    if (automatic) state.tensors["clock"] = to_data(at::tensor(clock.state(), at::kDouble));
   };
   parts.restore = [&](const TensorFile& state, const std::string& where) {
-    const auto stored = [&](const std::string& name) {
-      if (!state.tensors.contains(name))
-        throw model_error(fmt::format("training state: {}: expected tensor '{}', not in the file. it is of an older version", where, name));
-      return from_data(state.tensors.at(name));
-    };
-    load(p.trained.named_as(p.ema), state, where, "ema.");
-    load(p.trained.named_as(p.good), state, where, "good.");
-    const at::Tensor told = stored("clock");
+    p.restore(state, where);
+    if (!automatic) return;
+    const at::Tensor told = stored(state, "clock", where);
     clock.restore({told.data_ptr<double>(), told.data_ptr<double>() + told.numel()});
-    p.lr_scale = stored("lr_scale").item<double>();
-    load(p.trained, state, where, "net.");
-    if (p.lora) p.lora->apply();
-    load(p.reward->params, state, where, "reward.");
-    if (p.old) load(p.old->params, state, where, "old.");
-    p.generator_optimiser->restore(state, "adam.g.", where);
-    if (p.reward_optimiser) p.reward_optimiser->restore(state, "adam.r.", where);
-    p.guard.restore(stored("guard"));
-    p.updates = stored("updates").item<int64_t>();
-    const at::Tensor running = stored("running");
-    p.running = {running[0].item<double>(), running[1].item<double>(), running[2].item<double>()};
   };
   parts.validate = [&](int64_t iter) {
     measure(iter);
     if (iter != loop.total_iter) return;
-    const std::map<std::string, std::string> facts = {{"iterations", fmt::format("{}", iter)}, {"training", to_yaml(settings)}};
-    with_average([&] { save_generator(run.checkpoint("generator"), *p.generator, p.generator->params.all(), facts); });
-    save_reward(run.checkpoint("reward"), *p.reward, p.facts, facts);
+    save("generator", iter);
+    save_reward(run.checkpoint("reward"), *p.reward, p.facts, facts(iter));
     log_info(fmt::format("generator and reward: {}", run.checkpoint("generator").parent_path().string()));
     if (p.lr_scale < 1)
       log_warning(fmt::format("the monitor took the run back {} times, to a learning rate x {:.3g}: most of it may have been undone",
-                              std::lround(-std::log2(p.lr_scale)), p.lr_scale));
+                              rollbacks(p), p.lr_scale));
+    if (automatic) {
+      const FixedSchedule fixed = clock.as_fixed(loop.total_iter);
+      log_info(fmt::format("the same without deciding again: --set schedule=fixed 'stages=[{}]' 'stage_iters=[{}]'",
+                           fmt::join(fixed.stages, ","), fmt::join(fixed.iters, ",")));
+    }
   };
   run_loop(run, loop, resume, parts);
 }

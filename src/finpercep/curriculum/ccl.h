@@ -14,4 +14,7 @@ namespace finpercep {
 /// which nothing is trained.
 void run_rl(const RlSettings& settings, const std::filesystem::path& run_directory, bool resume);
 
+/// Hashes of the generator and the reward that a run starts from: what its folder's inputs.json holds.
+std::map<std::string, std::string> rl_inputs(const RlSettings& settings);
+
 }  // namespace finpercep

@@ -72,7 +72,7 @@ Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch&
           {"rm_rank", loss.rank},
           {"rm_align", loss.align},
           {"rm_order", loss.order},
-          {"skipped", skipped}};
+          {"rm_skipped", skipped}};
 }
 
 }  // namespace finpercep

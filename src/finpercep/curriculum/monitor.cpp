@@ -27,6 +27,8 @@ void MonitorSettings::visit(SettingsVisitor& v) {
           "limit of the reward that is lost against the reference's pictures, in deviations of S: a run that learns the wrong way",
           {.min = 0, .max = 1000});
   v.field("rollback", rollback, "at an alarm go back to the last good weights and halve the learning rate; else only say so");
+  v.field("max_rollbacks", max_rollbacks, "so many are tried; one more ends the run, with the last good weights in generator-good",
+          {.min = 0, .max = 1000});
 }
 
 Metrics Vitals::metrics() const {

@@ -20,6 +20,7 @@ struct MonitorSettings {
   double disagreement = 0.04;
   double reward_lost = 0.75;
   bool rollback = true;
+  int64_t max_rollbacks = 6;  ///< after that many the next one ends the run: what is left of the learning rate moves nothing
   void visit(SettingsVisitor& v);
 };
 

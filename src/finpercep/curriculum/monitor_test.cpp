@@ -21,7 +21,7 @@ struct Pictures {
 
 const std::filesystem::path source = FINPERCEP_SOURCE_DIR;
 
-// Nothing where the photographs of `make setup` are not there.
+// Nothing where the photographs of `make photos` are not there.
 const std::optional<Pictures>& photographs() {
   static const std::optional<Pictures> pictures = []() -> std::optional<Pictures> {
     if (!std::filesystem::exists(source / "build/photos")) return {};

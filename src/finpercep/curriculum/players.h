@@ -28,11 +28,15 @@ struct Players {
   int64_t updates = 0;  ///< of the generator so far
 
   /// `values` into `trained`, and the generator's weights after them.
-  void assign(const std::vector<at::Tensor>& values) {
-    copy_values(values, trained.all());
-    if (lora) lora->apply();
-  }
+  void assign(const std::vector<at::Tensor>& values);
+  /// Back to the weights that the monitor last found nothing wrong with, and from there on more gently.
+  void roll_back(const OptimSettings& optim);
+  /// All that changes while a run goes on. model_error where something of it is missing in the state of file `where`.
+  void save(TensorFile& state) const;
+  void restore(const TensorFile& state, const std::string& where);
 };
+/// A tensor of a training state; model_error where it is missing.
+at::Tensor stored(const TensorFile& state, const std::string& name, const std::string& where);
 
 /// Pictures of one batch and what was drawn for it.
 struct RlBatch {

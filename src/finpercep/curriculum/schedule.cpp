@@ -57,9 +57,8 @@ Moments moments(std::span<const Learning> part, double Learning::*field) {
 
 }  // namespace
 
-Switch reason_to_switch(const std::vector<Learning>& phase, int64_t limit, const AutoScheduleSettings& s) {
+Switch reason_to_switch(const std::vector<Learning>& phase, const AutoScheduleSettings& s) {
   const auto count = static_cast<int64_t>(phase.size());
-  if (count >= limit) return Switch::limit;
   if (count < s.min_iters || count < 2 * s.window) return Switch::stay;
   const auto w = static_cast<std::size_t>(s.window);
   const std::span<const Learning> all(phase), last = all.last(w), before = all.subspan(all.size() - 2 * w, w), first = all.first(w);
@@ -72,28 +71,45 @@ Switch reason_to_switch(const std::vector<Learning>& phase, int64_t limit, const
 }
 
 Switch StageClock::advance(const Learning& learning) {
-  if (phase_ + 1 == schedule_.stages.size()) return Switch::stay;
+  ++lasted_;
+  const std::size_t phase = ended_.size();
+  if (phase + 1 == schedule_.stages.size()) return Switch::stay;
   history_.push_back(learning);
-  const Switch reason = reason_to_switch(history_, schedule_.iters.at(phase_), settings_);
+  const Switch reason = lasted_ >= schedule_.iters.at(phase) ? Switch::limit : reason_to_switch(history_, settings_);
   if (reason == Switch::stay) return reason;
-  ++phase_;
+  ended_.push_back(lasted_);
+  lasted_ = 0;
   history_.clear();
   return reason;
 }
 
+FixedSchedule StageClock::as_fixed(int64_t total) const {
+  FixedSchedule fixed{{schedule_.stages.begin(), schedule_.stages.begin() + static_cast<std::ptrdiff_t>(ended_.size()) + 1}, ended_};
+  fixed.iters.push_back(total - std::accumulate(ended_.begin(), ended_.end(), int64_t{0}));
+  return fixed;
+}
+
+// phases that ended, the length of each, of the present one, and its history
 std::vector<double> StageClock::state() const {
-  std::vector<double> out = {static_cast<double>(phase_)};
+  std::vector<double> out = {static_cast<double>(ended_.size())};
+  out.insert(out.end(), ended_.begin(), ended_.end());
+  out.push_back(static_cast<double>(lasted_));
   for (const Learning& l : history_) out.insert(out.end(), {l.gap, l.group_std, l.grad_norm});
   return out;
 }
 
 void StageClock::restore(const std::vector<double>& state) {
-  phase_ = static_cast<std::size_t>(state.at(0));
-  if (phase_ >= schedule_.stages.size())
-    throw usage_error(fmt::format("stages: expected at least {}, as the saved run is in its phase {}, found {}", phase_ + 1, phase_ + 1,
+  const auto phase = static_cast<std::size_t>(state.at(0));
+  if (phase >= schedule_.stages.size())
+    throw usage_error(fmt::format("stages: expected at least {}, as the saved run is in its phase {}, found {}", phase + 1, phase + 1,
                                   schedule_.stages.size()));
+  if (state.size() < phase + 2 || (state.size() - phase - 2) % 3 != 0)
+    throw model_error("training state: expected the lengths of the phases in its clock, found none. it is of an older version");
+  const auto lengths = state.begin() + 1, now = lengths + static_cast<std::ptrdiff_t>(phase);
+  ended_.assign(lengths, now);
+  lasted_ = static_cast<int64_t>(*now);
   history_.clear();
-  for (std::size_t i = 1; i + 2 < state.size(); i += 3) history_.push_back({state[i], state[i + 1], state[i + 2]});
+  for (auto l = now + 1; l != state.end(); l += 3) history_.push_back({l[0], l[1], l[2]});
 }
 
 }  // namespace finpercep

@@ -44,30 +44,34 @@ enum class Switch {
 };  ///< why a phase ended; the number is what metrics.jsonl holds
 const char* name_of(Switch reason);
 
-/// The rules, on all iterations of a phase so far (`limit`: the most it may have). With w = window:
-///   limit     it has lasted as long as it may
+/// The rules, on the iterations of a phase so far, or those since it was taken back. With w = window:
 ///   plateau   the mean gap of the last w iterations is not above that of the w before by more than `plateau` standard errors of the
 ///             difference
 ///   variance  pictures of one input are judged alike: group_std of the last w is below variance_ratio times that of the first w
 ///   gradient  there is little left to learn: the gradient's norm of the last w is below gradient_ratio times that of the first w
 /// Not before min_iters, nor before 2 w.
-Switch reason_to_switch(const std::vector<Learning>& phase, int64_t limit, const AutoScheduleSettings& settings);
+Switch reason_to_switch(const std::vector<Learning>& phase, const AutoScheduleSettings& settings);
 
 /// The stage of an automatic run. `schedule.iters` are the most iterations that a phase may have; the last phase holds.
 class StageClock {
  public:
   StageClock(FixedSchedule schedule, const AutoScheduleSettings& settings) : schedule_(std::move(schedule)), settings_(settings) {}
-  int64_t stage() const { return schedule_.stages.at(phase_); }
-  /// An iteration is over. Why the phase ended with it, or `stay`.
+  int64_t stage() const { return schedule_.stages.at(ended_.size()); }
+  /// An iteration is over. Why the phase ended with it, or `stay`; `limit` where it has lasted as long as it may.
   Switch advance(const Learning& learning);
+  /// The generator was taken back: what was learnt since then says nothing of how it goes on.
+  void forget() { history_.clear(); }
+  /// The schedule that a run of `total` iterations had in the end: with it a fixed run does the same.
+  FixedSchedule as_fixed(int64_t total) const;
 
-  std::vector<double> state() const;               ///< phase and history, for exact resume: decisions are made again from the same numbers
+  std::vector<double> state() const;               ///< for exact resume: decisions are made again from the same numbers
   void restore(const std::vector<double>& state);  ///< usage_error where the schedule has no such phase
 
  private:
   FixedSchedule schedule_;
   AutoScheduleSettings settings_;
-  std::size_t phase_ = 0;
+  std::vector<int64_t> ended_;     // how long each phase before the present one was
+  int64_t lasted_ = 0;             // the present phase, so far
   std::vector<Learning> history_;  // of the present phase
 };
 

@@ -79,11 +79,10 @@ void RlSettings::visit(SettingsVisitor& v) {
   v.field("print_freq", print_freq, "iterations between log lines", {.min = 1, .max = 1e9});
   v.field("save_checkpoint_freq", save_checkpoint_freq, "iterations between saved states", {.min = 1, .max = 1e9});
   v.field("val_freq", val_freq, "iterations between held-out measurements; 0: only at the end", {.min = 0, .max = 1e9});
-  v.field("val_count", val_count, "held-out photographs", {.min = 0, .max = 1e6});
-  v.field("val_size", val_size, "side of the held-out centre crops, pixels", {.min = 32, .max = 4096});
+  val.visit(v);
   v.field("sample_count", sample_count,
           "held-out photographs that samples/ITERATION.png shows: LR, before, now, its map, photograph; 0: none", {.min = 0, .max = 64});
-  v.group("val_photos", val_photos, "held-out photographs; none are measured where this is empty");
+  v.field("snapshots", snapshots, "iterations whose averaged generator is kept as well", {.min = 1, .max = 1e9});
   v.group("monitor", monitor, "watch for reward hacking");
 }
 
@@ -117,6 +116,8 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   const auto stochastic = static_cast<int64_t>(s.grpo.steps.empty() ? chain_steps - 1 : static_cast<int64_t>(s.grpo.steps.size()));
   if (s.algorithm == "grpo" && s.grpo.window > stochastic)
     throw usage_error(fmt::format("grpo.window: expected at most {} (steps that are learned from), found {}", stochastic, s.grpo.window));
+  if (s.algorithm == "grpo" && s.policy.flow_sampler == "ode")
+    throw usage_error("policy.flow_sampler: expected sde or cps for grpo, found ode, whose steps draw nothing that could be likelier");
   if (s.algorithm == "dpo" && 2 * s.dpo.pairs > s.group_size)
     throw usage_error(fmt::format("dpo.pairs: expected at most {} (half of group_size), found {}", s.group_size / 2, s.dpo.pairs));
   if (s.credit.spatial && s.datasets.gt_size % s.credit.cell != 0)
@@ -128,7 +129,7 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   check_scale(generator, s.datasets.degradation.scale);
   check_side(generator, s.datasets.gt_size, "datasets.gt_size");
   if (s.monitor.freq > 0) check_side(generator, s.monitor.size, "monitor.size");
-  if (!s.val_photos.photos.empty()) check_side(generator, s.val_size, "val_size");
+  if (s.val.measures()) check_side(generator, s.val.size, "val_size");
   if (s.lr_block > s.datasets.gt_size)
     throw usage_error(fmt::format("lr_block: expected at most datasets.gt_size, {}, found {}", s.datasets.gt_size, s.lr_block));
   check_mask_settings(s.masks);

@@ -62,10 +62,9 @@ struct RlSettings {
   int64_t print_freq = 10;
   int64_t save_checkpoint_freq = 100;
   int64_t val_freq = 20;
-  int64_t val_count = 8;  ///< held-out photographs that are measured; none where val_photos is empty
-  int64_t val_size = 192;
-  int64_t sample_count = 4;  ///< of them shown in samples/ITERATION.png
-  PhotoSettings val_photos;
+  ValSettings val;                      ///< val_count, val_size, val_photos
+  int64_t sample_count = 4;             ///< of them shown in samples/ITERATION.png
+  std::vector<int64_t> snapshots = {};  ///< iterations whose averaged generator is kept as checkpoints/generator-ITERATION
   MonitorSettings monitor;
   RlSettings();
   void visit(SettingsVisitor& v);

@@ -42,21 +42,27 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
             own.add(episodes[b].own);
           }
           const Term term = episodes[b].term(u, k);
-          at::Tensor x0_reference = term.x0_reference;
-          if (!x0_reference.defined()) {
-            at::NoGradGuard no_grad;  // answers for the state that the policy is in
-            x0_reference = s.reference_weight > 0 ? p.reference->predict(term.x_t, term.y, term.t) : term.x0.detach();
-          }
-          GeneratorLoss pretrain{at::zeros({}, term.x0.options()), {{"l_pix", 0}}};
-          if (s.pixel_weight > 0 && k == 0) pretrain = pretrain_loss(p, batch, term, s);
-          const at::Tensor anchor = reference_anchor(term.x0, x0_reference), consistency = lr_consistency(term.x0, term.y, s.lr_block);
-          loss = s.reward_weight * term.loss + s.reference_weight * anchor + s.lr_weight * consistency;
-          if (episodes[b].terms > 1) loss = loss / episodes[b].terms;
-          loss = loss + s.pixel_weight * pretrain.total;
-          if (batches.size() > 1) loss = loss / static_cast<double>(batches.size());
           const auto value = [](const at::Tensor& t) { return t.detach().item<double>(); };
-          if (k == 0) losses.add(pretrain.parts);
-          losses.add({{"l_ref", value(anchor)}, {"l_lr", value(consistency)}});
+          const at::Tensor consistency = lr_consistency(term.x0, term.y, s.lr_block);
+          loss = s.reward_weight * term.loss + s.lr_weight * consistency;
+          losses.add({{"l_lr", value(consistency)}});
+          if (s.reference_weight > 0) {
+            at::Tensor x0_reference = term.x0_reference;
+            if (!x0_reference.defined()) {
+              at::NoGradGuard no_grad;  // answers for the state that the policy is in
+              x0_reference = p.reference->predict(term.x_t, term.y, term.t);
+            }
+            const at::Tensor anchor = reference_anchor(term.x0, x0_reference);
+            loss = loss + s.reference_weight * anchor;
+            losses.add({{"l_ref", value(anchor)}});
+          }
+          if (episodes[b].terms > 1) loss = loss / episodes[b].terms;
+          if (s.pixel_weight > 0 && k == 0) {
+            const GeneratorLoss pretrain = pretrain_loss(p, batch, term, s);
+            loss = loss + s.pixel_weight * pretrain.total;
+            losses.add(pretrain.parts);
+          }
+          if (batches.size() > 1) loss = loss / static_cast<double>(batches.size());
           own.add(term.metrics);
         }
         loss.backward();

@@ -122,7 +122,7 @@ FgrSet::FgrSet(const std::filesystem::path& directory) {
   std::iota(kept_.begin(), kept_.end(), int64_t{0});
 }
 
-void FgrSet::add(const FgrSet& other, const std::string& where) {
+void FgrSet::expect_same_labels(const FgrSet& other, const std::string& where) const {
   const auto meaning = [](const LabelSettings& l) {
     const std::string level = l.normalize == "image" ? fmt::format("quantile {}", l.quantile) : fmt::format("scale {:.6g}", l.scale);
     return fmt::format("alpha {}, normalize {}, {}, features {}", l.alpha, l.normalize, level, l.features);
@@ -130,6 +130,10 @@ void FgrSet::add(const FgrSet& other, const std::string& where) {
   if (meaning(label_) != meaning(other.label_))
     throw input_error(fmt::format("fgr: {}: expected the label settings of the set before ({}), found {}. build it with those", where,
                                   meaning(label_), meaning(other.label_)));
+}
+
+void FgrSet::add(const FgrSet& other, const std::string& where) {
+  expect_same_labels(other, where);
   side_ = std::min(side_, other.side_);
   const auto count = static_cast<int64_t>(facts_.size());
   read_ = [first = read_, count, second = other.read_](int64_t i) { return i < count ? first(i) : second(i - count); };

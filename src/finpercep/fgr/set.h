@@ -19,7 +19,9 @@ class FgrSet {
   /// hash and decoded when asked for. input_error for what is missing or damaged.
   explicit FgrSet(const std::filesystem::path& directory);
 
-  /// Appends the samples of another set, `where`; input_error unless its labels mean the same.
+  /// input_error unless the labels of `other`, which is at `where`, mean the same.
+  void expect_same_labels(const FgrSet& other, const std::string& where) const;
+  /// Appends the samples of another set, whose labels have to mean the same.
   void add(const FgrSet& other, const std::string& where);
 
   int side() const { return side_; }  ///< of the pictures, pixels; the smallest where sets were added

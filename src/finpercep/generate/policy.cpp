@@ -10,7 +10,9 @@ namespace finpercep {
 
 void PolicySettings::visit(SettingsVisitor& v) {
   v.choice("flow_sampler", flow_sampler,
-           "what makes a flow stochastic: sde (keeps the spread of its pictures) or cps (cleaner, less spread)", {"sde", "cps"});
+           "of a flow's pictures: sde (stochastic, keeps their spread), cps (stochastic, cleaner, less spread) or ode (those that upscale "
+           "makes; nft and dpo only, which need no probabilities)",
+           {"sde", "cps", "ode"});
   v.field("flow_noise", flow_noise, "how much noise a flow's steps add: a of Flow-SDE, eta of CPS", {.min = 0.01, .max = 1});
 }
 
@@ -21,6 +23,7 @@ GaussianStep policy_step(const ResShiftSchedule& schedule, const at::Tensor& x_t
   if (!schedule.flow) return {posterior_mean(schedule, x_t, guess, t), posterior_std(schedule, t)};
   const double now = schedule.eta.at(t), next = schedule.eta.at(t - 1);
   const at::Tensor v = flow_velocity(x_t, guess, now);
+  if (settings.flow_sampler == "ode") return ode_step(x_t, v, now, next);
   if (settings.flow_sampler == "cps") return cps_step(x_t, v, y, schedule.kappa, now, next, settings.flow_noise);
   return sde_step(x_t, v, y, schedule.kappa, now, next, flow_sde_sigma(settings.flow_noise, now, next));
 }

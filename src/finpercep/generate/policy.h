@@ -2,7 +2,8 @@
 // The generator as a stochastic policy: step t of its chain draws x_{t-1} ~ N(mean, std^2), so RL can ask how likely it was to draw what it
 // drew.
 //   ResShift  the exact posterior (Yue, Wang & Loy 2023), which is how the chain is sampled anyway
-//   flow      the ODE is deterministic; in its place an SDE of the same marginals (Flow-GRPO, Liu et al. 2025) or CPS (Wang & Yu 2025)
+//   flow      the ODE is deterministic; in its place an SDE of the same marginals (Flow-GRPO, Liu et al. 2025) or CPS (Wang & Yu 2025).
+//             What learns from pictures and not from probabilities may have the ODE itself
 // The last step (t = 1) is deterministic for all of them: its mean is the picture, and it has no part in any log-probability.
 // Everything here is computed in fp32, whatever precision the net ran in: a ratio of probabilities is exp of a small difference.
 #pragma once

@@ -41,6 +41,7 @@ void GeneratorTrainSettings::visit(SettingsVisitor& v) {
           "from this iteration on the net learns on its own chain's states instead of on diffused photographs; -1: never",
           {.min = -1, .max = 1e9});
   v.field("ema_decay", ema_decay, "decay of the averaged weights that are saved", {.min = 0, .max = 1});
+  val.visit(v);
   v.field("snapshots", snapshots, "iterations whose averaged weights are kept as well", {.min = 1, .max = 1e9});
 }
 
@@ -112,6 +113,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   Generator generator(settings.network_g, seed);
   check_scale(generator, settings.datasets.degradation.scale);
   check_side(generator, settings.datasets.gt_size, "datasets.gt_size");
+  if (settings.val.measures()) check_side(generator, settings.val.size, "val_size");
   if (!settings.pretrain_network_g.empty()) {
     TensorFile start;
     put(start, load_generator(settings.pretrain_network_g, at::kCPU)->params.named());
@@ -127,6 +129,8 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   const std::optional<Lpips> lpips = load_perceptual(settings.losses, compute.device);
   log_info(fmt::format("generator: {:.2f} M parameters, {} photographs, {} on {}", static_cast<double>(generator.params.count()) / 1e6,
                        photos.size(), c10::toString(compute.dtype), compute.device.str()));
+
+  const std::optional<HeldOut> held_out = make_held_out(settings.val, settings.datasets.photos, settings.datasets.degradation, compute);
 
   const int workers = static_cast<int>(settings.datasets.num_worker);
   std::unique_ptr<Prefetcher<PairBatch>> batches;
@@ -175,7 +179,15 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     load(generator.params.named_as(ema), state, where, "ema.");
     optimiser.restore(state, "adam.", where);
   };
-  parts.validate = [&](int64_t iter) { save_generator(run.checkpoint("generator"), generator, ema, facts(iter)); };
+  parts.validate = [&](int64_t iter) {
+    save_generator(run.checkpoint("generator"), generator, ema, facts(iter));
+    if (!held_out) return;
+    const std::vector<at::Tensor> live = clone_values(generator.params.all());
+    copy_values(ema, generator.params.all());
+    generator.schedule = chain_of(settings.network_g, settings.network_g.steps);
+    log_held_out(run, iter, held_out->measure(held_out->pictures(generator)));
+    copy_values(live, generator.params.all());
+  };
   run_loop(run, settings.train, resume, parts);
 }
 

@@ -9,6 +9,7 @@
 #include "finpercep/base/settings.h"
 #include "finpercep/degrade/photos.h"
 #include "finpercep/generate/generator.h"
+#include "finpercep/generate/held_out.h"
 #include "finpercep/metrics/lpips.h"
 #include "finpercep/nets/train_loop.h"
 
@@ -46,6 +47,7 @@ struct GeneratorTrainSettings {
   /// x0 that diffused photographs never show it, and that it only learns to remove on the states where it lies.
   int64_t rollout_from = -1;
   double ema_decay = 0.999;
+  ValSettings val;                      ///< val_count, val_size, val_photos: the averaged weights are measured on them every train.val_freq
   std::vector<int64_t> snapshots = {};  ///< iterations whose EMA is also kept, as FGR sources of other quality
   void visit(SettingsVisitor& v);
 };

@@ -110,6 +110,13 @@ Metrics Means::means() const {
   return out;
 }
 
+void log_held_out(RunDir& run, int64_t iter, const Metrics& values) {
+  run.log_metrics(iter, values);
+  std::string line = fmt::format("held out, after {}:", iter);
+  for (const auto& [name, value] : values) line += fmt::format("  {} {:.4f}", name.substr(4), value);
+  log_info(line);
+}
+
 void LoopSettings::visit(SettingsVisitor& v) {
   v.field("total_iter", total_iter, "iterations to train", {.min = 0, .max = 1e9});
   v.field("print_freq", print_freq, "iterations between log lines", {.min = 1, .max = 1e9});
@@ -130,7 +137,7 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
     const Metrics values = parts.step(iter);
     bool bad = false;
     means.add(values);
-    for (const auto& [name, value] : values) bad = bad || (name == "skipped" && value > 0);
+    for (const auto& [name, value] : values) bad = bad || (name.ends_with("skipped") && value > 0);
     ++summed;
     bad_in_a_row = bad ? bad_in_a_row + 1 : 0;
     if (bad_in_a_row >= bad_steps_allowed)
@@ -153,9 +160,9 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
     }
     const bool last = done == settings.total_iter;
     if (parts.validate && (last || (settings.val_freq > 0 && done % settings.val_freq == 0))) parts.validate(done);
-    if (last || done % settings.save_checkpoint_freq == 0 || interrupted()) save_state(run, done, parts);
-    if (interrupted() && !last)
-      throw interrupted_error(fmt::format("interrupted: state saved after iteration {}. continue with --resume", done));
+    const bool stop = interrupted();  // asked once: a signal between two questions would be told of a state that nobody saved
+    if (last || done % settings.save_checkpoint_freq == 0 || stop) save_state(run, done, parts);
+    if (stop && !last) throw interrupted_error(fmt::format("interrupted: state saved after iteration {}. continue with --resume", done));
   }
 }
 

@@ -35,6 +35,9 @@ class Means {
   std::vector<Row> rows_;
 };
 
+/// In metrics.jsonl, and as a line of the log: "held out, after ITER: NAME VALUE ..", names without their "val_".
+void log_held_out(RunDir& run, int64_t iter, const Metrics& values);
+
 struct LoopParts {
   Compute compute;  ///< for the log, and to warn of a resume on another device
   /// One iteration; what it returns is averaged, by name, over those of print_freq iterations that report it, and logged.
@@ -48,7 +51,7 @@ struct LoopParts {
 
 /// Runs or, with `resume`, continues from the newest state in checkpoints/ that is intact (an older one if the newest is damaged, and
 /// says so). The last two states are kept. On Ctrl-C the state is saved and interrupted_error thrown. A loss or gradient that is not
-/// finite for 20 iterations in a row ends the run (model_error); `step` reports it by the metric "skipped" = 1.
+/// finite for 20 iterations in a row ends the run (model_error); `step` reports it by a metric whose name ends in "skipped", = 1.
 void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts);
 
 }  // namespace finpercep

@@ -25,9 +25,12 @@ constexpr Shown shown[] = {
     {"val_lpips", "Held-out LPIPS-alex, not in the reward (lower is better)", "LPIPS"},
     {"val_psnry", "Held-out PSNR-Y, not in the reward", "dB"},
     {"val_ssim", "Held-out SSIM-Y, not in the reward", "SSIM"},
+    {"val_map", "Held-out samples: map loss", "L_map"},
+    {"val_corr", "Held-out samples: 1 - correlation of map and label", "1 - PLCC"},
+    {"val_order", "Held-out samples: share with S_SR < S_syn < S_GT", "share"},
     {"map_mean", "Mean of the defect map", "PDM"},
     {"reward_std", "Spread of the reward within a batch", "std of R"},
-    {"l_pix", "L1 to the clean photograph", "L1"},
+    {"l_pix", "Pixel loss to the clean photograph (losses.pixel)", "loss"},
     {"l_percep", "LPIPS-vgg to the clean photograph", "LPIPS"},
     {"l_ref", "Distance to the frozen reference", "MSE"},
     {"l_lr", "Distance to the LR picture", "L1"},
@@ -40,6 +43,7 @@ constexpr Shown shown[] = {
     {"monitor_grid", "Monitor: lattice beyond the photograph's", "luma"},
     {"monitor_disagreement", "Monitor: SSIM lost while the reward rose", "SSIM"},
     {"l_map", "Map loss", "L_map"},
+    {"l_corr", "1 - correlation of map and label", "1 - PLCC"},
     {"l_rank", "Rank loss", "L_rank"},
     {"order", "Share with S_SR < S_syn < S_GT", "share"},
     {"rm_map", "Map loss of the co-evolving reward", "L_map"},
@@ -69,6 +73,20 @@ std::string first_to_last(const Lines& lines, const std::string& key) {
   return values.size() == 1 ? fmt::format("{:.4g}", values[0]) : fmt::format("{:.4g} → {:.4g}", values.front(), values.back());
 }
 
+// How many iterations reported it: lines hold means over those since the line before.
+std::string counted(const Lines& lines, const std::string& key) {
+  double count = 0, before = 0;
+  bool known = false;
+  for (const auto& line : lines) {
+    const auto found = line.find(key), step = line.find("step");
+    if (found == line.end() || step == line.end()) continue;
+    known = true;
+    count += found->second * (step->second - before);
+    before = step->second;
+  }
+  return known ? fmt::format("{:.0f}", count) : "";
+}
+
 std::string alarms(const Lines& lines) {
   int64_t count = 0;
   double first = 0;
@@ -83,8 +101,8 @@ std::string alarms(const Lines& lines) {
 }  // namespace
 
 ReportTable run_table(const std::vector<Run>& runs) {
-  std::vector<std::string> columns = {"run",   "updates", "reward",   "S", "held-out LPIPS", "held-out PSNR-Y", "held-out SSIM-Y",
-                                      "order", "alarms",  "rollbacks"};
+  std::vector<std::string> columns = {"run",   "iterations", "reward",  "S",      "held-out LPIPS", "held-out PSNR-Y", "held-out SSIM-Y",
+                                      "order", "skipped",    "guarded", "alarms", "rollbacks"};
   std::vector<std::vector<std::string>> rows;
   for (const Run& run : runs) {
     const Lines lines = lines_of(run);
@@ -92,8 +110,8 @@ ReportTable run_table(const std::vector<Run>& runs) {
     const bool watched = !values_of(lines, "monitor_grid").empty();
     rows.push_back({run.name, steps.empty() ? "0" : fmt::format("{:.0f}", std::ranges::max(steps)), first_to_last(lines, "reward"),
                     first_to_last(lines, "score"), first_to_last(lines, "val_lpips"), first_to_last(lines, "val_psnry"),
-                    first_to_last(lines, "val_ssim"), first_to_last(lines, "order"), watched ? alarms(lines) : "",
-                    watched ? fmt::format("{}", values_of(lines, "rollback").size()) : ""});
+                    first_to_last(lines, "val_ssim"), first_to_last(lines, "order"), counted(lines, "skipped"), counted(lines, "guarded"),
+                    watched ? alarms(lines) : "", watched ? fmt::format("{}", values_of(lines, "rollback").size()) : ""});
   }
   ReportTable table{.title = "Runs, first logged value → last"};
   for (std::size_t c = 0; c < columns.size(); ++c)
@@ -130,15 +148,11 @@ std::vector<Chart> run_charts(const std::vector<Run>& runs) {
   // Where the curriculum switched, if all runs that have one switched alike.
   std::optional<std::vector<Marker>> markers;
   for (const auto& lines : metrics) {
-    double stage = -1;
     std::vector<Marker> switches;
-    for (const auto& line : lines) {
-      const auto found = line.find("stage");
-      if (found == line.end() || !line.contains("step") || !std::isfinite(found->second) || found->second == stage) continue;
-      stage = found->second;
-      switches.push_back({line.at("step"), fmt::format("RM_{:.0f}", stage)});
-    }
-    if (switches.size() < 2) continue;
+    for (const auto& line : lines)
+      if (line.contains("switch_to") && line.contains("step"))
+        switches.push_back({line.at("step"), fmt::format("RM_{:.0f}", line.at("switch_to"))});
+    if (switches.empty()) continue;
     const auto alike = [](const Marker& a, const Marker& b) { return a.x == b.x && a.label == b.label; };
     if (markers && !std::ranges::equal(*markers, switches, alike)) switches.clear();
     markers = std::move(switches);
@@ -146,8 +160,11 @@ std::vector<Chart> run_charts(const std::vector<Run>& runs) {
   }
   std::vector<Chart> charts;
   for (const Shown& show : shown) {
-    Chart chart{
-        .title = show.title, .x_label = "updates", .y_label = show.axis, .curves = {}, .markers = markers.value_or(std::vector<Marker>())};
+    Chart chart{.title = show.title,
+                .x_label = "iterations",
+                .y_label = show.axis,
+                .curves = {},
+                .markers = markers.value_or(std::vector<Marker>())};
     for (std::size_t r = 0; r < runs.size(); ++r) {
       Curve curve{.name = runs[r].name, .points = {}};
       for (const auto& line : metrics[r])

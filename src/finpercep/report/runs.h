@@ -14,12 +14,12 @@ struct Run {
   std::filesystem::path path;
 };
 
-/// One chart for each metric that says something about the course of training, one curve a run; stage switches of the first run that has
-/// several are marked. Metrics that no run has are left out. input_error for a directory without metrics.jsonl.
+/// One chart for each metric that says something about the course of training, one curve a run; stage switches are marked where all runs
+/// that have any switched alike. Metrics that no run has are left out. input_error for a directory without metrics.jsonl.
 std::vector<Chart> run_charts(const std::vector<Run>& runs);
 
 /// A row a run: how far it is, its reward and held-out metrics at its first and last lines, how often the monitor gave alarm and when
-/// first, rollbacks, skipped iterations. Columns that no run has are left out.
+/// first, rollbacks, updates that were skipped (not finite) or refused by the guard. Columns that no run has are left out.
 ReportTable run_table(const std::vector<Run>& runs);
 
 /// The newest sheet of samples of each run that has one.

@@ -25,6 +25,7 @@ void check_sample_settings(const SampleSettings& settings);
 /// N x 3 x size x size, label and mask N x 1 x size x size, values in [0,1].
 struct FgrBatch {
   at::Tensor gt, sr, syn, mask, label;
+  FgrBatch to(at::Device device) const { return {gt.to(device), sr.to(device), syn.to(device), mask.to(device), label.to(device)}; }
 };
 
 /// Takes the colours of a share of the samples: luma (BT.601) in all three channels. `pictures`: N x 3 x H x W each, a sample's alike.

@@ -55,6 +55,36 @@ void choose_samples(FgrSet& set, const RewardTrainSettings& settings) {
   }
 }
 
+FgrSet read_sets(const std::vector<std::string>& folders) {
+  FgrSet set{std::filesystem::path(folders.at(0))};
+  for (std::size_t i = 1; i < folders.size(); ++i) set.add(FgrSet{std::filesystem::path(folders[i])}, folders[i]);
+  return set;
+}
+
+// The losses on parts of samples as they are, neither zoomed nor varied; the same parts at every call, whatever the run's seed.
+Metrics measure(const RewardModel& model, const RewardModel* base, const FgrSet& set, const RewardTrainSettings& settings,
+                const Compute& compute) {
+  at::NoGradGuard no_grad;
+  SampleSettings plain = settings.samples;
+  plain.zoom = {1, 1};
+  plain.colour_prob = plain.variation.prob = 0;
+  const FgrSampler sampler(set, plain, 0);
+  const int64_t count = settings.val_count == 0 ? set.size() : std::min(settings.val_count, set.size());
+  Means means;
+  for (int64_t i = 0; i < std::max<int64_t>(1, count / settings.batch_size); ++i) {
+    const FgrBatch batch = sampler.batch(settings.batch_size, i).to(compute.device);
+    const MixedPrecision precision(compute.device, compute.dtype);
+    const RewardLoss loss =
+        reward_loss(model, batch, (base ? *base : model).judge(batch.gt, 0).score, model.settings.stage, settings.losses);
+    means.add({{"val_map", loss.map},
+               {"val_corr", loss.correlation},
+               {"val_rank", loss.rank},
+               {"val_opinion", loss.opinion},
+               {"val_order", loss.order}});
+  }
+  return means.means();
+}
+
 int64_t stage_of(const std::vector<int64_t>& iters, int64_t iter) {
   int64_t stage = 0;
   while (stage + 1 < static_cast<int64_t>(iters.size()) && iter >= iters[stage]) iter -= iters[stage++];
@@ -88,6 +118,9 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("fgr_varied", fgr_varied, "train on the samples whose clean photograph was softened, grained, JPEG-ed or rescaled as well");
   v.field("fgr_without", fgr_without,
           "sources left out, by the start of their names, say realesrgan: tests what is learnt of a family from the others");
+  v.field("val_fgr_dirs", val_fgr_dirs,
+          "folders of shards of held-out photographs: the saved weights are measured on them, logged as val_*");
+  v.field("val_count", val_count, "samples of val_fgr_dirs; 0 takes all", {.min = 0, .max = 1e9});
   v.group("fgr", fgr, "samples made in memory");
   v.group("samples", samples, "how samples are cut and varied for training");
   v.field("gray_prob", gray_prob, "share of the FGR samples whose pictures lose their colours; L_align's base judges the coloured one",
@@ -139,11 +172,12 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
                      align = align_loss(score_gt, base_score_gt);
     loss.total = loss.total + share * (settings.opinion_weight * opinion + settings.align_weight * align);
     if (k > 0) {
-      const at::Tensor map = map_loss(j.map, labels, counts, settings.balance);
+      const at::Tensor map = map_loss(j.map, labels, counts, settings.balance), correlation = map_correlation_loss(j.map, labels, counts);
       loss.total =
           loss.total + share * (settings.map_weight * map + settings.cross_entropy_weight * map_cross_entropy(j.logits, labels, counts) +
-                                settings.correlation_weight * map_correlation_loss(j.map, labels, counts));
+                                settings.correlation_weight * correlation);
       if (k == stage) loss.map = map.item<double>();
+      if (k == stage) loss.correlation = correlation.item<double>();
     }
     if (k == stage) {
       loss.rank = rank.item<double>();
@@ -197,14 +231,12 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
                                   settings.network.stage, settings.stage_iters.size()));
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   std::optional<FgrSet> set;
-  for (const std::string& folder : settings.fgr_dirs) {
-    FgrSet part{std::filesystem::path(folder)};
-    if (set) set->add(part, folder);
-    else set = std::move(part);
-  }
-  if (set) choose_samples(*set, settings);
+  if (!settings.fgr_dirs.empty()) choose_samples(set.emplace(read_sets(settings.fgr_dirs)), settings);
+  std::optional<FgrSet> held_out;
+  if (!settings.val_fgr_dirs.empty()) held_out.emplace(read_sets(settings.val_fgr_dirs));
   RunDir run(run_directory, to_yaml(settings), resume);
   if (!set) choose_samples(set.emplace(settings.fgr), settings);  // takes minutes: not before the folder is known to be free
+  if (held_out) set->expect_same_labels(*held_out, settings.val_fgr_dirs[0]);
   log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set->size(), set->label().scale));
   const RewardFacts facts{set->label().alpha, set->label().scale, set->label().features};
   const std::map<std::string, std::string> notes = {{"training", to_yaml(settings)}};
@@ -235,26 +267,28 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   std::unique_ptr<OpinionSet> opinions;
   std::unique_ptr<Prefetcher<OpinionSet::Batch>> opinion_batches;
   std::unique_ptr<Prefetcher<FgrBatch>> batches;
-  const auto save_average = [&](const std::string& name) {
-    RewardModel average(trainee.model->settings);
-    average.params.to(compute.device, at::kFloat);
-    copy_values(trainee.ema, average.params.all());
-    if (start) blend_shared(*start, average, settings.pretrain_share);
-    save_reward(run.checkpoint(name), average, facts, notes);
+  const auto averaged = [&] {
+    auto average = std::make_unique<RewardModel>(trainee.model->settings);
+    average->params.to(compute.device, at::kFloat);
+    copy_values(trainee.ema, average->params.all());
+    if (start) blend_shared(*start, *average, settings.pretrain_share);
+    return average;
   };
+  const auto stage_file = [&] { return run.checkpoint(fmt::format("reward-stage-{}", trainee.model->settings.stage)); };
 
   LoopParts parts;
   parts.compute = compute;
   parts.step = [&](int64_t iter) -> Metrics {
     const int64_t stage = first_stage + stage_of(settings.stage_iters, iter);
     if (stage > trainee.model->settings.stage) {
-      save_average(fmt::format("reward-stage-{}", stage - 1));
+      save_reward(stage_file(), *averaged(), facts, notes);
       copy_values(trainee.ema, trainee.model->params.all());
       if (stage == 1) {
         base = fresh_model(0);
         copy_values(trainee.ema, base->params.all());
       }
       log_info(fmt::format("growing RM_{} -> RM_{}", stage - 1, stage));
+      run.log_metrics(iter, {{"switch_from", static_cast<double>(stage - 1)}, {"switch_to", static_cast<double>(stage)}});
       trainee = make_trainee(grow(*trainee.model, seed + static_cast<uint64_t>(stage)), settings);
     }
     RewardLoss loss;
@@ -275,8 +309,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
         batches = std::make_unique<Prefetcher<FgrBatch>>(iter, loop.total_iter, workers, std::max(3, workers),
                                                          [&](int64_t i) { return sampler.batch(settings.batch_size, i); });
       }
-      FgrBatch batch = *batches->next();
-      for (at::Tensor* t : {&batch.gt, &batch.sr, &batch.syn, &batch.mask, &batch.label}) *t = t->to(compute.device);
+      FgrBatch batch = batches->next()->to(compute.device);
       const MixedPrecision precision(compute.device, compute.dtype);
       at::Tensor base_score;
       {
@@ -292,6 +325,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     update_ema(trainee.ema, trainee.model->params.all(), settings.ema_decay);
     return {{"l_total", loss.total.item<double>()},
             {"l_map", loss.map},
+            {"l_corr", loss.correlation},
             {"l_rank", loss.rank},
             {"l_align", loss.align},
             {"l_opinion", loss.opinion},
@@ -320,9 +354,12 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
       load(base->params, state, where, "base.");
     }
   };
-  parts.validate = [&](int64_t) {
-    save_average(fmt::format("reward-stage-{}", trainee.model->settings.stage));
-    save_average("reward");
+  parts.validate = [&](int64_t iter) {
+    const auto average = averaged();
+    save_reward(stage_file(), *average, facts, notes);
+    save_reward(run.checkpoint("reward"), *average, facts, notes);
+    if (!held_out) return;
+    log_held_out(run, iter, measure(*average, base.get(), *held_out, settings, compute));
   };
   run_loop(run, loop, resume, parts);
 }

@@ -28,7 +28,7 @@ struct RewardLossSettings {
 
 struct RewardLoss {
   at::Tensor total;
-  double map = 0, rank = 0, align = 0, opinion = 0;
+  double map = 0, correlation = 0, rank = 0, align = 0, opinion = 0;  ///< of the newest stage, unweighted
   double order = 0;  ///< share of samples with S_SR < S_syn < S_GT at the newest stage, where the order is defined
 };
 /// The weighted sum over stages 0..stage (each stage judged by its own map and head; the newest counts as much as all others together).
@@ -49,6 +49,8 @@ struct RewardTrainSettings {
   bool fgr_varied = true;                  ///< also the samples whose clean photograph was varied
   std::vector<std::string> fgr_without =
       {};  ///< sources whose samples are left out, by the start of their names: what is learnt of a family from the others
+  std::vector<std::string> val_fgr_dirs = {};  ///< of photographs that no training sample is cut from; none: nothing held out is measured
+  int64_t val_count = 96;                      ///< samples of them
   FgrSettings fgr;
   SampleSettings samples;
   double gray_prob = 0.1;  ///< share of the samples whose pictures lose their colours: a gray photograph is no defect. Not of RM_0's
@@ -72,7 +74,8 @@ struct RewardTrainSettings {
   void visit(SettingsVisitor& v);
 };
 
-/// Writes checkpoints/reward.safetensors (fp16) and checkpoints/reward-stage-K.safetensors at the end of each stage.
+/// Writes checkpoints/reward.safetensors (fp16) and checkpoints/reward-stage-K.safetensors at the end of each stage, and as often as the
+/// state; then what is saved is measured on val_fgr_dirs (the losses and the order, logged as val_*).
 void train_reward(const RewardTrainSettings& settings, const std::filesystem::path& run_directory, bool resume);
 
 }  // namespace finpercep

@@ -13,6 +13,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/version.h"
 
 namespace finpercep {
 
@@ -86,8 +87,8 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
   const std::filesystem::path path = folder_ / set.name / (stem + ".csv");
   EvaluateOptions options = this->options();
   const bool judging = std::ranges::any_of(options.metrics, is_judged);
-  const std::string all_facts =
-      fmt::format("{}; {}; {}{}", facts, set.facts, variants_text(options), judging ? "; judge " + model_facts(judge_.model()) : "");
+  const std::string all_facts = fmt::format("{}; {}; {}{}; finpercep {}", facts, set.facts, variants_text(options),
+                                            judging ? "; judge " + model_facts(judge_.model()) : "", version);
   keep = std::min(keep, set.size());
   pictures.resize(std::max<std::size_t>(pictures.size(), keep));  // one that cannot be made stays empty
   if (auto known = read_csv(path, all_facts, options.metrics, set.names)) {

@@ -19,7 +19,7 @@ std::vector<std::string> facts_of(const StudySettings& settings, const std::vect
   std::vector<std::string> facts = {fmt::format("version: finpercep {}", version), fmt::format("generator: {}", settings.rl.network_g),
                                     fmt::format("reward: {}", settings.rl.reward), fmt::format("judge of the maps: {}", settings.judge)};
   for (const Method& method : methods)
-    facts.push_back(fmt::format("{}: {} updates, seed{} {}; {}", method.name,
+    facts.push_back(fmt::format("{}: {} iterations, seed{} {}; {}", method.name,
                                 std::accumulate(method.rl.stage_iters.begin(), method.rl.stage_iters.end(), int64_t{0}),
                                 method.seeds.size() > 1 ? "s" : "", fmt::join(method.seeds, " "),
                                 method.words.empty() ? "the config as it is" : method.words));

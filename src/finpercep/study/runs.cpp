@@ -9,6 +9,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/run_dir.h"
 #include "finpercep/curriculum/ccl.h"
 #include "finpercep/fgr/label.h"
 #include "finpercep/image/io.h"
@@ -38,6 +39,7 @@ void check_config(const StudyRun& run) {
   if (!other.empty())
     throw usage_error(
         fmt::format("study: {}: {}. it is a run of other settings: remove it, or choose another output folder", file.string(), other));
+  expect_inputs(run.folder, rl_inputs(run.settings));
 }
 
 }  // namespace
@@ -69,7 +71,7 @@ void check_runs(const std::vector<StudyRun>& runs, const PhotoSettings& held_out
       check(run.settings, *load_generator(run.settings.network_g, at::kCPU), reward->settings.stage);
       if (run.settings.coevolve_freq > 0) LabelFeatures(at::kCPU, facts.label_features);  // are the weights there?
       photo_files(run.settings.datasets.photos);
-      for (const PhotoSettings& photos : {held_out, run.settings.val_photos}) {
+      for (const PhotoSettings& photos : {held_out, run.settings.val.photos}) {
         if (photos.photos.empty()) continue;
         const auto both = trained_on(photos, run.settings.datasets.photos);
         if (!both.empty())
@@ -84,7 +86,8 @@ void check_runs(const std::vector<StudyRun>& runs, const PhotoSettings& held_out
   }
 }
 
-void train_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only) {
+std::vector<std::string> train_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only) {
+  std::vector<std::string> failures;
   for (const StudyRun& run : runs) {
     if (!only.empty() && std::ranges::find(only, run.method) == only.end()) continue;
     if (run.finished()) {
@@ -92,11 +95,19 @@ void train_runs(const std::vector<StudyRun>& runs, const std::vector<std::string
       continue;
     }
     log_info(fmt::format("--- {}, seed {}", run.method, run.seed));
-    run_rl(run.settings, run.folder, std::filesystem::exists(run.folder / "config.yaml"));
+    try {
+      run_rl(run.settings, run.folder, std::filesystem::exists(run.folder / "config.yaml"));
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::model) throw;
+      log_warning(fmt::format("{}, seed {}: {}. going on with the next run", run.method, run.seed, error.what()));
+      failures.push_back(fmt::format("{}, seed {}: {}", run.method, run.seed, error.what()));
+      continue;
+    }
     if (!run.finished())
       throw model_error(fmt::format("study: {}: expected the generator of this finished run, it is gone. remove {}",
                                     run.generator().string(), run.folder.string()));
   }
+  return failures;
 }
 
 }  // namespace finpercep

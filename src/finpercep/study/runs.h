@@ -28,7 +28,8 @@ std::vector<StudyRun> study_runs(const std::vector<Method>& methods, const std::
 /// trains on photographs that are held out; and for a name in `only` that is no method.
 void check_runs(const std::vector<StudyRun>& runs, const PhotoSettings& held_out, const std::vector<std::string>& only = {});
 
-/// Trains what is not finished, from where it was interrupted; `only` the methods named, all if none is.
-void train_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only);
+/// Trains what is not finished, from where it was interrupted; `only` the methods named, all if none is. One line for each run that ended
+/// by itself before its time (losses that are not finite, too many rollbacks): the others are trained all the same.
+std::vector<std::string> train_runs(const std::vector<StudyRun>& runs, const std::vector<std::string>& only);
 
 }  // namespace finpercep

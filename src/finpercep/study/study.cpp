@@ -113,13 +113,13 @@ StudyResult run_study(const StudySettings& settings, const std::vector<Method>& 
   }
   make_directory(output);
   write_file(output / "study.yaml", to_yaml(settings));
-  if (options.train) train_runs(runs, options.only);
-  if (!options.evaluate) return {};
+  std::vector<std::string> failures;
+  if (options.train) failures = train_runs(runs, options.only);
+  if (!options.evaluate) return {{}, std::move(failures)};
 
   const auto finished = finished_runs(methods, runs);
   std::vector<TitledTable> tables;
   std::vector<StudyRow> shown;
-  std::vector<std::string> failures;
   for (std::size_t s = 0; s < sets.size(); ++s) {
     const StudySet& set = sets[s];
     const bool first = s == 0;

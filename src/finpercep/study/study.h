@@ -17,7 +17,7 @@ struct StudyOptions {
 
 struct StudyResult {
   std::vector<TitledTable> tables;    ///< set by set; none without options.evaluate
-  std::vector<std::string> failures;  ///< one line for each picture that could not be measured and is missing from the means
+  std::vector<std::string> failures;  ///< one line for each run that ended before its time and each picture that could not be measured
 };
 
 /// Into `output`: runs/METHOD-seedK, values/SET/ROW.csv (every picture), study.yaml (the settings), study.md (the tables), report.html.

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "finpercep/curriculum/players.h"
+
+#include <fmt/format.h>
+
+#include "finpercep/base/error.h"
+
+namespace finpercep {
+
+void Players::assign(const std::vector<at::Tensor>& values) {
+  copy_values(values, trained.all());
+  if (lora) lora->apply();
+}
+
+void Players::roll_back(const OptimSettings& optim) {
+  assign(good);
+  copy_values(good, ema);
+  if (old) copy_values(generator->params.all(), old->params.all());
+  generator_optimiser.emplace(trained.all(), optim);
+  guard.forget();
+  lr_scale /= 2;
+}
+
+void Players::save(TensorFile& state) const {
+  put(state, trained.named(), at::kFloat, "net.");
+  put(state, trained.named_as(ema), at::kFloat, "ema.");
+  put(state, trained.named_as(good), at::kFloat, "good.");
+  put(state, reward->params.named(), at::kFloat, "reward.");
+  if (old) put(state, old->params.named(), at::kFloat, "old.");
+  generator_optimiser->save(state, "adam.g.");
+  if (reward_optimiser) reward_optimiser->save(state, "adam.r.");
+  state.tensors["lr_scale"] = to_data(at::full({}, lr_scale, at::kDouble));
+  state.tensors["guard"] = to_data(guard.state());
+  state.tensors["updates"] = to_data(at::full({}, updates, at::kLong));
+  state.tensors["running"] = to_data(at::tensor({running.mean, running.square, running.weight}, at::kDouble));
+}
+
+void Players::restore(const TensorFile& state, const std::string& where) {
+  load(trained, state, where, "net.");
+  if (lora) lora->apply();
+  load(trained.named_as(ema), state, where, "ema.");
+  load(trained.named_as(good), state, where, "good.");
+  load(reward->params, state, where, "reward.");
+  if (old) load(old->params, state, where, "old.");
+  generator_optimiser->restore(state, "adam.g.", where);
+  if (reward_optimiser) reward_optimiser->restore(state, "adam.r.", where);
+  lr_scale = stored(state, "lr_scale", where).item<double>();
+  guard.restore(stored(state, "guard", where));
+  updates = stored(state, "updates", where).item<int64_t>();
+  const at::Tensor seen = stored(state, "running", where);
+  running = {seen[0].item<double>(), seen[1].item<double>(), seen[2].item<double>()};
+}
+
+at::Tensor stored(const TensorFile& state, const std::string& name, const std::string& where) {
+  const auto found = state.tensors.find(name);
+  if (found == state.tensors.end())
+    throw model_error(fmt::format("training state: {}: expected tensor '{}', not in the file. it is of an older version", where, name));
+  return from_data(found->second);
+}
+
+}  // namespace finpercep
