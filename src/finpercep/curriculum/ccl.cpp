@@ -204,7 +204,8 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
           {value_of(metrics, "reward") - value_of(metrics, "reward_gt"), value_of(metrics, "group_std"), value_of(metrics, "grad_norm")});
     if (reason != Switch::stay) {
       const int64_t next = stage_at(iter + 1);
-      log_info(fmt::format("iteration {}: from RM_{} to RM_{}: {}", iter + 1, stage, next, name_of(reason)));
+      log_info(
+          fmt::format("iteration {}: from RM_{} to RM_{}{}", iter + 1, stage, next, automatic ? fmt::format(": {}", name_of(reason)) : ""));
       run.log_metrics(iter + 1, {{"switch_from", static_cast<double>(stage)},
                                  {"switch_to", static_cast<double>(next)},
                                  {"switch_reason", static_cast<double>(reason)}});

@@ -9,7 +9,8 @@ namespace finpercep {
 
 struct NftSettings {
   std::vector<int64_t> steps = {};  ///< of the chain that are learned at, one drawn for each update; empty: all
-  int64_t updates = 2;              ///< of the generator for one batch of pictures
+  int64_t updates = 1;  ///< of the generator for one batch of pictures; from the second on the loss draws it back to the old policy, as
+                        ///< strongly as an Adam step has moved it
   double nft_beta = 1;
   double adv_clip = 2.5;
   double kl_beta = 1e-4;
