@@ -50,6 +50,8 @@ struct SetRows {
 SetRows rows_of(const TestSet& set, const std::vector<std::string>& generators) {
   if (set.made.empty() && generators.empty())
     throw usage_error(fmt::format("eval: set {}: expected SR pictures (NAME=LQ:GT:SR) or a generator (-g), found neither", set.name));
+  if (set.lq.empty() && !generators.empty())
+    throw usage_error(fmt::format("eval: set {}: expected LR pictures for the generators (NAME=LQ:GT), found none", set.name));
   SetRows out{set, {}};
   // A single file may have another stem than its reference: the reference's names the picture in every row. Without references a picture
   // stands in for its own.
@@ -59,7 +61,7 @@ SetRows rows_of(const TestSet& set, const std::vector<std::string>& generators) 
     for (Pair& pair : pairs) pair.name = pair.second.stem().string();
     return pairs;
   };
-  if (generators.empty()) paired(set.lq, "LR picture");  // not read here, but a wrong folder is a wrong set
+  if (generators.empty() && !set.lq.empty()) paired(set.lq, "LR picture");  // not read here, but a wrong folder is a wrong set
   for (const Named& made : set.made) out.rows.push_back({made.name, "", paired(made.what, "picture")});
   for (const std::string& text : generators) {
     const Named generator = parse_named(text, "-g");

@@ -9,6 +9,7 @@
 #include "finpercep/base/files.h"
 #include "finpercep/generate/direct.h"
 #include "finpercep/generate/export.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/reward/export.h"
 #include "finpercep/version.h"
@@ -33,12 +34,12 @@ void run(const Flags& flags) {
   if (!published && std::filesystem::equivalent(find_model(flags.model), flags.output, absent))
     throw usage_error(fmt::format("output: {}: expected another file than the model. choose another name", flags.output));
   check_output_file(flags.output, flags.overwrite);
-  nlohmann::ordered_json facts = {{"model", published ? flags.model : find_model(flags.model).stem().string()}, {"version", version}};
+  nlohmann::ordered_json facts = {{"model", published ? flags.model : find_model(flags.model).stem().string()},
+                                  {"version", version},
+                                  {"weights", weights_hash(flags.model)}};
   std::string kind = "generator";
   if (!published && !may_be_torchscript(flags.model)) {
-    const auto metadata = read_checkpoint(flags.model, "").metadata;
-    kind = metadata.at("kind");
-    facts["weights"] = metadata.at("checksum");
+    kind = read_checkpoint(flags.model, "").metadata.at("kind");
   }
   if (kind == "generator") {
     if (flags.stage >= 0) throw usage_error(fmt::format("--stage: expected a reward, found the generator {}. leave it out", flags.model));

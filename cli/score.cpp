@@ -157,11 +157,13 @@ void run(const Flags& flags) {
   if (interrupted() && !columns.empty() && lines.size() < job.pictures.size())
     throw interrupted_error(
         fmt::format("score: interrupted after {} of {} pictures; these are written", lines.size(), job.pictures.size()));
+  const std::string gate = failed_gates(gates, summary);
+  if (!gate.empty() && (failures > 0 || !set_failure.empty())) log_warning(gate);  // what could not be read comes first
   if (failures > 0 && job.pictures.size() == 1) throw input_error(first_failure);
   if (failures > 0)
     throw input_error(fmt::format("{} of {} pictures could not be scored; the first: {}", failures, lines.size(), first_failure));
   if (!set_failure.empty()) throw input_error(set_failure);
-  check_gates(gates, summary);
+  if (!gate.empty()) throw Error(ExitCode::gate, gate);
 }
 
 }  // namespace

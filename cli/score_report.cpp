@@ -2,6 +2,7 @@
 #include "cli/score_report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <charconv>
@@ -93,7 +94,8 @@ void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::
   const std::vector<std::string> columns = score_columns(job);
   Table table = score_table(lines);
   Writer writer;
-  if (!outputs.csv.empty()) writer.write(outputs.csv, render(table, TableFormat::csv));
+  if (!outputs.csv.empty())
+    writer.write(outputs.csv, render(score_table(lines, true), TableFormat::csv));  // the same columns whatever happens
   std::string json;
   for (const ScoreLine& line : lines) json += json_line(line);
   if (outputs.json != "-") writer.write(outputs.json, json);
@@ -129,17 +131,20 @@ void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::
   }
 }
 
-void check_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary>& summary) {
+std::string failed_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary>& summary) {
+  std::vector<std::string> failed;
   for (const Gate& gate : gates) {
     const auto column = std::ranges::find(summary, gate.column, &ColumnSummary::name);
-    if (column == summary.end())
-      throw usage_error(fmt::format("--fail-under: {}: expected a column that is measured, found none. RM_0 has no map", gate.column));
+    if (column == summary.end()) {  // no picture could be scored
+      failed.push_back(fmt::format("{}: expected a value, found none", gate.column));
+      continue;
+    }
     const bool higher = column_higher_is_better(gate.column);
     const double mean = column->interval.mean;
     if (higher ? mean < gate.limit : mean > gate.limit)
-      throw Error(ExitCode::gate,
-                  fmt::format("gate: {}: expected {} {}, found {:.6g}", gate.column, higher ? "at least" : "at most", gate.limit, mean));
+      failed.push_back(fmt::format("{}: expected {} {}, found {:.6g}", gate.column, higher ? "at least" : "at most", gate.limit, mean));
   }
+  return failed.empty() ? "" : fmt::format("gate: {}", fmt::join(failed, "; "));
 }
 
 Gate parse_gate(const std::string& text, const std::vector<std::string>& columns) {
@@ -151,7 +156,8 @@ Gate parse_gate(const std::string& text, const std::vector<std::string>& columns
     throw usage_error(fmt::format("--fail-under: expected METRIC=NUMBER, found '{}'", text));
   if (gate.column == "finpercep") gate.column = "finpercep.score";
   if (std::find(columns.begin(), columns.end(), gate.column) == columns.end())
-    throw usage_error(fmt::format("--fail-under: '{}' is not computed. add it to -m", gate.column));
+    throw usage_error(fmt::format("--fail-under: expected one of {}, found '{}'. what else is to be computed is named with -m",
+                                  fmt::join(columns, ", "), gate.column));
   return gate;
 }
 

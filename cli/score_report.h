@@ -24,7 +24,7 @@ struct Gate {
 };
 /// usage_error for another form or a metric that is not among `columns`.
 Gate parse_gate(const std::string& text, const std::vector<std::string>& columns);
-/// Throws with exit code 5 at the first mean that is worse than its gate.
-void check_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary>& summary);
+/// All means that are worse than their gates, in a line; "" where none is.
+std::string failed_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary>& summary);
 
 }  // namespace finpercep

@@ -182,9 +182,10 @@ class Loader : public Visitor<Loader> {
     if (!near.empty()) {
       advice = fmt::format("did you mean {}?", path_of(near));
     } else {  // right name, wrong group?
-      for (const std::string& path : paths_) {
-        if (path == key || path.ends_with("." + key)) advice = fmt::format("did you mean {}?", path);
-      }
+      std::vector<std::string> found;
+      for (const std::string& path : paths_)
+        if (path == key || path.ends_with("." + key)) found.push_back(path);
+      if (!found.empty()) advice = fmt::format("did you mean {}?", fmt::join(found, " or "));
     }
     if (advice.empty()) advice = known.empty() ? "remove it" : fmt::format("known here: {}", fmt::join(known, ", "));
     return usage_error(fmt::format("config: {}: {}: unknown key. {}", place(node), path_of(key.substr(0, 80)), advice));

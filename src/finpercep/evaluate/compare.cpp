@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 #include "finpercep/evaluate/evaluate.h"
 #include "finpercep/evaluate/wilcoxon.h"
@@ -39,6 +40,13 @@ double count_measured(const Evaluation& evaluation) {
   double count = 0;
   for (std::size_t i = 0; i < evaluation.values.size(); ++i) count += evaluation.measured(i);
   return count;
+}
+
+std::set<std::string> measured_names(const Evaluation& evaluation) {
+  std::set<std::string> names;
+  for (std::size_t i = 0; i < evaluation.values.size(); ++i)
+    if (evaluation.measured(i)) names.insert(evaluation.names[i]);
+  return names;
 }
 
 Cell difference_cell(const PairedValues& pairs, bool percent, const BootstrapOptions& bootstrap) {
@@ -81,10 +89,12 @@ Table comparison_table(const Methods& methods, const EvaluateOptions& options) {
     table.rows.push_back(std::move(row));
   }
   const bool alike =
-      std::ranges::all_of(table.rows, [&](const auto& row) { return std::get<double>(row[1]) == std::get<double>(table.rows[0][1]); });
+      std::ranges::all_of(methods, [&](const auto& method) { return measured_names(method.second) == measured_names(methods[0].second); });
+  table.mark_best = alike;
   table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]{}. {}.", 100 * options.bootstrap.confidence,
                               options.bootstrap.resamples,
-                              alike ? "" : "; the rows are over different images, those that could be measured", variants_text(options));
+                              alike ? "" : "; the rows are over DIFFERENT images, those that could be measured: do not compare their means",
+                              variants_text(options));
   return table;
 }
 

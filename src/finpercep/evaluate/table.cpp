@@ -50,7 +50,7 @@ std::string json_line(const ScoreLine& line) {
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-Table score_table(const std::vector<ScoreLine>& lines) {
+Table score_table(const std::vector<ScoreLine>& lines, bool always_error) {
   Table table;
   table.columns.push_back({"path", std::nullopt, 0});
   std::vector<std::string> names;
@@ -59,7 +59,7 @@ Table score_table(const std::vector<ScoreLine>& lines) {
       if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
   for (const auto& name : names) table.columns.push_back(metric_column(name));
   const bool failed = std::any_of(lines.begin(), lines.end(), [](const ScoreLine& line) { return !line.error.empty(); });
-  if (failed) table.columns.push_back({"error", std::nullopt, 0});
+  if (failed || always_error) table.columns.push_back({"error", std::nullopt, 0});
   for (const auto& line : lines) {
     std::vector<Cell> row(table.columns.size());
     if (!line.error.empty()) row.back() = line.error;

@@ -63,7 +63,7 @@ struct ScoreLine {
 /// NaN, no null. A picture that could not be scored has "error".
 std::string json_line(const ScoreLine& line);
 /// One row a line; columns in order of first appearance, direction and decimals by the metric list where it knows the name; a last
-/// column "error" when a line has one.
-Table score_table(const std::vector<ScoreLine>& lines);
+/// column "error" when a line has one, or always.
+Table score_table(const std::vector<ScoreLine>& lines, bool always_error = false);
 
 }  // namespace finpercep

@@ -90,6 +90,7 @@ TEST_CASE("json lines: dotted names nest, absent and not finite values are left 
 TEST_CASE("score lines as a table") {
   const Table table = score_table({{"a.png", {{"finpercep.score", 0.5}}}, {"b.png", {{"lpips", 0.25}, {"finpercep.score", 0.75}}}});
   CHECK(render(table, TableFormat::csv) == "path,finpercep.score,lpips\na.png,0.5,\nb.png,0.75,0.25\n");
+  CHECK(render(score_table({{"a.png", {{"lpips", 0.5}}}}, true), TableFormat::csv) == "path,lpips,error\na.png,0.5,\n");
   CHECK(render(table, TableFormat::text) ==
         "path   finpercep.score ↑  lpips ↓\n"
         "a.png             0.5000\n"

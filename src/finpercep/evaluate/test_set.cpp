@@ -39,8 +39,8 @@ TestSet parse_test_set(const std::string& text, const std::string& where) {
   std::istringstream rest(equals == std::string::npos ? "" : text.substr(equals + 1));
   for (std::string folder; std::getline(rest, folder, ':');) folders.push_back(folder);
   if (text.ends_with(':')) folders.emplace_back();
-  if (folders.size() < 2 || folders[0].empty())
-    throw usage_error(fmt::format("{}: expected NAME=LQ:GT or NAME=LQ:GT:SR.., found '{}'", where, text));
+  if (folders.size() < 2 || (folders[0].empty() && folders.size() == 2))
+    throw usage_error(fmt::format("{}: expected NAME=LQ:GT, NAME=LQ:GT:SR.. or NAME=:GT:SR.., found '{}'", where, text));
   TestSet set{text.substr(0, equals), folders[0], folders[1], {}};
   check_name(set.name, fmt::format("{}: '{}'", where, text));
   for (std::size_t i = 2; i < folders.size(); ++i) set.made.push_back(parse_named(folders[i], fmt::format("{}: {}", where, text)));

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/fgr/segments.h"
 
+#include <fmt/format.h>
+
+#include <filesystem>
+
+#include "finpercep/base/error.h"
 #include "finpercep/fgr/superpixels.h"
 #include "finpercep/image/resize.h"
 
@@ -18,6 +23,9 @@ struct SegmentSet::Net {
 SegmentSet::SegmentSet(const PhotoSet& photos, const MaskSettings& masks, uint64_t seed, at::Device device)
     : photos_(photos), folders_(masks.segments), seed_(seed), device_(device) {
   if (!folders_.empty()) check_names_differ(photos, "masks.segments");
+  for (const std::string& folder : folders_)
+    if (!std::filesystem::is_directory(folder))
+      throw input_error(fmt::format("masks.segments: {}: expected a folder, found none. give another, or leave it out", folder));
   for (int64_t i = 0; i < photos.size(); ++i) slots_.push_back(std::make_unique<Slot>());
 }
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <memory>
+#include <set>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -145,6 +146,11 @@ std::vector<fs::path> list_images(const std::vector<std::string>& inputs) {
       add(input, all);
     }
   }
+  const std::size_t named = all.size();
+  std::set<fs::path> seen;
+  std::erase_if(all, [&](const fs::path& path) { return !seen.insert(path.lexically_normal()).second; });
+  if (all.size() < named)
+    log_warning(fmt::format("list images: {} of {} pictures were named more than once, and are taken once", named - all.size(), named));
   if (all.empty()) throw input_error("list images: expected at least one file, folder, pattern or @LIST, found none. name one");
   return all;
 }

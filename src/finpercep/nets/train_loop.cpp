@@ -129,6 +129,9 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
   run.use_config();
   log_info(fmt::format("finpercep {}, torch {}: iterations {} to {} on {}, {}, {} threads", version, TORCH_VERSION, first,
                        settings.total_iter, parts.compute.device.str(), c10::toString(parts.compute.dtype), at::get_num_threads()));
+  if (first >= settings.total_iter)
+    log_info(fmt::format("{}: finished before; its results are in {}. more iterations are a longer schedule in its settings",
+                         run.path().string(), (run.path() / "checkpoints").string()));
   Progress progress(run.path().filename().string(), settings.total_iter - first);
   Means means;
   int64_t summed = 0, bad_in_a_row = 0;
