@@ -18,7 +18,7 @@ namespace {
 
 struct Flags {
   std::vector<std::string> inputs;
-  std::string output, generator = "sr-small-rl", device = "auto", dtype = "auto", model = JudgeOptions().model, best_of_by = "map";
+  std::string output, generator = "srvgg-camera", device = "auto", dtype = "auto", model = JudgeOptions().model, best_of_by = "map";
   uint64_t seed = 0;
   int64_t tile = 256, best_of = 1;
   Existing existing = Existing::refuse;
@@ -32,7 +32,7 @@ Image best_of(const SuperResolver& generator, const Judge& judge, const Image& l
     Image sample = generator(lr, flags.seed + static_cast<uint64_t>(k));
     if (k == 1 && sample.data == samples.front().data)
       throw usage_error(fmt::format(
-          "--best-of: {}: expected a generator that samples, found one that gives every seed the same picture. leave out --best-of",
+          "--best-of: {}: expected a generator that samples, say -g sr-small-rl, found one that gives every seed the same picture",
           flags.generator));
     Verdict verdict = judge(sample);
     if (flags.best_of_by == "map") {
