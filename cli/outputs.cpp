@@ -76,9 +76,10 @@ void for_each_picture(const std::string& label, const std::vector<std::filesyste
     try {
       const std::vector<std::byte> bytes = read_file(inputs[i]);
       work(i, decode_image(bytes, inputs[i].string()), probe_image(bytes));
+    } catch (const WriteError&) {  // no picture's fault
+      throw;
     } catch (const Error& error) {
-      if (count == 1 || error.code() != ExitCode::input || std::string_view(error.what()).starts_with("write: "))
-        throw;  // a full disk is no picture's fault
+      if (count == 1 || error.code() != ExitCode::input) throw;
       failure = error.what();
     }
     const std::lock_guard lock(mutex);

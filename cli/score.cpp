@@ -163,6 +163,9 @@ void run(const Flags& flags) {
   if (failures > 0)
     throw input_error(fmt::format("{} of {} pictures could not be scored; the first: {}", failures, lines.size(), first_failure));
   if (!set_failure.empty()) throw input_error(set_failure);
+  for (const Gate& g : gates)
+    if (std::ranges::find(summary, g.column, &ColumnSummary::name) == summary.end())
+      throw usage_error(fmt::format("--fail-under: {}: expected a column that is measured, found none. RM_0 has no map", g.column));
   if (!gate.empty()) throw Error(ExitCode::gate, gate);
 }
 

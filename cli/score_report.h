@@ -24,7 +24,7 @@ struct Gate {
 };
 /// usage_error for another form or a metric that is not among `columns`.
 Gate parse_gate(const std::string& text, const std::vector<std::string>& columns);
-/// All means that are worse than their gates, in a line; "" where none is.
+/// All means that are worse than their gates, in a line; "" where none is. Gates of columns without a value are left out.
 std::string failed_gates(const std::vector<Gate>& gates, const std::vector<ColumnSummary>& summary);
 
 }  // namespace finpercep

@@ -4,6 +4,7 @@
 Usage: outputs_test.py PATH/TO/finpercep"""
 import json
 import os
+import shutil
 import struct
 import subprocess
 import time
@@ -14,6 +15,50 @@ from program import PROGRAM, ROOT, ProgramTest, chunk, main, png, texture
 
 
 class Outputs(ProgramTest):
+    def test_what_a_folder_of_results_needs(self):
+        """A picture named twice counts once; every gate that fails is named, also beside a picture that cannot be read; two folders are compared without LR pictures, and rows over different pictures are said to be."""
+        folder = self.dir / "results"
+        folder.mkdir()
+        for name in ("p0.png", "p1.png"):
+            shutil.copy(self.photos / name, folder / name)
+        twice = self.works("score", folder, folder / "p0.png", str(folder) + "/*.png", "--csv", "-")
+        self.assertEqual(len(twice.stdout.splitlines()), 3)
+        self.assertTrue(twice.stdout.splitlines()[0].endswith(",error"))
+        self.assertIn("3 of 5 pictures were named more than once", twice.stderr)
+        gates = ["--fail-under", "finpercep=0.999", "--fail-under", "finpercep.severity=0.00001"]
+        self.fails(5, "score", folder, *gates, says=["finpercep.score: expected at least 0.999", "finpercep.severity: expected at most"])
+        (folder / "p2.png").write_bytes(b"no picture")
+        self.assertIn("gate: finpercep.score", self.fails(3, "score", folder, *gates, says="1 of 3 pictures").stderr)
+        self.fails(2, "score", folder, "--fail-under", "severity=0.5", says="expected one of finpercep.score, finpercep.severity")
+        (folder / "p2.png").unlink()
+        other = self.dir / "results-b"
+        shutil.copytree(folder, other)
+        for broken, name in ((folder, "p0.png"), (other, "p1.png")):
+            (broken / name).write_bytes((broken / name).read_bytes()[:300])
+        gt = self.dir / "results-gt"
+        gt.mkdir()
+        for name in ("p0.png", "p1.png"):
+            shutil.copy(self.photos / name, gt / name)
+        compared = self.fails(3, "eval", "--set", f"x=:{gt}:a={folder}:b={other}", "-m", "psnry", "--baseline", "a", says="p")
+        self.assertIn("DIFFERENT images", compared.stdout)
+        self.fails(2, "eval", "--set", f"x=:{gt}:a={folder}", "-g", "bicubic", "-m", "psnry", says="NAME=LQ:GT")
+
+    def test_a_generator_is_measured_while_it_trains(self):
+        """val_photos are measured by the averaged weights every val_freq, and that changes nothing of the training."""
+        plain, watched = self.dir / "plain", self.dir / "watched"
+        self.works(*self.tiny_generator(plain, 4))
+        held_out = ["--set", f"val_photos.photos=[{self.photos}]", "val_count=2", "val_size=64", "train.val_freq=2"]
+        errors = self.works(*self.tiny_generator(watched, 4, *held_out)).stderr
+        self.assertIn("trained on too", errors)
+        self.assertEqual((plain / "checkpoints/generator.safetensors").read_bytes()[-1000:], (watched / "checkpoints/generator.safetensors").read_bytes()[-1000:])
+        measured = [line for line in map(json.loads, (watched / "metrics.jsonl").read_text().splitlines()) if "val_lpips" in line]
+        self.assertEqual(len(measured), 2)
+        self.assertTrue(all(0 < line["val_lpips"] < 2 and 3 < line["val_psnry"] < 60 for line in measured), measured)
+        self.assertNotEqual(measured[0]["val_psnry"], measured[1]["val_psnry"])
+        self.fails(2, *self.tiny_generator(self.dir / "odd", 4, *held_out, "val_size=63"), says="val_size")
+        self.fails(3, *self.tiny_generator(self.dir / "odd", 4, *held_out, f"val_photos.photos=[{self.dir / 'nowhere'}]"), says=["val_photos", "nowhere"])
+        self.assertFalse((self.dir / "odd").exists())
+
     def test_outputs_never_replace_what_they_are_about(self):
         model, run_dir = self.dir / "m.safetensors", self.dir / "reported"
         model.write_bytes((ROOT / "models/finpercep-rm-rl.safetensors").read_bytes())

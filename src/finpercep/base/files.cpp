@@ -68,6 +68,8 @@ Error failed(const char* what, const fs::path& path, int error) {
   return input_error(fmt::format("{}: {}: {}{}", what, path.string(), std::strerror(error), advice));
 }
 
+WriteError write_failed(const fs::path& path, int error) { return {ExitCode::input, failed("write", path, error).what()}; }
+
 const char* kind_of(mode_t mode) {
   if (S_ISDIR(mode)) return "a directory";
   if (S_ISFIFO(mode)) return "a pipe";
@@ -181,7 +183,7 @@ void write_file(const fs::path& path, std::span<const std::byte> bytes) {
   const fs::path folder = target.parent_path().empty() ? fs::path(".") : target.parent_path();
   fs::path temporary;
   Descriptor fd(open_temporary(target, temporary));
-  if (fd.get() < 0) throw failed("write", path, errno);
+  if (fd.get() < 0) throw write_failed(path, errno);
 
   struct stat old = {};
   if (::stat(target.c_str(), &old) == 0) ::fchmod(fd.get(), old.st_mode & 07777);  // as far as we may; not worth failing for
@@ -189,11 +191,11 @@ void write_file(const fs::path& path, std::span<const std::byte> bytes) {
   if (!written) {
     const int error = errno;
     ::unlink(temporary.c_str());
-    throw failed("write", path, error);
+    throw write_failed(path, error);
   }
   // The rename itself must survive a power cut. Some network file systems cannot sync a folder and say EINVAL.
   const Descriptor folder_fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder_fd.get() >= 0 && !sync(folder_fd.get()) && errno != EINVAL && errno != ENOTSUP) throw failed("write", folder, errno);
+  if (folder_fd.get() >= 0 && !sync(folder_fd.get()) && errno != EINVAL && errno != ENOTSUP) throw write_failed(folder, errno);
 }
 
 void write_file(const fs::path& path, const std::string& text) { write_file(path, std::as_bytes(std::span(text.data(), text.size()))); }

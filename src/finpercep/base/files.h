@@ -8,7 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "finpercep/base/error.h"
+
 namespace finpercep {
+
+/// An input_error of a file that the system did not let be written: no space, no permission. The next file would fare no better.
+class WriteError : public Error {
+  using Error::Error;
+};
 
 /// The bytes of a regular file of at most `max_bytes`. Throws input_error naming the path for: missing, a directory, a FIFO or
 /// device, unreadable, too large, changed while being read.
@@ -16,7 +23,7 @@ std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max
 std::string read_text_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 26);
 
 /// Temporary name, fsync, rename, fsync of the folder. On any failure (no space, read-only, ..) the temporary file is removed and
-/// input_error says what and where.
+/// WriteError says what and where; input_error where `path` can be no file.
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 void write_file(const std::filesystem::path& path, const std::string& text);
 

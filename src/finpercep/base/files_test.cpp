@@ -220,3 +220,15 @@ TEST_CASE("refuse_overwrite") {
   fs::create_symlink("nowhere", folder / "dangling");
   CHECK(has(message_of([&] { refuse_overwrite(folder / "dangling", false); }), "exists"));
 }
+
+TEST_CASE("a write that the system refuses has a type of its own, a path that can be no file has not") {
+  CHECK_THROWS_AS(write_file("/proc/finpercep/x", std::string("x")), WriteError);
+  try {
+    write_file("/dev/null", std::string("x"));
+    FAIL("a device was replaced");
+  } catch (const WriteError&) {
+    FAIL("a device is no full disk");
+  } catch (const Error& error) {
+    CHECK(error.code() == ExitCode::input);
+  }
+}

@@ -158,7 +158,7 @@ void RunDir::use_config() {
 }
 
 void RunDir::use_inputs(const std::map<std::string, std::string>& inputs) {
-  expect_inputs(path_, inputs);
+  if (holds_run(path_)) expect_inputs(path_, inputs);  // one that has not begun is begun anew
   write_file(path_ / "inputs.json", nlohmann::json(inputs).dump(1) + "\n");
 }
 

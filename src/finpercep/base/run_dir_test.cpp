@@ -185,3 +185,20 @@ TEST_CASE("broken metrics are an error that names the line; a run drops them") {
   CHECK(read_metrics(path).empty());
   CHECK(has(message_of([&] { read_metrics(folder / "none"); }), "No such file"));
 }
+
+TEST_CASE("a run goes on with the files that it began with; one that had not begun takes others") {
+  const TestFolder folder;
+  const fs::path path = folder.path() / "run";
+  { RunDir(path, "a: 1\n", false).use_inputs({{"network_g", "xxh3:1"}}); }
+  { RunDir(path, "a: 1\n", false).use_inputs({{"network_g", "xxh3:2"}}); }
+  {
+    RunDir run(path, "a: 1\n", false);
+    run.use_inputs({{"network_g", "xxh3:3"}});
+    run.log_metrics(1, {{"l", 0.5}});
+  }
+  RunDir run(path, "a: 1\n", true);
+  const std::string said = message_of([&] { run.use_inputs({{"network_g", "xxh3:2"}}); });
+  for (const char* part : {"network_g", "xxh3:3", "xxh3:2", "with which the run began"}) CHECK(has(said, part));
+  CHECK(message_of([&] { run.use_inputs({{"network_g", "xxh3:3"}}); }) == "no error");
+  CHECK(has(message_of([&] { expect_inputs(path, {{"network_g", "xxh3:2"}}); }), "network_g"));
+}

@@ -129,14 +129,7 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   check_scale(generator, s.datasets.degradation.scale);
   check_side(generator, s.datasets.gt_size, "datasets.gt_size");
   if (s.monitor.freq > 0) check_side(generator, s.monitor.size, "monitor.size");
-  if (s.val.measures()) {
-    check_side(generator, s.val.size, "val_size");
-    try {
-      photo_files(s.val.photos);
-    } catch (const Error& error) {
-      throw Error(error.code(), fmt::format("val_photos: {}", error.what()));
-    }
-  }
+  check(s.val, generator);
   if (s.lr_block > s.datasets.gt_size)
     throw usage_error(fmt::format("lr_block: expected at most datasets.gt_size, {}, found {}", s.datasets.gt_size, s.lr_block));
   check_mask_settings(s.masks);

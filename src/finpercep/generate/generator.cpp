@@ -181,13 +181,17 @@ std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::D
   return generator;
 }
 
+void with_values(const Generator& generator, const std::vector<at::Tensor>& values, const std::function<void()>& work) {
+  const std::vector<at::Tensor> own = clone_values(generator.params.all());
+  copy_values(values, generator.params.all());
+  work();
+  copy_values(own, generator.params.all());
+}
+
 void save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
                     const std::map<std::string, std::string>& facts, at::ScalarType dtype) {
   if (generator.script) {
-    const std::vector<at::Tensor> live = clone_values(generator.params.all());
-    copy_values(values, generator.params.all());
-    generator.script->save(std::filesystem::path(path).replace_extension(".pt"), facts);
-    copy_values(live, generator.params.all());
+    with_values(generator, values, [&] { generator.script->save(std::filesystem::path(path).replace_extension(".pt"), facts); });
     return;
   }
   TensorFile file;

@@ -83,6 +83,8 @@ void check_side(const Generator& generator, int64_t side, const std::string& set
 /// "sr-small", a public net, a checkpoint file or a TorchScript module. model_error for what is none or is damaged; input_error where the
 /// file cannot be read.
 std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device);
+/// Does `work` while the parameters hold `values`, in their order, and gives them their own back.
+void with_values(const Generator& generator, const std::vector<at::Tensor>& values, const std::function<void()>& work);
 /// fp16 unless told otherwise; `facts` go to the metadata (iterations, data, command). A TorchScript module is saved as one, in its own
 /// type, with the ending .pt.
 void save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include "finpercep/base/error.h"
 #include "finpercep/base/log.h"
 
 namespace finpercep {
@@ -39,6 +40,16 @@ Metrics HeldOut::measure(const std::vector<Image>& pictures) const {
     for (std::size_t m = 0; m < values.size(); ++m) means[m].second += values[m] / static_cast<double>(pairs_.size());
   }
   return means;
+}
+
+void check(const ValSettings& settings, const Generator& generator) {
+  if (!settings.measures()) return;
+  check_side(generator, settings.size, "val_size");
+  try {
+    photo_files(settings.photos);
+  } catch (const Error& error) {
+    throw Error(error.code(), fmt::format("val_photos: {}", error.what()));
+  }
 }
 
 std::optional<HeldOut> make_held_out(const ValSettings& settings, const PhotoSettings& training, const DegradeSettings& degradation,

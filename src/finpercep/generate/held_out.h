@@ -37,6 +37,8 @@ class HeldOut {
   UpscaleOptions options_;
 };
 
+/// Before any work: usage_error for a side that the net does not take, the error of photo_files for photographs that are not there.
+void check(const ValSettings& settings, const Generator& generator);
 /// None where nothing is to be measured. Warns of photographs that are trained on.
 std::optional<HeldOut> make_held_out(const ValSettings& settings, const PhotoSettings& training, const DegradeSettings& degradation,
                                      const Compute& compute);

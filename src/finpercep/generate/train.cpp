@@ -113,7 +113,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   Generator generator(settings.network_g, seed);
   check_scale(generator, settings.datasets.degradation.scale);
   check_side(generator, settings.datasets.gt_size, "datasets.gt_size");
-  if (settings.val.measures()) check_side(generator, settings.val.size, "val_size");
+  check(settings.val, generator);
   if (!settings.pretrain_network_g.empty()) {
     TensorFile start;
     put(start, load_generator(settings.pretrain_network_g, at::kCPU)->params.named());
@@ -182,11 +182,8 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
   parts.validate = [&](int64_t iter) {
     save_generator(run.checkpoint("generator"), generator, ema, facts(iter));
     if (!held_out) return;
-    const std::vector<at::Tensor> live = clone_values(generator.params.all());
-    copy_values(ema, generator.params.all());
     generator.schedule = chain_of(settings.network_g, settings.network_g.steps);
-    log_held_out(run, iter, held_out->measure(held_out->pictures(generator)));
-    copy_values(live, generator.params.all());
+    with_values(generator, ema, [&] { log_held_out(run, iter, held_out->measure(held_out->pictures(generator))); });
   };
   run_loop(run, settings.train, resume, parts);
 }

@@ -20,7 +20,7 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
   MethodBody line(model.encoder_.script() + mirrored.text() + "\ndef judge(self, x: Tensor) -> Tuple[Tensor, Tensor]:");
   line(
       "assert x.dim() == 4 and x.size(1) == 3 and x.numel() > 0 and x.is_floating_point(), \"expected N x 3 x H x W floats, RGB in [0,1], "
-      "none of them 0\"");
+      "no size 0\"");
   // What a net makes may lie a little outside. [-1,1] and 0..255 get credible scores, and are the most frequent mistake.
   line("outside = torch.logical_or(x.detach() < -0.25, x.detach() > 1.25)");
   line(
