@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""SRCC and PLCC of the reward's score with published metrics of the same pictures, with 95 % bootstrap intervals over pictures.
+"""SRCC and PLCC of the reward's score with published metrics of the same pictures, with 95 % bootstrap intervals over pictures; beside
+them, PLCC of these metrics with the log's LPIPS: what judges of the field reach on these pictures.
 
     finpercep score PICTURES --stage 0 --json score.json ; bench/agreement.py score.json METRICS.log [--resamples 2000]
 
@@ -50,11 +51,12 @@ def main():
     score = np.array([scores[name] for name in names])
     random = np.random.default_rng(0)
     draws = [random.integers(0, len(names), len(names)) for _ in range(given.resamples)]
-    print(f"{len(names)} pictures\n| metric | SRCC | PLCC |\n|---|---|---|")
+    lpips = np.array([metrics[name]["LPIPS"] for name in names])
+    print(f"{len(names)} pictures\n| metric | SRCC | PLCC | PLCC of it with LPIPS |\n|---|---|---|---|")
     for metric in metrics[names[0]]:
         other = np.array([metrics[name][metric] for name in names])
         cells = []
-        for measure in (lambda i: correlation(ranks(score[i]), ranks(other[i])), lambda i: correlation(score[i], other[i])):
+        for measure in (lambda i: correlation(ranks(score[i]), ranks(other[i])), lambda i: correlation(score[i], other[i]), lambda i: correlation(other[i], lpips[i])):
             low, high = np.percentile([measure(i) for i in draws], [2.5, 97.5])
             cells.append(f"{measure(np.arange(len(names))):+.2f} [{low:+.2f}, {high:+.2f}]")
         print(f"| {metric} | {' | '.join(cells)} |")

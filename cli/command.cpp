@@ -26,6 +26,21 @@ void add_seed_flag(CLI::App& command, uint64_t& seed, const std::string& help) {
   command.add_option("--seed", seed, help)->check(CLI::Range(int64_t{0}, int64_t{9'000'000'000'000'000}));
 }
 
+void add_compute_flags(CLI::App& command, std::string& device, std::string& dtype) {
+  command.add_option("--device", device, "cpu, cuda, cuda:N, auto")->capture_default_str();
+  command.add_option("--dtype", dtype, "fp32, bf16, auto")->capture_default_str();
+}
+
+void add_judge_flags(CLI::App& command, JudgeOptions& options) {
+  command.add_option("--model", options.model, "reward model: name or file")->capture_default_str();
+  command.add_option("--stage", options.stage, "judge with RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);
+  add_compute_flags(command, options.device, options.dtype);
+  command.add_option("--tile", options.tile, "side of a tile in pixels, or auto (1024); the result does not depend on it")
+      ->capture_default_str()
+      ->check(CLI::Range(64, 65536))
+      ->transform([](std::string text) { return text == "auto" ? std::string("1024") : text; });
+}
+
 void use_config_of_run(ConfigFlags& flags, const std::string& output, bool resume) {
   const std::filesystem::path own = std::filesystem::path(output) / "config.yaml";
   if (resume && flags.config.empty() && flags.overrides.empty() && !std::filesystem::exists(own))

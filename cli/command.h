@@ -50,6 +50,8 @@ bool load_config(const ConfigFlags& flags, Settings& settings) {
   return !flags.print;
 }
 
+/// --device, --dtype.
+void add_compute_flags(CLI::App& command, std::string& device, std::string& dtype);
 /// --model, --stage, --device, --dtype, --tile.
 void add_judge_flags(CLI::App& command, JudgeOptions& options);
 

@@ -52,9 +52,10 @@ void run(const Flags& flags) {
       "reward learning from the generator's own pictures along the way. All four share generator, data, seed, anchors and number of "
       "updates.",
       "The score chart shows each run's own reward model at its stage, so its levels are comparable within a run, not between runs."};
-  const auto tables = run_study(settings, parse_methods(settings, ""), output).tables;
-  print(render(tables.front().table, TableFormat::text));
+  const StudyResult result = run_study(settings, parse_methods(settings, ""), output);
+  print(render(result.tables.front().table, TableFormat::text));
   print(fmt::format("\nreport: {}\n", std::filesystem::absolute(output / "report.html").lexically_normal().string()));
+  throw_failures(result);
 }
 
 }  // namespace

@@ -152,11 +152,11 @@ void run(const Flags& flags) {
     throw usage_error("eval: expected --set NAME=LQ:GT, --map FGR_DIR or --response PHOTOS, found none of them");
   parse_table_format(flags.format);
   EvaluateOptions options;
-  options.metrics.clear();
+  options.measure.metrics.clear();
   options.bootstrap.resamples = flags.resamples;
-  options.metric.protocol = parse_protocol(flags.protocol);
-  options.metric.crop_border = flags.crop_border;
-  options.metric.device = flags.device;
+  options.measure.metric.protocol = parse_protocol(flags.protocol);
+  options.measure.metric.crop_border = flags.crop_border;
+  options.measure.metric.device = flags.device;
   std::optional<Judge> judge;
   const auto judge_of = [&]() -> const Judge& {
     if (!judge)
@@ -166,21 +166,21 @@ void run(const Flags& flags) {
   };
   for (const std::string& metric : flags.metrics) {
     const bool both = metric == "finpercep";  // of RM_0, which has no map, the score
-    if (both || metric == score_metric) options.metrics.emplace_back(score_metric);
-    if ((both && judge_of().stage() > 0) || metric == severity_metric) options.metrics.emplace_back(severity_metric);
-    if (!both && !is_judged(metric)) options.metrics.push_back(metric);
+    options.measure.metrics.push_back(both ? score_metric : metric);
+    if (both && judge_of().stage() > 0) options.measure.metrics.emplace_back(severity_metric);
   }
-  if (std::ranges::any_of(options.metrics, is_judged)) options.judge = &judge_of();
-  if (std::ranges::find(options.metrics, severity_metric) != options.metrics.end() && judge_of().stage() == 0)
-    throw usage_error(
-        fmt::format("--metrics: {}: expected --stage 1 or more, found RM_0 of {}, which has no map", severity_metric, flags.reward.model));
-  check_metrics(options);
+  if (std::ranges::any_of(options.measure.metrics, is_judged)) options.measure.judge = &judge_of();
+  for (const std::string& metric : options.measure.metrics)
+    if (is_judged(metric) && metric != score_metric && judge_of().stage() == 0)
+      throw usage_error(
+          fmt::format("--metrics: {}: expected --stage 1 or more, found RM_0 of {}, which has no map", metric, flags.reward.model));
+  check_metrics(options.measure);
   if (!flags.baseline.empty() && flags.sets.empty())
     throw usage_error("--baseline: expected a --set whose rows are compared, found none. did you mean --baselines?");
   std::vector<SetRows> sets;  // what does not fit in one set is said before the work on the others
   for (const std::string& text : flags.sets) {
     const TestSet set = parse_test_set(text, "--set");
-    for (const std::string& metric : options.metrics)
+    for (const std::string& metric : options.measure.metrics)
       if (set.gt.empty() && !is_judged(metric) && find_metric(metric).needs_reference)
         throw usage_error(
             fmt::format("--set {}: expected references for {}, found none. write NAME=LQ:GT, or take metrics without a reference "
@@ -209,11 +209,12 @@ void run(const Flags& flags) {
         methods.emplace_back(row.name, evaluate(row.pairs, one));
       } else {
         const SuperResolver& generator = generators.at(row.generator);
-        one.threads = 1;  // the generator uses all cores itself
-        const auto load = [&](int64_t i) {
+        one.measure.threads = 1;  // the generator uses all cores itself
+        one.measure.metric.threads = 0;
+        const auto load = [&](int64_t i, const Reserve&) {
           Sample sample{generator(read_image(row.pairs[i].first), flags.seed), {}};
           round_to_bytes(sample.sr);  // as `upscale` writes it: rows of generators and of folders are alike
-          sample.ref = of.set.gt.empty() ? sample.sr : read_image(row.pairs[i].second);
+          if (!of.set.gt.empty()) sample.ref = read_image(row.pairs[i].second);
           return sample;
         };
         methods.emplace_back(row.name, evaluate(names_of(row.pairs), load, one));
@@ -268,8 +269,7 @@ void add_eval(CLI::App& program) {
   command->add_option("--table", flags->format, "text, md, csv, tex")->capture_default_str();
   add_seed_flag(*command, flags->seed, "noise of the generators");
   command->add_option("-o,--output", flags->output, "folder for the tables, as --table says (text: md), and a CSV with every picture");
-  command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();
-  command->add_option("--dtype", flags->dtype, "fp32, bf16, auto")->capture_default_str();
+  add_compute_flags(*command, flags->device, flags->dtype);
   command->add_flag("--overwrite", flags->overwrite, "replace existing files");
   command->callback([flags] { run(*flags); });
 }

@@ -65,6 +65,19 @@ void answer_reward_questions(const RewardQuestions& q, const std::function<void(
   if (q.size % 4 != 0) throw usage_error(fmt::format("--size: expected a multiple of 4, found {}", q.size));
   const Judge judge({.model = q.model, .stage = q.stage, .device = q.device, .dtype = q.dtype});
   const BootstrapOptions bootstrap{.resamples = q.resamples};
+  // What cannot be had for the second question is said before the work on the first.
+  const Compute compute = resolve_compute(q.device, q.dtype);
+  std::vector<Image> photos;
+  DegradeSettings degradation;
+  std::vector<NamedResolver> restorers;
+  SuperResolver drawn;
+  if (!q.photos.empty()) {
+    if (!q.degradation.empty()) load_settings(degradation, read_config_text(q.degradation), q.degradation);
+    check_degradation(degradation);
+    for (const std::string& name : q.generators) restorers.emplace_back(name, make_super_resolver(name, {.compute = compute}));
+    drawn = make_super_resolver(q.drawn, {.compute = compute});
+    photos = read_photos(q);
+  }
   for (const std::string& folder : q.fgr_sets) {
     const Localisation found =
         localise(FgrSet(std::filesystem::path(folder)), judge,
@@ -74,15 +87,8 @@ void answer_reward_questions(const RewardQuestions& q, const std::function<void(
     on_table(stem_of(folder, "summary"), found.summary);
   }
   if (q.photos.empty()) return;
-  const std::vector<Image> photos = read_photos(q);
   const Score score = [&](const Image& picture) { return double{judge(picture).score}; };
   const ResponseOptions options{.seed = q.seed, .bootstrap = bootstrap, .device = q.device};
-  DegradeSettings degradation;
-  if (!q.degradation.empty()) load_settings(degradation, read_config_text(q.degradation), q.degradation);
-  const Compute compute = resolve_compute(q.device, q.dtype);
-  std::vector<NamedResolver> restorers;
-  for (const std::string& name : q.generators) restorers.emplace_back(name, make_super_resolver(name, {.compute = compute}));
-  const SuperResolver drawn = make_super_resolver(q.drawn, {.compute = compute});
   on_table("response-distortions", distortion_response(photos, score, options));
   on_table("response-restorations", restoration_response(photos, score, restorers, degradation, options));
   const auto model = load_reward(q.model, compute.device);

@@ -30,7 +30,7 @@ void add_report(CLI::App& program) {
     for (const std::string& path : flags->runs) {
       const std::string name = folder_name(path);
       const bool alone = std::ranges::count(flags->runs, name, folder_name) == 1;
-      runs.push_back({alone ? name : path, path});
+      runs.push_back(read_run(alone ? name : path, path));
     }
     ReportPage page{.title = "FinPercep runs",
                     .subtitle = fmt::format("{} runs", runs.size()),

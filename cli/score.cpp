@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -52,12 +53,13 @@ void check_outputs(const Flags& flags, const ScoreJob& job) {
   }
 }
 
-ScoreJob make_job(const Flags& flags) {
+// `judge` is opened where it is asked for.
+ScoreJob make_job(const Flags& flags, std::optional<Judge>& judge) {
   ScoreJob job;
   job.metrics = flags.metrics;
   if (job.metrics.empty())
     job.metrics = flags.references.empty() ? std::vector<std::string>{"finpercep"} : std::vector<std::string>{"finpercep", "psnr", "ssim"};
-  job.judging = std::erase(job.metrics, "finpercep") > 0;
+  const bool judging = std::erase(job.metrics, "finpercep") > 0;
   bool references_used = false;
   for (const std::string& name : std::exchange(job.metrics, {})) {
     const MetricInfo& info = find_metric(name);
@@ -68,7 +70,6 @@ ScoreJob make_job(const Flags& flags) {
     references_used |= needed && !info.of_set;
     if (needed && flags.references.empty()) throw usage_error(fmt::format("-m {}: expected a reference, found none. add -r REF", name));
   }
-  job.judge = flags.judge;
   job.metric = {.protocol = parse_protocol(flags.protocol), .crop_border = flags.crop_border, .device = flags.judge.device};
   job.threads = flags.threads;
   if (flags.inputs.empty())
@@ -81,6 +82,7 @@ ScoreJob make_job(const Flags& flags) {
     throw usage_error("-r: expected a metric that compares with a reference, found none. add one to -m, e.g. psnr");
   if (references_used)
     for (const Pair& pair : match_pairs(job.pictures, list_images(flags.references))) job.references.push_back(pair.second);
+  if (judging) job.judge = &judge.emplace(flags.judge);
   return job;
 }
 
@@ -111,7 +113,8 @@ std::vector<ColumnSummary> score_sets(const ScoreJob& job, std::string& failure)
 }
 
 void run(const Flags& flags) {
-  const ScoreJob job = make_job(flags);
+  std::optional<Judge> judge;
+  const ScoreJob job = make_job(flags, judge);
   const std::vector<std::string> columns = score_columns(job);
   if (columns.empty() && !(flags.outputs.json + flags.outputs.csv).empty())
     throw usage_error(
@@ -163,24 +166,10 @@ void run(const Flags& flags) {
   if (failures > 0)
     throw input_error(fmt::format("{} of {} pictures could not be scored; the first: {}", failures, lines.size(), first_failure));
   if (!set_failure.empty()) throw input_error(set_failure);
-  for (const Gate& g : gates)
-    if (std::ranges::find(summary, g.column, &ColumnSummary::name) == summary.end())
-      throw usage_error(fmt::format("--fail-under: {}: expected a column that is measured, found none. RM_0 has no map", g.column));
   if (!gate.empty()) throw Error(ExitCode::gate, gate);
 }
 
 }  // namespace
-
-void add_judge_flags(CLI::App& command, JudgeOptions& options) {
-  command.add_option("--model", options.model, "reward model: name or file")->capture_default_str();
-  command.add_option("--stage", options.stage, "judge with RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);
-  command.add_option("--device", options.device, "cpu, cuda, cuda:N, auto")->capture_default_str();
-  command.add_option("--dtype", options.dtype, "fp32, bf16, auto")->capture_default_str();
-  command.add_option("--tile", options.tile, "side of a tile in pixels, or auto (1024); the result does not depend on it")
-      ->capture_default_str()
-      ->check(CLI::Range(64, 65536))
-      ->transform([](std::string text) { return text == "auto" ? std::string("1024") : text; });
-}
 
 void add_score(CLI::App& program) {
   CLI::App* command =

@@ -29,9 +29,7 @@ void run(const Flags& flags) {
       run_study(settings, methods, output, {.only = flags.only, .train = !flags.evaluate_only, .evaluate = !flags.train_only});
   for (const TitledTable& table : result.tables) print(fmt::format("{}\n{}\n", table.title, render(table.table, TableFormat::text)));
   if (!flags.train_only) print(fmt::format("report: {}\n", std::filesystem::absolute(output / "report.html").lexically_normal().string()));
-  if (!result.failures.empty())
-    throw input_error(fmt::format("study: {} runs or pictures failed and are missing from the means, the first: {}", result.failures.size(),
-                                  result.failures.front()));
+  throw_failures(result);
 }
 
 }  // namespace

@@ -72,8 +72,7 @@ void add_upscale(CLI::App& program) {
       ->check(CLI::IsMember({"map", "score"}))
       ->needs(best);
   command->add_option("--model", flags->model, "the reward that chooses")->capture_default_str()->needs(best);
-  command->add_option("--device", flags->device, "cpu, cuda, cuda:N, auto")->capture_default_str();
-  command->add_option("--dtype", flags->dtype, "fp32, bf16, auto")->capture_default_str();
+  add_compute_flags(*command, flags->device, flags->dtype);
   add_existing_flags(*command, flags->existing);
   command->callback([flags] {
     const auto inputs = check_outputs(list_images(flags->inputs), flags->output, {".png"}, flags->existing);
@@ -83,6 +82,10 @@ void add_upscale(CLI::App& program) {
     const std::unique_ptr<Judge> judge =
         flags->best_of > 1 ? std::make_unique<Judge>(JudgeOptions{.model = flags->model, .device = flags->device, .dtype = flags->dtype})
                            : nullptr;
+    if (judge && flags->best_of_by == "map" && judge->stage() == 0)
+      throw usage_error(fmt::format(
+          "--best-of: {}: expected a reward with a map, found RM_0, which has none. take another --model, or --best-of-by score",
+          flags->model));
     make_directory(flags->output);
     int64_t lossy = 0;
     std::string first_lossy;

@@ -204,7 +204,7 @@ class Cli(ProgramTest):
     def test_pairs(self):
         small = self.dir / "small.png"
         small.write_bytes(png(20, 20, texture))
-        self.fails(3, "score", self.photo, "-r", small, "-m", "psnr", says=["160 x 128", "20 x 20"])
+        self.fails(3, "score", self.photo, "-r", small, "-m", "psnr", says=["160x128", "20x20"])
         self.fails(3, "score", self.photos, "-r", self.dir / "bad_pairs", "-m", "psnr", says="bad_pairs")
         lonely = self.dir / "lonely"
         lonely.mkdir()

@@ -58,7 +58,7 @@ class Fgr(ProgramTest):
         model.write_bytes((ROOT / "models/sr-small.safetensors").read_bytes())
         self.works(*self.build(out, photos=photos, sources=f"[{model},distort]"))
         model.write_bytes((ROOT / "models/sr-small-rl.safetensors").read_bytes())
-        self.fails(3, *self.build(out, photos=photos, sources=f"[{model},distort]"), says=["models and photographs", "others"])
+        self.fails(3, *self.build(out, photos=photos, sources=f"[{model},distort]"), says=[f"source {model}", "with which the work here began"])
         twice = self.dir / "other" / "p0.png"
         twice.parent.mkdir()
         twice.write_bytes(self.photo.read_bytes())

@@ -120,7 +120,7 @@ class RlTest(ProgramTest):
         lr.write_bytes(png(20, 16, lambda x, y: (x * 9, y * 9, 128)))
         self.works("upscale", lr, "-o", self.dir / "snapshot-sr", "-g", kept)
         shutil.copy(ROOT / "models/sr-small-perceptual.safetensors", given)
-        self.fails(3, *self.rl(out, "refl", *steps, "snapshots=[2]", resume=True), says=["network_g", "with which the run began"])
+        self.fails(3, *self.rl(out, "refl", *steps, "snapshots=[2]", resume=True), says=["network_g", "with which the work here began"])
 
     def test_bad_settings_are_one_line(self):
         bad = [("grpo", "algorithm=ppo", "algorithm"), ("grpo", "grpo.steps=[9]", "grpo.steps"), ("grpo", "grpo.window=7", "grpo.window"), ("draft", "draft.steps=9", "draft.steps"),

@@ -116,7 +116,7 @@ class StudyTest(ProgramTest):
         # A run is not measured as what it is not: its generator's weights have to be those that it began with.
         inputs = out / "runs/late-seed1/inputs.json"
         inputs.write_text(json.dumps({**json.loads(inputs.read_text()), "network_g": "0"}))
-        self.fails(3, *self.study(out, "--evaluate-only", *few), says=["late-seed1", "with which the run began"], env=ENVIRONMENT)
+        self.fails(3, *self.study(out, "--evaluate-only", *few), says=["late-seed1", "with which the work here began"], env=ENVIRONMENT)
         self.write_config()
 
     def test_what_is_wrong_is_said_before_anything_is_trained(self):

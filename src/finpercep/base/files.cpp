@@ -152,19 +152,6 @@ int open_temporary(const fs::path& target, fs::path& name) {
   }
 }
 
-bool write_all(int fd, std::span<const std::byte> bytes) {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) {
-      if (n == 0) errno = EIO;
-      return false;
-    }
-    bytes = bytes.subspan(static_cast<std::size_t>(n));
-  }
-  return true;
-}
-
 bool sync(int fd) {
   while (::fsync(fd) != 0) {
     if (errno != EINTR) return false;
@@ -173,6 +160,19 @@ bool sync(int fd) {
 }
 
 }  // namespace
+
+bool write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) {
+      if (n == 0) errno = EIO;
+      return false;
+    }
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
 
 std::vector<std::byte> read_file(const fs::path& path, uint64_t max_bytes) { return read_into<std::vector<std::byte>>(path, max_bytes); }
 
@@ -187,7 +187,8 @@ void write_file(const fs::path& path, std::span<const std::byte> bytes) {
 
   struct stat old = {};
   if (::stat(target.c_str(), &old) == 0) ::fchmod(fd.get(), old.st_mode & 07777);  // as far as we may; not worth failing for
-  const bool written = write_all(fd.get(), bytes) && sync(fd.get()) && fd.close() && std::rename(temporary.c_str(), target.c_str()) == 0;
+  const bool written = write_all(fd.get(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()}) && sync(fd.get()) && fd.close() &&
+                       std::rename(temporary.c_str(), target.c_str()) == 0;
   if (!written) {
     const int error = errno;
     ::unlink(temporary.c_str());

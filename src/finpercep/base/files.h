@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "finpercep/base/error.h"
@@ -21,6 +22,9 @@ class WriteError : public Error {
 /// device, unreadable, too large, changed while being read.
 std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 31);
 std::string read_text_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 26);
+
+/// All of it, whatever write() takes at a time; false with errno set where the system refuses.
+bool write_all(int fd, std::string_view text);
 
 /// Temporary name, fsync, rename, fsync of the folder. On any failure (no space, read-only, ..) the temporary file is removed and
 /// WriteError says what and where; input_error where `path` can be no file.

@@ -18,6 +18,7 @@
 #include <fmt/format.h>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 
 namespace finpercep {
 namespace {
@@ -27,15 +28,6 @@ LogLevel level = LogLevel::info;
 std::string file;
 bool file_failed = false;
 bool bar_on_screen = false;  // a log line must clear it first
-
-void write_all(int fd, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;  // nobody to tell
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
 
 bool on_terminal() {
   const char* terminal = std::getenv("TERM");
@@ -62,14 +54,7 @@ void to_file(const std::string& line) {
   std::strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S ", &local);
   const std::string text = stamp + line + "\n";
   const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-  bool written = fd >= 0;
-  std::string_view rest = text;
-  while (written && !rest.empty()) {
-    const ssize_t n = ::write(fd, rest.data(), rest.size());
-    if (n < 0 && errno == EINTR) continue;
-    written = n > 0;
-    if (written) rest.remove_prefix(static_cast<std::size_t>(n));
-  }
+  const bool written = fd >= 0 && write_all(fd, text);
   const int error = errno;
   if (fd >= 0) ::close(fd);
   if (!written && !file_failed) to_screen(fmt::format("warning: log: {}: {}. the run goes on without it\n", file, std::strerror(error)));

@@ -30,15 +30,6 @@ Error failed(const char* what, const fs::path& path) {
   return input_error(fmt::format("{}: {}: {}", what, path.string(), std::strerror(errno)));
 }
 
-void write_all(int fd, std::string_view text, const fs::path& path) {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) throw failed("write", path);
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
-
 std::string owner(int fd) {
   char text[32] = {};
   const ssize_t n = ::pread(fd, text, sizeof text - 1, 0);
@@ -62,7 +53,7 @@ int take_lock(const fs::path& run) {
     const std::string dead = owner(fd);
     if (!dead.empty()) log_warning(fmt::format("run: {}: process {} ended without closing it; its lock is taken over", run.string(), dead));
     if (::ftruncate(fd, 0) != 0) throw failed("lock", path);
-    write_all(fd, fmt::format("{}\n", ::getpid()), path);
+    if (!write_all(fd, fmt::format("{}\n", ::getpid()))) throw failed("write", path);
   } catch (...) {
     ::close(fd);
     throw;
@@ -157,26 +148,9 @@ void RunDir::use_config() {
   write_file(config, config_);
 }
 
-void RunDir::use_inputs(const std::map<std::string, std::string>& inputs) {
+void RunDir::use_inputs(const Inputs& inputs) {
   if (holds_run(path_)) expect_inputs(path_, inputs);  // one that has not begun is begun anew
-  write_file(path_ / "inputs.json", nlohmann::json(inputs).dump(1) + "\n");
-}
-
-void expect_inputs(const fs::path& run, const std::map<std::string, std::string>& inputs) {
-  const fs::path file = run / "inputs.json";
-  std::error_code ignored;
-  if (!fs::exists(file, ignored)) return;
-  std::map<std::string, std::string> begun;
-  try {
-    begun = nlohmann::json::parse(read_text_file(file)).get<std::map<std::string, std::string>>();
-  } catch (const nlohmann::json::exception&) {
-    throw input_error(fmt::format("run: {}: expected a JSON object of words, found something else. remove it", file.string()));
-  }
-  for (const auto& [name, now] : inputs)
-    if (const auto before = begun.find(name); before != begun.end() && before->second != now)
-      throw input_error(fmt::format(
-          "run: {}: {}: expected the file of hash {}, with which the run began, found one of {}. give that back, or begin another run",
-          run.string(), name, before->second, now));
+  write_inputs(path_, inputs);
 }
 
 RunDir::~RunDir() {
@@ -205,7 +179,7 @@ void RunDir::log_metrics(int64_t step, const std::vector<std::pair<std::string, 
   const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
   if (fd < 0) throw failed("write", path);
   try {
-    write_all(fd, text, path);
+    if (!write_all(fd, text)) throw failed("write", path);
   } catch (...) {
     ::close(fd);
     throw;

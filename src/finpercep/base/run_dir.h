@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "finpercep/base/inputs.h"
+
 namespace finpercep {
 
 class RunDir {
@@ -26,7 +28,7 @@ class RunDir {
   void use_config();
 
   /// The files that the run depends on, as {"network_g": HASH}: kept as inputs.json when it begins, compared when it goes on.
-  void use_inputs(const std::map<std::string, std::string>& inputs);
+  void use_inputs(const Inputs& inputs);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path checkpoint(const std::string& name) const;  ///< checkpoints/NAME.safetensors
@@ -42,9 +44,6 @@ class RunDir {
   std::string config_;
   int lock_ = -1;
 };
-
-/// input_error where the run in this folder was begun with other files. One of before there was an inputs.json goes on unasked.
-void expect_inputs(const std::filesystem::path& run, const std::map<std::string, std::string>& inputs);
 
 /// metrics.jsonl as read back: one map a line; a cut last line is ignored.
 std::vector<std::map<std::string, double>> read_metrics(const std::filesystem::path& file);

@@ -198,7 +198,7 @@ TEST_CASE("a run goes on with the files that it began with; one that had not beg
   }
   RunDir run(path, "a: 1\n", true);
   const std::string said = message_of([&] { run.use_inputs({{"network_g", "xxh3:2"}}); });
-  for (const char* part : {"network_g", "xxh3:3", "xxh3:2", "with which the run began"}) CHECK(has(said, part));
+  for (const char* part : {"network_g", "xxh3:3", "xxh3:2", "with which the work here began"}) CHECK(has(said, part));
   CHECK(message_of([&] { run.use_inputs({{"network_g", "xxh3:3"}}); }) == "no error");
   CHECK(has(message_of([&] { expect_inputs(path, {{"network_g", "xxh3:2"}}); }), "network_g"));
 }

@@ -123,7 +123,9 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     return std::map<std::string, std::string>{{"iterations", fmt::format("{}", iter)}, {"training", to_yaml(settings)}};
   };
   const auto save = [&](const std::string& name, int64_t iter) {
-    with_average([&] { save_generator(run.checkpoint(name), *p.generator, p.generator->params.all(), facts(iter)); });
+    std::filesystem::path written;
+    with_average([&] { written = save_generator(run.checkpoint(name), *p.generator, p.generator->params.all(), facts(iter)); });
+    return written;
   };
   const auto watch = [&](int64_t done, int64_t stage) {
     Vitals vitals;
@@ -148,11 +150,10 @@ void run_rl(const RlSettings& settings, const std::filesystem::path& run_directo
     metrics.emplace_back("lr_scale", p.lr_scale);
     run.log_metrics(done, metrics);
     if (rollbacks(p) <= settings.monitor.max_rollbacks) return;
-    save("generator-good", done);
     throw model_error(
         fmt::format("monitor: iteration {}: expected at most {} rollbacks (monitor.max_rollbacks), found one more: {}. the last good "
                     "weights are {}; lower reward_weight or optim_g.lr, or let the reward learn along (coevolve_freq)",
-                    done, settings.monitor.max_rollbacks, reason, run.checkpoint("generator-good").string()));
+                    done, settings.monitor.max_rollbacks, reason, save("generator-good", done).string()));
   };
 
   const int workers = static_cast<int>(settings.datasets.num_worker);

@@ -96,7 +96,10 @@ at::Tensor waves(const at::Tensor& x) {
   const at::Tensor fy = at::fft_fftfreq(h, 1.0, y.options()).abs().view({h, 1}),
                    fx = at::fft_rfftfreq(w, 1.0, y.options()).view({1, w / 2 + 1});
   const auto repeats = [](const at::Tensor& f) { return (16 * f - (16 * f).round()).abs() < 1e-3; };
-  return (power - around).clamp_min(0) * (at::max(fy, fx) > 0.1) * repeats(fy) * repeats(fx);
+  // A wave of period 2 is its own mirror image: the power of both lies in one place, where that of the others lies in two.
+  const auto own_mirror = [](const at::Tensor& f) { return at::logical_or(f<1e-3, f> 0.5 - 1e-3); };
+  const at::Tensor share = 1 - 0.75 * at::logical_and(own_mirror(fy), own_mirror(fx)).to(at::kFloat);
+  return (power - around).clamp_min(0) * share * (at::max(fy, fx) > 0.1) * repeats(fy) * repeats(fx);
 }
 
 // Amplitude, in luma, of the strongest wave that neither of the others has.

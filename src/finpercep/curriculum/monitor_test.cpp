@@ -102,6 +102,20 @@ TEST_CASE("planted hacks are found and named") {
   CHECK(mentions(said(p.sr.roll(1, 0), p), "lr"));
 }
 
+TEST_CASE("grid is the amplitude of the wave, in luma, whatever its period and direction") {
+  const at::Tensor flat = at::full({2, 3, 128, 128}, 0.5);
+  for (const int64_t period : {2, 4, 8}) {
+    CAPTURE(period);
+    const at::Tensor wave = at::cos(at::arange(128, at::kFloat) * (2 * std::numbers::pi / static_cast<double>(period)));
+    const at::Tensor stripes = wave.view({1, 1, 1, 128}).expand({2, 3, 128, 128});
+    CHECK(examine(flat + 0.004 * stripes, flat, flat, flat).grid == doctest::Approx(0.004).epsilon(0.05));
+    CHECK(examine(flat + 0.004 * stripes.transpose(2, 3), flat, flat, flat).grid == doctest::Approx(0.004).epsilon(0.05));
+  }
+  const at::Tensor sign = 1 - 2 * (at::arange(128, at::kFloat).remainder(2));
+  const at::Tensor board = (sign.view({128, 1}) * sign).expand({2, 3, 128, 128});
+  CHECK(examine(flat + 0.004 * board, flat, flat, flat).grid == doctest::Approx(0.004).epsilon(0.05));
+}
+
 TEST_CASE("small versions of them, as restoration makes, are let pass") {
   if (!photographs()) {
     MESSAGE("skipped: no photographs in build/photos");

@@ -9,7 +9,7 @@
 #include "finpercep/generate/policy.h"
 #include "finpercep/generate/train.h"
 #include "finpercep/nets/lora.h"
-#include "finpercep/reward/train.h"
+#include "finpercep/reward/objective.h"
 #include "finpercep/rl/dpo.h"
 #include "finpercep/rl/grpo.h"
 #include "finpercep/rl/nft.h"

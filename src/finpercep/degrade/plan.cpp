@@ -158,7 +158,7 @@ Image apply_plan(const Image& photo, const DegradePlan& plan) {
     clamp_unit(image);
     image = shrink(apply_jpeg(std::move(image), plan.second.jpeg_quality, plan.diff_jpeg));
   }
-  for (float& value : image.data) value = std::nearbyint(std::clamp(value, 0.0f, 1.0f) * 255.0f) / 255.0f;
+  round_to_bytes(image);
   return image;
 }
 

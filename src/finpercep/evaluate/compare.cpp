@@ -10,6 +10,7 @@
 
 #include "finpercep/evaluate/evaluate.h"
 #include "finpercep/evaluate/wilcoxon.h"
+#include "finpercep/generate/super_resolver.h"
 
 namespace finpercep {
 
@@ -68,24 +69,30 @@ Column comparison_column(const std::string& metric) {
 
 std::string variants_text(const EvaluateOptions& options) {
   std::vector<std::string> texts;
-  for (const std::string& metric : options.metrics)
+  for (const std::string& metric : options.measure.metrics)
     if (!is_judged(metric))
-      texts.push_back(fmt::format("{}: {}", metric, variant_text(metric, options.metric.protocol, options.metric.crop_border)));
-  const auto asked = [&](const char* metric) { return std::ranges::find(options.metrics, metric) != options.metrics.end(); };
-  if (asked(score_metric))
-    texts.push_back(fmt::format("S: score of {} (RM_{}), 1 is clean", options.judge->model(), options.judge->stage()));
+      texts.push_back(
+          fmt::format("{}: {}", metric, variant_text(metric, options.measure.metric.protocol, options.measure.metric.crop_border)));
+  const auto asked = [&](const char* metric) {
+    return std::ranges::find(options.measure.metrics, metric) != options.measure.metrics.end();
+  };
+  if (std::ranges::any_of(options.measure.metrics, is_judged)) {
+    const Judge& judge = *options.measure.judge;
+    texts.push_back(fmt::format("judge: {} {} (RM_{})", judge.model(), weights_hash(judge.model()), judge.stage()));
+  }
+  if (asked(score_metric)) texts.emplace_back("S: its score, 1 is clean");
   if (asked(severity_metric))
-    texts.push_back(fmt::format("severity: mean of the defect map of {} (RM_{}) over the worst {:g} % of a picture's pixels, 0 is clean",
-                                options.judge->model(), options.judge->stage(), 100 * severity_share));
+    texts.push_back(
+        fmt::format("severity: mean of its defect map over the worst {:g} % of a picture's pixels, 0 is clean", 100 * severity_share));
   return fmt::format("{}", fmt::join(texts, "; "));
 }
 
 Table comparison_table(const Methods& methods, const EvaluateOptions& options) {
   Table table{.columns = {{"method", std::nullopt, 0}, {"images", std::nullopt, 0}}, .rows = {}, .caption = "", .mark_best = true};
-  for (const std::string& metric : options.metrics) table.columns.push_back(comparison_column(metric));
+  for (const std::string& metric : options.measure.metrics) table.columns.push_back(comparison_column(metric));
   for (const auto& [name, evaluation] : methods) {
     std::vector<Cell> row = {name, count_measured(evaluation)};
-    for (const std::string& metric : options.metrics) row.push_back(mean_cell(evaluation.column(metric), options.bootstrap));
+    for (const std::string& metric : options.measure.metrics) row.push_back(mean_cell(evaluation.column(metric), options.bootstrap));
     table.rows.push_back(std::move(row));
   }
   const bool alike =
@@ -100,7 +107,7 @@ Table comparison_table(const Methods& methods, const EvaluateOptions& options) {
 
 Table difference_table(const Methods& methods, const std::string& baseline, const EvaluateOptions& options) {
   Table table{.columns = {{"method", std::nullopt, 0}}, .rows = {}, .caption = ""};
-  for (const std::string& metric : options.metrics) {
+  for (const std::string& metric : options.measure.metrics) {
     Column column = comparison_column(metric);
     column.decimals = in_percent(metric) ? 1 : 3;
     if (in_percent(metric)) column.title += " %";
@@ -110,7 +117,7 @@ Table difference_table(const Methods& methods, const std::string& baseline, cons
   for (const auto& [name, evaluation] : methods) {
     if (base == methods.end() || name == baseline) continue;
     std::vector<Cell> row = {name};
-    for (const std::string& metric : options.metrics)
+    for (const std::string& metric : options.measure.metrics)
       row.push_back(difference_cell(pair_values(evaluation, base->second, metric), in_percent(metric), options.bootstrap));
     table.rows.push_back(std::move(row));
   }

@@ -29,6 +29,8 @@ double pearson(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 std::vector<double> ranks(const std::vector<double>& values) {
+  if (std::ranges::any_of(values, [](double v) { return std::isnan(v); }))  // they have no order
+    return std::vector<double>(values.size(), std::numeric_limits<double>::quiet_NaN());
   std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::sort(order.begin(), order.end(), [&](std::size_t i, std::size_t j) { return values[i] < values[j]; });

@@ -1,38 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "finpercep/evaluate/bootstrap.h"
 #include "finpercep/evaluate/pairs.h"
+#include "finpercep/evaluate/pipeline.h"
 #include "finpercep/evaluate/table.h"
-#include "finpercep/image.h"
-#include "finpercep/judge.h"
-#include "finpercep/metrics/registry.h"
 
 namespace finpercep {
 
-/// One picture to judge and its reference.
-struct Sample {
-  Image sr, ref;
-};
-
-/// Beside the names of the registry, these two of the judge: its score, and the mean of its map over the worst pixels of a picture.
-inline constexpr const char *score_metric = "finpercep.score", *severity_metric = "finpercep.severity";
-bool is_judged(const std::string& metric);
-
 struct EvaluateOptions {
-  std::vector<std::string> metrics = {"psnry", "ssim", "lpips"};
-  MetricOptions metric{};        ///< protocol, crop border, device
-  const Judge* judge = nullptr;  ///< of the two judged metrics: not null where they are asked for
-  int threads = 0;               ///< pictures in parallel; 0: all cores
+  PipelineOptions measure{.metrics = {"psnry", "ssim", "lpips"}};
   BootstrapOptions bootstrap{};
   std::string progress{};  ///< label of a progress bar; "": none
 };
-
-/// Before any work: usage_error for an unknown or repeated name, model_error for absent weights.
-void check_metrics(const EvaluateOptions& options);
 
 struct Evaluation {
   std::vector<std::string> metrics;
@@ -46,9 +28,8 @@ struct Evaluation {
   bool measured(std::size_t picture) const;
 };
 
-/// The same numbers for any number of threads. `load(i)`, the picture of names[i], is called from several threads. An input_error of a
-/// picture, pairs of different sizes among them, is a warning and a failure. usage_error when there are no pictures.
-Evaluation evaluate(const std::vector<std::string>& names, const std::function<Sample(int64_t)>& load, const EvaluateOptions& options = {});
+/// measure_pictures with a progress bar; a failure is a warning too. usage_error when there are no pictures.
+Evaluation evaluate(const std::vector<std::string>& names, const LoadSample& load, const EvaluateOptions& options = {});
 /// Reads the files as they are needed.
 Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& options = {});
 

@@ -155,11 +155,13 @@ std::vector<std::string> names(int count) {
   return out;
 }
 
+Sample loaded(int64_t i, const Reserve&) { return sample(i); }
+
 TEST_CASE("evaluate: order, values and threads") {
-  EvaluateOptions options{.metrics = {"ssim", "psnr"}, .threads = 1, .bootstrap = {.resamples = 200}};
-  const Evaluation one = evaluate(names(11), sample, options);
-  options.threads = 4;
-  const Evaluation four = evaluate(names(11), sample, options);
+  EvaluateOptions options{.measure = {.metrics = {"ssim", "psnr"}, .threads = 1}, .bootstrap = {.resamples = 200}};
+  const Evaluation one = evaluate(names(11), loaded, options);
+  options.measure.threads = 4;
+  const Evaluation four = evaluate(names(11), loaded, options);
   REQUIRE(one.names.size() == 11);
   CHECK(one.names[10] == "image10");
   CHECK(one.values == four.values);
@@ -171,9 +173,9 @@ TEST_CASE("evaluate: order, values and threads") {
   const auto psnr_of = [&](const Evaluation& e) { return std::get<Interval>(comparison_table({{"x", e}}, options).rows[0][3]).mean; };
   CHECK(psnr_of(one) == doctest::Approx(mean));
   CHECK_THROWS_AS(one.column("lpips"), Error);
-  CHECK_THROWS_AS(evaluate({}, sample, options), Error);
+  CHECK_THROWS_AS(evaluate({}, loaded, options), Error);
   // A picture that fails is left out and said; the others keep their values.
-  const auto broken = [](int64_t i) -> Sample {
+  const auto broken = [](int64_t i, const Reserve&) -> Sample {
     if (i == 2) throw input_error("two is broken");
     return i == 4 ? Sample{noise(24, 20, 1), noise(24, 21, 1)} : sample(i);
   };
@@ -186,11 +188,11 @@ TEST_CASE("evaluate: order, values and threads") {
   CHECK(psnr_of(rest) == doctest::Approx((11 * mean - one.values[2][1] - one.values[4][1]) / 9));
   CHECK(std::get<double>(comparison_table({{"x", rest}}, options).rows[0][1]) == 9);  // images
   const Evaluation none = evaluate(
-      names(3), [](int64_t) -> Sample { throw input_error("all are broken"); }, options);
+      names(3), [](int64_t, const Reserve&) -> Sample { throw input_error("all are broken"); }, options);
   CHECK(none.failures.size() == 3);
   CHECK(std::holds_alternative<std::monostate>(comparison_table({{"x", none}}, options).rows[0][3]));
   CHECK_THROWS_AS(evaluate(
-                      names(3), [](int64_t) -> Sample { throw model_error("no model"); }, options),
+                      names(3), [](int64_t, const Reserve&) -> Sample { throw model_error("no model"); }, options),
                   Error);
 }
 
@@ -202,15 +204,15 @@ TEST_CASE("evaluate: files, and pairs of different sizes") {
   };
   const Sample a = sample(0);
   const std::vector<Pair> pairs = {{"a", file("a.png", a.sr), file("ra.png", a.ref)}};
-  const EvaluateOptions options{.metrics = {"psnr"}};
+  const EvaluateOptions options{.measure = {.metrics = {"psnr"}}};
   CHECK(evaluate(pairs, options).values[0][0] == doctest::Approx(psnr(a.sr, a.ref)).epsilon(1e-9));
   const std::vector<Pair> bad = {{"b", pairs[0].first, file("rb.png", noise(24, 21, 9))}};
   CHECK(evaluate(bad, options).failures.at(0).find("rb.png, 24x21, found 24x20") != std::string::npos);
 }
 
 TEST_CASE("tables of an evaluation state the variants") {
-  EvaluateOptions options{.metrics = {"psnry", "ssim"}, .bootstrap = {.resamples = 100}};
-  const Evaluation evaluation = evaluate(names(2), sample, options);
+  EvaluateOptions options{.measure = {.metrics = {"psnry", "ssim"}}, .bootstrap = {.resamples = 100}};
+  const Evaluation evaluation = evaluate(names(2), loaded, options);
   const std::string text = render(comparison_table({{"ours", evaluation}, {"same", evaluation}}, options), TableFormat::text);
   CHECK(text.find("psnry ↑") != std::string::npos);
   CHECK(text.find("Y of studio YCbCr, not rounded, mse + 1e-8, crop 0") != std::string::npos);

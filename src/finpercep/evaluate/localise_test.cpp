@@ -62,6 +62,7 @@ TEST_CASE("maps against labels: perfect, reversed, constant and empty") {
 
 TEST_CASE("correlations: by hand, with ties, and what has none") {
   CHECK(ranks({3, 1, 3, 2}) == std::vector<double>{3.5, 1, 3.5, 2});
+  CHECK(std::isnan(ranks({3, std::nan(""), 2})[0]));  // no order, and no endless loop
   CHECK(pearson({1, 2, 3, 4}, {1, 3, 2, 5}) == doctest::Approx(5.5 / std::sqrt(5 * 8.75)));
   CHECK(spearman({1, 2, 3, 4}, {1, 30, 20, 500}) == doctest::Approx(0.8));  // 1 - 6 * 2 / (4 * 15)
   CHECK(spearman({1, 2, 3}, {9, 4, 1}) == doctest::Approx(-1));

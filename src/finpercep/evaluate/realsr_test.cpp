@@ -50,22 +50,22 @@ TEST_CASE("OSEDiff's published log is reproduced per image") {
       pairs.push_back({name, folder / "osediff" / (name + ".webp"), folder / "hr" / (name + ".webp")});
   REQUIRE(pairs.size() == count);
 
-  EvaluateOptions options{.metrics = {"psnry", "ssim", "lpips"}, .metric = {.device = "cpu"}};
+  EvaluateOptions options{.measure = {.metrics = {"psnry", "ssim", "lpips"}, .metric = {.device = "cpu"}}};
   Evaluation evaluation;
   try {
     evaluation = evaluate(pairs, options);
   } catch (const Error& error) {
     if (error.code() != ExitCode::model) throw;
     MESSAGE("without LPIPS: " << error.what());
-    options.metrics.pop_back();
+    options.measure.metrics.pop_back();
     evaluation = evaluate(pairs, options);
   }
   const Logged tolerance = {1e-4, 1e-5, 1e-3};
   Logged largest{};
   for (std::size_t i = 0; i < pairs.size(); ++i)
-    for (std::size_t m = 0; m < options.metrics.size(); ++m) {
+    for (std::size_t m = 0; m < options.measure.metrics.size(); ++m) {
       CAPTURE(pairs[i].name);
-      CAPTURE(options.metrics[m]);
+      CAPTURE(options.measure.metrics[m]);
       const double gap = std::abs(evaluation.values[i][m] - logged.at(pairs[i].name)[m]);
       CHECK(gap < tolerance[m]);
       largest[m] = std::max(largest[m], gap);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scores of many pictures: reading and the classical metrics on workers, nets on the calling thread, results handed out in order.
+// Scores of many pictures, a line each.
 #pragma once
 #include <cstdint>
 #include <filesystem>
@@ -16,9 +16,8 @@ namespace finpercep {
 
 struct ScoreJob {
   std::vector<std::filesystem::path> pictures;
-  std::vector<std::filesystem::path> references;  ///< one a picture, or none
-  bool judging = false;                           ///< finpercep.score, .severity, .map_max, .map_mean; of RM_0 the score
-  JudgeOptions judge;
+  std::vector<std::filesystem::path> references;      ///< one a picture, or none
+  const Judge* judge = nullptr;                       ///< of finpercep.score, .severity, .map_max, .map_mean; of RM_0 the score; null: none
   std::vector<std::string> metrics;                   ///< full-reference ones need references
   std::vector<std::string> set_metrics;               ///< for score_set: not computed here, and no columns
   std::vector<std::filesystem::path> set_references;  ///< the set that they compare with
@@ -37,7 +36,7 @@ struct ScoreNotes {
 /// false to stop early. model_error for absent weights comes before the first line.
 ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLine)>& on_line);
 
-/// The columns that the job's lines have; those of the map too where only the model knows that its finest stage is RM_0.
+/// The columns that the job's lines have.
 std::vector<std::string> score_columns(const ScoreJob& job);
 /// What exactly a column means: "Y of studio YCbCr, .., crop 0"; for finpercep the model.
 std::string column_variant(const ScoreJob& job, const std::string& column);

@@ -3,12 +3,14 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <span>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/inputs.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
@@ -55,23 +57,30 @@ std::vector<std::pair<std::string, std::string>> source_hashes(const std::vector
   return hashes;
 }
 
-// What samples depend on beside the settings. A build that goes on with other models or photographs would mix two data sets.
-void check_inputs(const FgrBuilder& builder, const std::filesystem::path& directory) {
-  nlohmann::ordered_json inputs = {{"models", nlohmann::ordered_json::object()}, {"photographs", nlohmann::ordered_json::array()}};
-  for (const auto& [source, hash] : source_hashes(builder.settings().sources)) inputs["models"][source] = hash;
+// Of all files of a folder, by name.
+std::string folder_hash(const std::filesystem::path& folder) {
+  std::string seen;
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(folder))
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  std::ranges::sort(files);
+  for (const auto& file : files) seen += fmt::format("{} {}\n", file.filename().string(), hash_of(read_file(file)));
+  return hash_of(std::as_bytes(std::span(seen)));
+}
+
+// What samples depend on beside the settings. A build that goes on with others would mix two data sets.
+Inputs inputs_of(const FgrBuilder& builder) {
+  Inputs inputs;
+  for (const auto& [source, hash] : source_hashes(builder.settings().sources)) inputs["source " + source] = hash;
+  for (const std::string& folder : builder.settings().masks.segments) inputs["segments " + folder] = folder_hash(folder);
   const PhotoSet& photos = builder.photos();
+  std::string seen;
   for (int64_t i = 0; i < photos.size(); ++i) {
     const Image photo = photos.photo(i);
-    inputs["photographs"].push_back(fmt::format("{} {}", photos.name(i), hash_of(std::as_bytes(std::span(photo.data)))));
+    seen += fmt::format("{} {}\n", photos.name(i), hash_of(std::as_bytes(std::span(photo.data))));
   }
-  const std::string text = inputs.dump(1, ' ', true, nlohmann::ordered_json::error_handler_t::replace) + "\n";
-  const auto path = directory / "inputs.json";
-  if (std::filesystem::exists(path) && read_text_file(path) != text)
-    throw input_error(
-        fmt::format("fgr: {}: expected the models and photographs that the shards here were begun with, found others. build into another "
-                    "folder, or remove this one",
-                    directory.string()));
-  write_file(path, text);
+  inputs["photographs"] = hash_of(std::as_bytes(std::span(seen)));
+  return inputs;
 }
 
 // The settings with the device and type that "auto" came to: labels and pictures of another are others.
@@ -124,7 +133,9 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
                   int64_t samples_per_shard) {
   make_directory(directory);
   const FgrBuilder builder(settings, begun_scale(settings, directory));
-  check_inputs(builder, directory);
+  const Inputs inputs = inputs_of(builder);
+  expect_inputs(directory, inputs);
+  write_inputs(directory, inputs);
   write_file(directory / "config.yaml", to_yaml(as_built(builder.settings())));
   // Whole crops to a shard, so that no crop is made twice.
   const int64_t per_crop = builder.per_crop(), crops_per_shard = std::max<int64_t>(1, samples_per_shard / per_crop);

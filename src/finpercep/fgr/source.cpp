@@ -19,20 +19,24 @@ namespace {
 bool always(int64_t) { return true; }
 
 FgrSource distortions(const std::string& name, std::size_t kinds) {
-  return {name, always, [kinds](const SourceRequest& request) -> SourcePicture {
+  return {always, [kinds](const SourceRequest& request) -> SourcePicture {
             auto [picture, kind] = plant(request.gt, kinds, Random(request.seed, "distort", request.item));
             return {std::move(picture), "distort:" + kind};
           }};
 }
 
 FgrSource generator(const std::string& name, const SourceDegradation& degradation, const Compute& compute) {
-  return {name, always,
+  return {always,
           [name, degradation,
            resolver = make_super_resolver(name, {.tile = 0, .compute = compute})](const SourceRequest& request) -> SourcePicture {
             Random random(request.seed, "generate", request.item);
             const Image lr = degrade(request.gt, random.chance(degradation.strong_prob) ? degradation.strong : degradation.usual,
                                      Random(request.seed, "degrade", request.item));
-            return {resolver(lr, random.bits()), name};
+            Image sr = resolver(lr, random.bits());
+            if (sr.width != request.gt.width)
+              throw usage_error(fmt::format("source: {}: expected a generator that enlarges {} times, found {} times", name, direct_scale,
+                                            sr.width / lr.width));
+            return {std::move(sr), name};
           }};
 }
 
@@ -53,7 +57,7 @@ FgrSource folder(const std::string& directory, const PhotoSet& photos) {
   if (found < photos.size())
     log_warning(fmt::format("source: {}: no picture for {} of {} photographs; these need other sources", directory, photos.size() - found,
                             photos.size()));
-  return {directory, [pictures, &photos](int64_t photo) { return pictures->contains(photos.name(photo)); },
+  return {[pictures, &photos](int64_t photo) { return pictures->contains(photos.name(photo)); },
           [pictures, &photos, directory](const SourceRequest& request) -> SourcePicture {
             const PhotoCrop& c = request.crop;
             const Image square =

@@ -23,7 +23,6 @@ struct SourceRequest {
 };
 
 struct FgrSource {
-  std::string name;
   std::function<bool(int64_t photo)> has;  ///< false where a folder has no picture of that photograph
   std::function<SourcePicture(const SourceRequest&)> make;
 };

@@ -163,9 +163,7 @@ namespace {
 
 std::unique_ptr<Generator> from_checkpoint(const std::string& name_or_file) {
   const TensorFile file = read_checkpoint(name_or_file, "generator");
-  GeneratorSettings settings;
-  load_settings(settings, file.metadata.at("config"), name_or_file);
-  auto generator = std::make_unique<Generator>(settings);
+  auto generator = from_config<Generator, GeneratorSettings>(file, name_or_file);
   load(generator->params, file, name_or_file);
   return generator;
 }
@@ -188,16 +186,18 @@ void with_values(const Generator& generator, const std::vector<at::Tensor>& valu
   copy_values(own, generator.params.all());
 }
 
-void save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
-                    const std::map<std::string, std::string>& facts, at::ScalarType dtype) {
+std::filesystem::path save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
+                                     const std::map<std::string, std::string>& facts, at::ScalarType dtype) {
   if (generator.script) {
-    with_values(generator, values, [&] { generator.script->save(std::filesystem::path(path).replace_extension(".pt"), facts); });
-    return;
+    const auto module = std::filesystem::path(path).replace_extension(".pt");
+    with_values(generator, values, [&] { generator.script->save(module, facts); });
+    return module;
   }
   TensorFile file;
   file.metadata = facts;
   put(file, generator.params.named_as(values), dtype);
   write_checkpoint(path, file, "generator", to_yaml(generator.settings));
+  return path;
 }
 
 }  // namespace finpercep

@@ -87,8 +87,9 @@ std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::D
 void with_values(const Generator& generator, const std::vector<at::Tensor>& values, const std::function<void()>& work);
 /// fp16 unless told otherwise; `facts` go to the metadata (iterations, data, command). A TorchScript module is saved as one, in its own
 /// type, with the ending .pt.
-void save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
-                    const std::map<std::string, std::string>& facts, at::ScalarType dtype = at::kHalf);
+/// The file that was written.
+std::filesystem::path save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
+                                     const std::map<std::string, std::string>& facts, at::ScalarType dtype = at::kHalf);
 
 Image upscale(const Generator& generator, const Image& lr, uint64_t seed, const UpscaleOptions& options);
 

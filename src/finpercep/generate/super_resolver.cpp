@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 
@@ -70,8 +71,16 @@ SuperResolver trained(const std::string& given, const UpscaleOptions& options) {
   if (steps > 0 && generator->settings.policy == "direct")
     throw usage_error(fmt::format("generator: {}: expected no @N, found one. a direct net has no steps", given));
   if (steps > 0) generator->schedule = chain_of(generator->settings, steps);
-  if (generator->sees_lr) return direct(for_pictures(*generator, options.compute), options);
-  return [generator, options](const Image& lr, uint64_t seed) { return upscale(*generator, lr, seed, options); };
+  const SuperResolver net = generator->sees_lr
+                                ? direct(for_pictures(*generator, options.compute), options)
+                                : [generator, options](const Image& lr, uint64_t seed) { return upscale(*generator, lr, seed, options); };
+  // Weights of a run that diverged may be finite and yet overflow in the net: files would hold black pictures.
+  return [net, given](const Image& lr, uint64_t seed) {
+    Image sr = net(lr, seed);
+    if (std::ranges::any_of(sr.data, [](float v) { return std::isnan(v); }))
+      throw model_error(fmt::format("generator: {}: expected pictures of finite numbers, found NaN. take an earlier checkpoint", given));
+    return sr;
+  };
 }
 
 }  // namespace

@@ -2,10 +2,13 @@
 // Shipped and trained models: safetensors with "format", "kind" and "config" in the metadata.
 #pragma once
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "finpercep/base/error.h"
 #include "finpercep/base/safetensors.h"
+#include "finpercep/base/settings.h"
 
 namespace finpercep {
 
@@ -17,6 +20,18 @@ std::vector<std::filesystem::path> shipped_models();
 
 /// Reads and checks: our format, checksum, `kind` ("generator", "reward"; "" for either). The config is metadata["config"].
 TensorFile read_checkpoint(const std::string& name_or_file, const std::string& kind);
+/// A net of the settings that the checkpoint carries; model_error where there is none of such settings: they are the file's, not the
+/// user's.
+template <class Net, class Settings>
+std::unique_ptr<Net> from_config(const TensorFile& file, const std::string& where) {
+  try {
+    Settings settings;
+    load_settings(settings, file.metadata.at("config"), where);
+    return std::make_unique<Net>(settings);
+  } catch (const Error& error) {
+    throw model_error(error.what());
+  }
+}
 /// Adds format and kind to `file` and writes it.
 void write_checkpoint(const std::filesystem::path& path, TensorFile file, const std::string& kind, const std::string& config_yaml);
 

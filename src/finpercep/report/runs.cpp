@@ -52,13 +52,7 @@ constexpr Shown shown[] = {
     {"rm_order", "Order of the co-evolving reward", "share"},
 };
 
-using Lines = std::vector<std::map<std::string, double>>;  // of metrics.jsonl
-
-Lines lines_of(const Run& run) {
-  if (!std::filesystem::exists(run.path / "metrics.jsonl"))
-    throw input_error(fmt::format("report: {}: expected a run directory with metrics.jsonl, found none", run.path.string()));
-  return read_metrics(run.path / "metrics.jsonl");
-}
+using Lines = std::vector<std::map<std::string, double>>;  // Run::lines
 
 std::vector<double> values_of(const Lines& lines, const std::string& key) {
   std::vector<double> values;
@@ -100,12 +94,18 @@ std::string alarms(const Lines& lines) {
 
 }  // namespace
 
+Run read_run(std::string name, const std::filesystem::path& path) {
+  if (!std::filesystem::exists(path / "metrics.jsonl"))
+    throw input_error(fmt::format("report: {}: expected a run directory with metrics.jsonl, found none", path.string()));
+  return {std::move(name), path, read_metrics(path / "metrics.jsonl")};
+}
+
 ReportTable run_table(const std::vector<Run>& runs) {
   std::vector<std::string> columns = {"run",   "iterations", "reward",  "S",      "held-out LPIPS", "held-out PSNR-Y", "held-out SSIM-Y",
                                       "order", "skipped",    "guarded", "alarms", "rollbacks"};
   std::vector<std::vector<std::string>> rows;
   for (const Run& run : runs) {
-    const Lines lines = lines_of(run);
+    const Lines& lines = run.lines;
     const std::vector<double> steps = values_of(lines, "step");
     const bool watched = !values_of(lines, "monitor_grid").empty();
     rows.push_back({run.name, steps.empty() ? "0" : fmt::format("{:.0f}", std::ranges::max(steps)), first_to_last(lines, "reward"),
@@ -143,13 +143,11 @@ std::vector<Strip> run_sheets(const std::vector<Run>& runs) {
 }
 
 std::vector<Chart> run_charts(const std::vector<Run>& runs) {
-  std::vector<Lines> metrics;
-  for (const Run& run : runs) metrics.push_back(lines_of(run));
   // Where the curriculum switched, if all runs that have one switched alike.
   std::optional<std::vector<Marker>> markers;
-  for (const auto& lines : metrics) {
+  for (const Run& run : runs) {
     std::vector<Marker> switches;
-    for (const auto& line : lines)
+    for (const auto& line : run.lines)
       if (line.contains("switch_to") && line.contains("step"))
         switches.push_back({line.at("step"), fmt::format("RM_{:.0f}", line.at("switch_to"))});
     if (switches.empty()) continue;
@@ -165,9 +163,9 @@ std::vector<Chart> run_charts(const std::vector<Run>& runs) {
                 .y_label = show.axis,
                 .curves = {},
                 .markers = markers.value_or(std::vector<Marker>())};
-    for (std::size_t r = 0; r < runs.size(); ++r) {
-      Curve curve{.name = runs[r].name, .points = {}};
-      for (const auto& line : metrics[r])
+    for (const Run& run : runs) {
+      Curve curve{.name = run.name, .points = {}};
+      for (const auto& line : run.lines)
         if (const auto found = line.find(show.key); found != line.end() && line.contains("step"))
           curve.points.emplace_back(line.at("step"), found->second);
       if (curve.points.size() > 1) chart.curves.push_back(std::move(curve));

@@ -2,6 +2,7 @@
 // What run directories have to tell, as parts of a report.
 #pragma once
 #include <filesystem>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -12,10 +13,13 @@ namespace finpercep {
 struct Run {
   std::string name;
   std::filesystem::path path;
+  std::vector<std::map<std::string, double>> lines;  ///< of metrics.jsonl
 };
+/// input_error for a directory without metrics.jsonl.
+Run read_run(std::string name, const std::filesystem::path& path);
 
 /// One chart for each metric that says something about the course of training, one curve a run; stage switches are marked where all runs
-/// that have any switched alike. Metrics that no run has are left out. input_error for a directory without metrics.jsonl.
+/// that have any switched alike. Metrics that no run has are left out.
 std::vector<Chart> run_charts(const std::vector<Run>& runs);
 
 /// A row a run: how far it is, its reward and held-out metrics at its first and last lines, how often the monitor gave alarm and when

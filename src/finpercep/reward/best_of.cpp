@@ -10,20 +10,12 @@
 
 namespace finpercep {
 
-namespace {
-
-Image blurred(const Image& image, double sigma) {
-  return filter_separable(image, gaussian_row(2 * static_cast<int>(std::ceil(3 * sigma)) + 1, sigma));
-}
-
-}  // namespace
-
 std::vector<uint16_t> best_samples(const std::vector<Image>& maps, double smooth) {
   TORCH_CHECK(!maps.empty() && maps.size() <= 65536, "best_samples: expected 1 to 65536 maps, found ", maps.size());
-  Image lowest = blurred(maps.front(), smooth);
+  Image lowest = blur_by(maps.front(), smooth);
   std::vector<uint16_t> best(lowest.data.size(), 0);
   for (std::size_t i = 1; i < maps.size(); ++i) {
-    const Image map = blurred(maps[i], smooth);
+    const Image map = blur_by(maps[i], smooth);
     TORCH_CHECK(map.data.size() == best.size(), "best_samples: expected maps of one size");
     for (std::size_t at = 0; at < best.size(); ++at)
       if (map.data[at] < lowest.data[at]) {
@@ -45,7 +37,7 @@ Image compose_best(const std::vector<Image>& samples, const std::vector<Image>& 
     TORCH_CHECK(samples[i].data.size() == first.data.size(), "compose_best: expected samples of one size");
     Image weight(first.width, first.height, 1);
     for (std::size_t at = 0; at < best.size(); ++at) weight.data[at] = best[at] == i ? 1.0f : 0.0f;
-    weight = blurred(weight, settings.feather);
+    weight = blur_by(weight, settings.feather);
     for (int c = 0; c < first.channels; ++c)
       for (std::size_t at = 0; at < best.size(); ++at) out.plane(c)[at] += weight.data[at] * (samples[i].plane(c)[at] - first.plane(c)[at]);
   }

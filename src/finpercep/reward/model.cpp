@@ -167,13 +167,7 @@ std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed) {
 
 std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts) {
   const TensorFile file = read_checkpoint(name_or_file, "reward");
-  RewardSettings settings;
-  try {
-    load_settings(settings, file.metadata.at("config"), name_or_file);
-  } catch (const Error& error) {  // the file's settings, not the user's
-    throw model_error(error.what());
-  }
-  auto model = std::make_unique<RewardModel>(settings);
+  auto model = from_config<RewardModel, RewardSettings>(file, name_or_file);
   load(model->params, file, name_or_file);
   model->params.to(device, at::kFloat);
   channels_last(model->params);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -14,7 +15,6 @@
 #include "finpercep/image/tensor.h"
 #include "finpercep/nets/layout.h"
 #include "finpercep/nets/optimise.h"
-#include "finpercep/reward/losses.h"
 
 namespace finpercep {
 
@@ -61,9 +61,17 @@ FgrSet read_sets(const std::vector<std::string>& folders) {
   return set;
 }
 
+// The teachers' opinions of I_syn and I_SR of the batch's first samples, 2 x n; undefined where nobody is asked.
+at::Tensor asked_of(const std::optional<Teachers>& teachers, const FgrBatch& batch, double share) {
+  if (!teachers) return {};
+  const int64_t n = std::max<int64_t>(1, std::lround(share * static_cast<double>(batch.gt.size(0))));
+  const auto some = [&](const at::Tensor& x) { return x.narrow(0, 0, n); };
+  return at::stack({teachers->opinion(some(batch.syn), some(batch.gt)), teachers->opinion(some(batch.sr), some(batch.gt))});
+}
+
 // The losses on parts of samples as they are, neither zoomed nor varied; the same parts at every call, whatever the run's seed.
-Metrics measure(const RewardModel& model, const RewardModel* base, const FgrSet& set, const RewardTrainSettings& settings,
-                const Compute& compute) {
+Metrics measure(const RewardModel& model, const RewardModel* base, const std::optional<Teachers>& teachers, const FgrSet& set,
+                const RewardTrainSettings& settings, const Compute& compute) {
   at::NoGradGuard no_grad;
   SampleSettings plain = settings.samples;
   plain.zoom = {1, 1};
@@ -73,9 +81,10 @@ Metrics measure(const RewardModel& model, const RewardModel* base, const FgrSet&
   Means means;
   for (int64_t i = 0; i < std::max<int64_t>(1, count / settings.batch_size); ++i) {
     const FgrBatch batch = sampler.batch(settings.batch_size, i).to(compute.device);
+    const at::Tensor asked = asked_of(teachers, batch, settings.opinions.share);
     const MixedPrecision precision(compute.device, compute.dtype);
     const RewardLoss loss =
-        reward_loss(model, batch, (base ? *base : model).judge(batch.gt, 0).score, model.settings.stage, settings.losses);
+        reward_loss(model, batch, (base ? *base : model).judge(batch.gt, 0).score, model.settings.stage, settings.losses, asked);
     means.add({{"val_map", loss.map},
                {"val_corr", loss.correlation},
                {"val_rank", loss.rank},
@@ -93,22 +102,6 @@ int64_t stage_of(const std::vector<int64_t>& iters, int64_t iter) {
 
 }  // namespace
 
-void RewardLossSettings::visit(SettingsVisitor& v) {
-  v.field("map_weight", map_weight, "of L_map", {.min = 0, .max = 1000});
-  v.field("cross_entropy_weight", cross_entropy_weight, "of the map's cross-entropy beside L_map; 0 is the paper's form",
-          {.min = 0, .max = 1000});
-  v.field("correlation_weight", correlation_weight, "of 1 - the correlation of map and label within each picture", {.min = 0, .max = 1000});
-  v.field("sr_labels", sr_labels,
-          "I_SR is trained on labels too: its map inside the mask, where they hold for it as for I_syn, and its score by their mean there");
-  v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
-  v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
-  v.field("opinion_weight", opinion_weight, "of the regression of S on the teachers' opinion (RM_0) or the label's",
-          {.min = 0, .max = 1000});
-  v.field("margin1", margin1, "m1, S_syn over S_SR", {.min = 0, .max = 1});
-  v.field("margin2", margin2, "m2, S_GT over S_syn", {.min = 0, .max = 1});
-  v.field("balance", balance, "0: plain L1 (the paper); 1: defect and clean pixels of a picture count alike", {.min = 0, .max = 1});
-}
-
 void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("manual_seed", manual_seed, "seed of every random draw", {.min = 0, .max = 9e15});
   v.field("device", device, "cpu, cuda, cuda:N or auto");
@@ -125,7 +118,7 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.group("samples", samples, "how samples are cut and varied for training");
   v.field("gray_prob", gray_prob, "share of the FGR samples whose pictures lose their colours; L_align's base judges the coloured one",
           {.min = 0, .max = 1});
-  v.group("opinions", opinions, "RM_0's pictures and teachers");
+  v.group("opinions", opinions, "the teachers, and RM_0's pictures");
   v.group("network", network, "FinPercep-RM");
   v.field("pretrain_network_r", pretrain_network_r,
           "reward model to go on from, at its newest stage; empty starts from the pretrained encoder at RM_0");
@@ -142,69 +135,6 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("ema_decay", ema_decay, "decay of the averaged weights that are saved", {.min = 0, .max = 1});
   v.field("print_freq", print_freq, "iterations between log lines", {.min = 1, .max = 1e9});
   v.field("save_checkpoint_freq", save_checkpoint_freq, "iterations between saved states", {.min = 1, .max = 1e9});
-}
-
-RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage,
-                       const RewardLossSettings& settings) {
-  const int64_t n = batch.gt.size(0);
-  const auto judgements = model.judge_all(at::cat({batch.gt, batch.syn, batch.sr}, 0), stage);
-  const at::Tensor severity = batch.label.mean({1, 2, 3});
-  const at::Tensor gt_above_syn = (severity > 0.01).to(at::kFloat);
-  const at::Tensor swapped = batch.mask.mean({1, 2, 3});
-  const at::Tensor syn_above_sr = gt_above_syn * (swapped < 0.9).to(at::kFloat);
-  // I_SR differs from the photograph inside the mask as I_syn does; what it does outside, no label says.
-  const at::Tensor labels = at::cat({at::zeros_like(batch.label), batch.label, batch.label}, 0);
-  const at::Tensor everywhere = at::ones_like(batch.mask),
-                   counts = at::cat({everywhere, everywhere, settings.sr_labels ? batch.mask : at::zeros_like(batch.mask)}, 0);
-
-  const at::Tensor opinions = at::cat({pseudo_opinion(batch.label), pseudo_opinion(batch.label, batch.mask)}),
-                   counted = at::cat({at::ones_like(severity), settings.sr_labels ? syn_above_sr : at::zeros_like(severity)});
-
-  RewardLoss loss;
-  loss.total = at::zeros({}, batch.gt.options());
-  for (int64_t k = 0; k <= stage; ++k) {
-    const double share = k == stage ? 1.0 : 1.0 / static_cast<double>(stage);
-    const Judgement& j = judgements[k];
-    const at::Tensor score_gt = j.score.narrow(0, 0, n), score_syn = j.score.narrow(0, n, n), score_sr = j.score.narrow(0, 2 * n, n);
-    const at::Tensor rank = rank_loss(score_sr, score_syn, score_gt, syn_above_sr, gt_above_syn, settings.margin1, settings.margin2);
-    loss.total = loss.total + share * settings.rank_weight * rank;
-    const at::Tensor opinion = mean_where((at::cat({score_syn, score_sr}) - opinions).abs(), counted),
-                     align = align_loss(score_gt, base_score_gt);
-    loss.total = loss.total + share * (settings.opinion_weight * opinion + settings.align_weight * align);
-    if (k > 0) {
-      const at::Tensor map = map_loss(j.map, labels, counts, settings.balance), correlation = map_correlation_loss(j.map, labels, counts);
-      loss.total =
-          loss.total + share * (settings.map_weight * map + settings.cross_entropy_weight * map_cross_entropy(j.logits, labels, counts) +
-                                settings.correlation_weight * correlation);
-      if (k == stage) loss.map = map.item<double>();
-      if (k == stage) loss.correlation = correlation.item<double>();
-    }
-    if (k == stage) {
-      loss.rank = rank.item<double>();
-      loss.align = align.item<double>();
-      loss.opinion = opinion.item<double>();
-      const at::Tensor ordered =
-          ((score_syn > score_sr).to(at::kFloat) + (1 - syn_above_sr)).clamp_max(1) * (score_gt > score_syn).to(at::kFloat) * gt_above_syn;
-      loss.order = (ordered.sum() / gt_above_syn.sum().clamp_min(1)).item<double>();
-    }
-  }
-  return loss;
-}
-
-RewardLoss base_loss(const RewardModel& model, const at::Tensor& gt, const at::Tensor& picture, const at::Tensor& opinion,
-                     const RewardLossSettings& settings) {
-  const int64_t n = gt.size(0);
-  const at::Tensor score = model.judge(at::cat({gt, picture}, 0), 0).score, score_gt = score.narrow(0, 0, n),
-                   score_picture = score.narrow(0, n, n);
-  const at::Tensor best = opinion_of(at::zeros_like(opinion)), worse = (best - opinion > settings.margin2).to(at::kFloat);
-  const at::Tensor off = (score_picture - opinion).abs().mean() + (score_gt - best).abs().mean();
-  const at::Tensor rank = rank_loss(score_gt, score_picture, score_gt, at::zeros_like(worse), worse, 0, settings.margin2);
-  RewardLoss loss;
-  loss.total = settings.opinion_weight * off + settings.rank_weight * rank;
-  loss.opinion = off.item<double>();
-  loss.rank = rank.item<double>();
-  loss.order = (((score_gt > score_picture).to(at::kFloat) * worse).sum() / worse.sum().clamp_min(1)).item<double>();
-  return loss;
 }
 
 void train_reward(const RewardTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
@@ -264,6 +194,8 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   const FgrSampler sampler(*set, settings.samples, seed);
   const int64_t base_iters = settings.stage_iters[0];
   const int workers = static_cast<int>(settings.num_worker);
+  std::optional<Teachers> asked;  // by the stages above RM_0
+  if (settings.opinions.of == "teachers") asked = Teachers::load(settings.opinions, compute.device);
   std::unique_ptr<OpinionSet> opinions;
   std::unique_ptr<Prefetcher<OpinionSet::Batch>> opinion_batches;
   std::unique_ptr<Prefetcher<FgrBatch>> batches;
@@ -288,13 +220,14 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
         copy_values(trainee.ema, base->params.all());
       }
       log_info(fmt::format("growing RM_{} -> RM_{}", stage - 1, stage));
-      run.log_metrics(iter, {{"switch_from", static_cast<double>(stage - 1)}, {"switch_to", static_cast<double>(stage)}});
+      run.log_metrics(iter + 1, {{"switch_from", static_cast<double>(stage - 1)}, {"switch_to", static_cast<double>(stage)}});
       trainee = make_trainee(grow(*trainee.model, seed + static_cast<uint64_t>(stage)), settings);
     }
     RewardLoss loss;
     if (stage == 0) {
       if (!opinions) {
-        opinions = std::make_unique<OpinionSet>(*set, settings.opinions, seed, compute.device);
+        opinions = std::make_unique<OpinionSet>(*set, settings.opinions, seed,
+                                                asked ? *asked : Teachers::load(settings.opinions, compute.device), compute.device);
         opinion_batches = std::make_unique<Prefetcher<OpinionSet::Batch>>(
             iter, base_iters, workers, std::max(3, workers), [&](int64_t i) { return opinions->batch(settings.batch_size, i); });
       }
@@ -310,6 +243,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
                                                          [&](int64_t i) { return sampler.batch(settings.batch_size, i); });
       }
       FgrBatch batch = batches->next()->to(compute.device);
+      const at::Tensor opinion = asked_of(asked, batch, settings.opinions.share);  // of the pictures in colour
       const MixedPrecision precision(compute.device, compute.dtype);
       at::Tensor base_score;
       {
@@ -317,7 +251,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
         base_score = base->judge(batch.gt, 0).score;
       }
       take_colours({&batch.gt, &batch.sr, &batch.syn}, settings.gray_prob, Random(seed, "gray", static_cast<uint64_t>(iter)));
-      loss = reward_loss(*trainee.model, batch, base_score, stage, settings.losses);
+      loss = reward_loss(*trainee.model, batch, base_score, stage, settings.losses, opinion);
     }
     loss.total.backward();
     const double lr = scheduled_lr(settings.optim, iter, loop.total_iter);
@@ -359,7 +293,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     save_reward(stage_file(), *average, facts, notes);
     save_reward(run.checkpoint("reward"), *average, facts, notes);
     if (!held_out) return;
-    log_held_out(run, iter, measure(*average, base.get(), *held_out, settings, compute));
+    log_held_out(run, iter, measure(*average, base.get(), asked, *held_out, settings, compute));
   };
   run_loop(run, loop, resume, parts);
 }

@@ -19,14 +19,10 @@ namespace finpercep {
 
 namespace {
 
-std::string csv_of(const Evaluation& evaluation, const std::string& facts) {
-  Table table{.columns = {{"name", std::nullopt, 0}}, .rows = {}, .caption = facts};
-  for (const std::string& metric : evaluation.metrics) table.columns.push_back({metric, std::nullopt, 4});
-  for (std::size_t i = 0; i < evaluation.names.size(); ++i) {
-    std::vector<Cell> row = {evaluation.names[i]};
-    for (const double value : evaluation.values[i]) row.emplace_back(value);
-    table.rows.push_back(std::move(row));
-  }
+// Every picture's values at full use; the caption says what they depend on.
+std::string csv_of(const Evaluation& evaluation, const EvaluateOptions& options, const std::string& facts) {
+  Table table = per_image_table(evaluation, options);
+  table.caption = facts;
   return render(table, TableFormat::csv);
 }
 
@@ -67,16 +63,16 @@ std::vector<double> StudyRow::by_picture(std::size_t metric) const {
 
 Meter::Meter(const StudySettings& study, const std::vector<std::string>& metrics, std::filesystem::path folder)
     : folder_(std::move(folder)), judge_({.model = study.judge, .device = study.rl.device}) {
-  options_.metrics = metrics;
-  options_.metric.device = study.rl.device;
-  options_.metric.threads = 0;
-  options_.threads = 1;     // the generator uses all cores itself
-  check_metrics(options_);  // what is wrong with them is said now, not after the training
+  options_.measure.metrics = metrics;
+  options_.measure.metric.device = study.rl.device;
+  options_.measure.metric.threads = 0;
+  options_.measure.threads = 1;     // the generator uses all cores itself
+  check_metrics(options_.measure);  // what is wrong with them is said now, not after the training
 }
 
 EvaluateOptions Meter::options() const {
   EvaluateOptions options = options_;
-  options.judge = &judge_;
+  options.measure.judge = &judge_;
   return options;
 }
 
@@ -86,12 +82,10 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
   std::ranges::replace(stem, '/', '_');
   const std::filesystem::path path = folder_ / set.name / (stem + ".csv");
   EvaluateOptions options = this->options();
-  const bool judging = std::ranges::any_of(options.metrics, is_judged);
-  const std::string all_facts = fmt::format("{}; {}; {}{}; finpercep {}", facts, set.facts, variants_text(options),
-                                            judging ? "; judge " + model_facts(judge_.model()) : "", version);
+  const std::string all_facts = fmt::format("{}; {}; {}; finpercep {}", facts, set.facts, variants_text(options), version);
   keep = std::min(keep, set.size());
   pictures.resize(std::max<std::size_t>(pictures.size(), keep));  // one that cannot be made stays empty
-  if (auto known = read_csv(path, all_facts, options.metrics, set.names)) {
+  if (auto known = read_csv(path, all_facts, options.measure.metrics, set.names)) {
     for (int64_t i = 0; i < keep; ++i) {
       try {
         pictures[i] = make(i);
@@ -102,7 +96,7 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
     }
     return *known;
   }
-  const auto load = [&](int64_t i) {
+  const auto load = [&](int64_t i, const Reserve&) {
     Sample sample{make(i), set.gt(i)};
     if (i < keep) pictures[i] = sample.sr;
     return sample;
@@ -110,7 +104,7 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
   options.progress = fmt::format("{} {}", set.name, row);
   const Evaluation out = evaluate(set.names, load, options);
   make_directory(path.parent_path());
-  write_file(path, csv_of(out, all_facts));
+  write_file(path, csv_of(out, options, all_facts));
   return out;
 }
 

@@ -86,7 +86,7 @@ ReportPage study_page(const StudySettings& settings, const std::vector<Method>& 
   std::vector<Run> charted;
   for (const StudyRun& run : runs) {
     const bool alone = std::ranges::count(runs, run.method, &StudyRun::method) == 1;
-    charted.push_back({alone ? run.method : run.folder.filename().string(), run.folder});
+    charted.push_back(read_run(alone ? run.method : run.folder.filename().string(), run.folder));
   }
   page.tables.push_back(run_table(charted));
   page.charts = run_charts(charted);

@@ -25,7 +25,7 @@ std::string fingerprint(const std::string& text) { return hash_of(std::as_bytes(
 std::string fingerprint(const Image& picture) { return hash_of(std::as_bytes(std::span(picture.data))); }
 
 StudySet held_out(const HeldOutSettings& settings, DegradeSettings degradation) {
-  const PhotoSet photos(settings.photos, 128);
+  const PhotoSet photos(settings.photos, 128, settings.count);
   const auto pairs = std::make_shared<std::vector<TrainingPair>>();
   StudySet set{.name = "held-out", .title = "Held-out photographs", .facts = ""};
   std::string seen;

@@ -48,10 +48,10 @@ class Rows {
  private:
   void measure(const std::string& row, const std::string& generator) {
     std::optional<SuperResolver> net;  // opened when a picture has to be made
-    take(row, fmt::format("generator {}, {}, 8 bits", model_facts(generator), c10::toString(compute_.dtype)), [&](int64_t i) {
+    take(row, fmt::format("generator {}, {}, seed 0, 8 bits", model_facts(generator), c10::toString(compute_.dtype)), [&](int64_t i) {
       if (!net) net = make_super_resolver(generator, {.compute = compute_});
-      Image picture = (*net)(set_.lq(i), static_cast<uint64_t>(i));
-      round_to_bytes(picture);  // as a file has it
+      Image picture = (*net)(set_.lq(i), 0);  // as `eval` and `upscale` do
+      round_to_bytes(picture);                // as a file has it
       return picture;
     });
   }
@@ -94,6 +94,12 @@ std::vector<std::vector<StudyRun>> finished_runs(const std::vector<Method>& meth
 }
 
 }  // namespace
+
+void throw_failures(const StudyResult& result) {
+  if (!result.failures.empty())
+    throw input_error(fmt::format("study: {} runs or pictures failed and are missing from the means, the first: {}", result.failures.size(),
+                                  result.failures.front()));
+}
 
 StudyResult run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output,
                       const StudyOptions& options) {

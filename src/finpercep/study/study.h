@@ -27,4 +27,7 @@ struct StudyResult {
 StudyResult run_study(const StudySettings& settings, const std::vector<Method>& methods, const std::filesystem::path& output,
                       const StudyOptions& options = {});
 
+/// input_error where something failed, once the rest is shown.
+void throw_failures(const StudyResult& result);
+
 }  // namespace finpercep

@@ -69,7 +69,7 @@ std::vector<TitledTable> study_tables(const std::string& title, const std::vecto
   std::vector<TitledTable> tables = {{title, std::move(levels)}};
   if (Table differences = difference_table(methods, baseline, options); !differences.rows.empty())
     tables.push_back({fmt::format("{}: difference to {}", title, baseline), std::move(differences)});
-  if (several) tables.push_back({fmt::format("{}: seeds", title), seed_table(rows, options.metrics)});
+  if (several) tables.push_back({fmt::format("{}: seeds", title), seed_table(rows, options.measure.metrics)});
   return tables;
 }
 

@@ -10,7 +10,7 @@ using namespace finpercep;
 namespace {
 
 const std::vector<std::string> metrics = {"psnry", "lpips", "niqe"};
-const EvaluateOptions options{.metrics = metrics};
+const EvaluateOptions options{.measure = {.metrics = metrics}};
 
 // A row whose values are base + step of each seed, over five pictures.
 StudyRow row(const std::string& name, double psnr, const std::vector<double>& lpips) {
