@@ -14,7 +14,7 @@ void RewardLossSettings::visit(SettingsVisitor& v) {
           "I_SR is trained on labels too: its map inside the mask, where they hold for it as for I_syn, and its score by their mean there");
   v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
   v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
-  v.field("opinion_weight", opinion_weight, "of the regression of S on an opinion: the teachers' (RM_0) or that of opinions.of",
+  v.field("opinion_weight", opinion_weight, "of the regression of S on the teachers' opinion (RM_0) or the label's",
           {.min = 0, .max = 1000});
   v.field("margin1", margin1, "m1, S_syn over S_SR", {.min = 0, .max = 1});
   v.field("margin2", margin2, "m2, S_GT over S_syn", {.min = 0, .max = 1});
@@ -22,7 +22,7 @@ void RewardLossSettings::visit(SettingsVisitor& v) {
 }
 
 RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage,
-                       const RewardLossSettings& settings, const at::Tensor& teachers) {
+                       const RewardLossSettings& settings) {
   const int64_t n = batch.gt.size(0);
   const auto judgements = model.judge_all(at::cat({batch.gt, batch.syn, batch.sr}, 0), stage);
   const at::Tensor severity = batch.label.mean({1, 2, 3});
@@ -34,19 +34,8 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
   const at::Tensor everywhere = at::ones_like(batch.mask),
                    counts = at::cat({everywhere, everywhere, settings.sr_labels ? batch.mask : at::zeros_like(batch.mask)}, 0);
 
-  at::Tensor of_syn = pseudo_opinion(batch.label), of_sr = pseudo_opinion(batch.label, batch.mask),
-             sr_counted = settings.sr_labels ? syn_above_sr : at::zeros_like(severity);
-  at::Tensor syn_counted = at::ones_like(severity);
-  if (teachers.defined()) {
-    // What is clean by its label stays clean: a seam control's I_SR is another part of the photograph, which the teachers call broken.
-    const at::Tensor said = at::constant_pad_nd(teachers, {0, n - teachers.size(1)}),
-                     asked = at::constant_pad_nd(at::ones_like(teachers[0]), {0, n - teachers.size(1)});
-    of_syn = at::where(gt_above_syn > 0, said[0], of_syn);
-    of_sr = said[1];
-    syn_counted = at::maximum(asked, 1 - gt_above_syn);
-    sr_counted = asked * syn_above_sr;
-  }
-  const at::Tensor opinions = at::cat({of_syn, of_sr}), counted = at::cat({syn_counted, sr_counted});
+  const at::Tensor opinions = at::cat({pseudo_opinion(batch.label), pseudo_opinion(batch.label, batch.mask)}),
+                   counted = at::cat({at::ones_like(severity), settings.sr_labels ? syn_above_sr : at::zeros_like(severity)});
 
   RewardLoss loss;
   loss.total = at::zeros({}, batch.gt.options());

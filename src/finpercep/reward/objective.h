@@ -15,7 +15,7 @@ struct RewardLossSettings {
       false;  ///< I_SR is trained on labels too: its map inside the mask, its score by their mean there; false: the paper's form
   double rank_weight = 1.0;
   double align_weight = 0.5;
-  double opinion_weight = 1.0;  ///< of the regression of S on an opinion: the teachers' for RM_0, `opinions.of` for the stages above
+  double opinion_weight = 1.0;  ///< of the regression of S on the opinion: the teachers' for RM_0, the label's for the stages above
   double margin1 = 0.1;         ///< m1: S_syn over S_SR
   double margin2 = 0.1;         ///< m2: S_GT over S_syn
   double balance = 0.5;         ///< of defect and clean pixels in the map loss
@@ -28,10 +28,9 @@ struct RewardLoss {
   double order = 0;  ///< share of samples with S_SR < S_syn < S_GT at the newest stage, where the order is defined
 };
 /// The weighted sum over stages 0..stage (each stage judged by its own map and head; the newest counts as much as all others together).
-/// `base_score_gt`: S_base(I_GT). `teachers`: their opinions of I_syn and I_SR of the first n <= N samples, 2 x n, which S is then
-/// regressed on; undefined: on the label's mean.
+/// `base_score_gt`: S_base(I_GT).
 RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at::Tensor& base_score_gt, int64_t stage,
-                       const RewardLossSettings& settings, const at::Tensor& teachers = {});
+                       const RewardLossSettings& settings);
 
 /// RM_0: |S - opinion| of pictures and of their clean originals, and the clean one ranked above by margin2 where the opinion differs by
 /// that much.

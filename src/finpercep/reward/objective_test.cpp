@@ -40,17 +40,3 @@ TEST_CASE("S is regressed on the label's mean, of I_SR inside the mask where it 
   CHECK(reward_loss(model, batch, base, 1, {}).opinion == doctest::Approx(three / 3).epsilon(1e-4));
   CHECK(reward_loss(model, batch, base, 1, {.sr_labels = true}).opinion == doctest::Approx((three + off(3, inside)) / 4).epsilon(1e-4));
 }
-
-TEST_CASE("with teachers S is regressed on what they say of the first samples; what is clean by its label stays clean") {
-  const RewardModel model({.stage = 1}, 3);
-  const FgrBatch batch = three_samples();
-  const at::Tensor base = at::full({3}, 0.9);
-  const at::Tensor s = model.judge(at::cat({batch.syn, batch.sr}), 1).score;
-  const auto off = [&](int64_t i, double opinion) { return std::abs(value(s[i]) - opinion); };
-  const at::Tensor two = at::tensor({0.7f, 0.1f, 0.6f, 0.2f}).view({2, 2});  // of I_syn, of I_SR; the third sample's are not asked for
-  CHECK(reward_loss(model, batch, base, 1, {}, two).opinion ==
-        doctest::Approx((off(0, 0.7) + off(1, 0.95) + off(3, 0.6)) / 3).epsilon(1e-4));
-  const at::Tensor all = at::tensor({0.7f, 0.1f, 0.5f, 0.6f, 0.2f, 0.5f}).view({2, 3});
-  CHECK(reward_loss(model, batch, base, 1, {}, all).opinion ==
-        doctest::Approx((off(0, 0.7) + off(1, 0.95) + off(2, 0.5) + off(3, 0.6)) / 4).epsilon(1e-4));
-}

@@ -11,30 +11,19 @@
 #include "finpercep/degrade/distort.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/image/tensor.h"
+#include "finpercep/metrics/dists.h"
+#include "finpercep/metrics/lpips.h"
 #include "finpercep/nets/optimise.h"
 #include "finpercep/reward/losses.h"
 
 namespace finpercep {
 
 void OpinionSettings::visit(SettingsVisitor& v) {
-  v.choice("of", of, "what S of the stages above RM_0 is regressed on: the label's mean, or the teachers' opinion of the same pictures",
-           {"label", "teachers"});
-  v.field("share", share, "of a batch's samples, whose opinions by the teachers S is regressed on", {.min = 0, .max = 1});
-  v.field("count", count, "pictures judged by the teachers for RM_0", {.min = 1, .max = 1e8});
+  v.field("count", count, "pictures judged by the teachers", {.min = 1, .max = 1e8});
   v.field("size", size, "side of them, pixels", {.min = 32, .max = 2048});
   v.field("sr_share", sr_share, "share of whole SR pictures; the others are planted distortions", {.min = 0, .max = 1});
   v.field("dists_full", dists_full, "DISTS that is as bad as the scale goes", {.min = 0.01, .max = 10});
   v.field("lpips_full", lpips_full, "LPIPS-vgg that is as bad as the scale goes", {.min = 0.01, .max = 10});
-}
-
-Teachers Teachers::load(const OpinionSettings& settings, at::Device device) {
-  return {Dists::load(device), Lpips::load("vgg", device), settings.dists_full, settings.lpips_full};
-}
-
-at::Tensor Teachers::opinion(const at::Tensor& picture, const at::Tensor& gt) const {
-  at::NoGradGuard no_grad;
-  const MixedPrecision fp32(gt.device(), at::kFloat);  // also within a training in bf16
-  return opinion_of((dists(picture, gt) / dists_full + lpips(picture, gt) / lpips_full) / 2);
 }
 
 OpinionSet::Pair OpinionSet::pair(int64_t index) const {
@@ -57,15 +46,20 @@ OpinionSet::Pair OpinionSet::pair(int64_t index) const {
   return pair;
 }
 
-OpinionSet::OpinionSet(const FgrSet& set, const OpinionSettings& settings, uint64_t seed, const Teachers& teachers, at::Device device)
+OpinionSet::OpinionSet(const FgrSet& set, const OpinionSettings& settings, uint64_t seed, at::Device device)
     : set_(set), settings_(settings), seed_(seed), opinions_(settings.count) {
+  const Dists dists = Dists::load(device);
+  const Lpips lpips = Lpips::load("vgg", device);
   Progress progress("opinions", settings.count);
   std::mutex mutex;
   parallel_for(settings.count, callers_of(device), [&](int64_t i) {
     stop_if_interrupted("while asking the teachers");
     const OneThread one_thread;
+    at::NoGradGuard no_grad;
     const Pair p = pair(i);
-    opinions_[i] = teachers.opinion(to_tensor(p.picture).to(device), to_tensor(p.gt).to(device)).item<float>();
+    const at::Tensor gt = to_tensor(p.gt).to(device), picture = to_tensor(p.picture).to(device);
+    const at::Tensor share = (dists(picture, gt) / settings.dists_full + lpips(picture, gt) / settings.lpips_full) / 2;
+    opinions_[i] = opinion_of(share).item<float>();
     const std::lock_guard lock(mutex);
     progress.advance();
   });

@@ -115,7 +115,7 @@ TEST_CASE("opinions: the teachers rank a stronger distortion below a weaker one"
   const TestFolder folder;
   const FgrSet set = planted(folder, 12);
   try {
-    const OpinionSet opinions(set, {.count = 10, .size = 64, .sr_share = 0.5}, 1, Teachers::load({}, at::kCPU), at::kCPU);
+    const OpinionSet opinions(set, {.count = 10, .size = 64, .sr_share = 0.5}, 1, at::kCPU);
     const auto batch = opinions.batch(10, 0), again = opinions.batch(10, 1);  // the set is ten pictures: the next batch is the same
     CHECK(at::equal(batch.picture, again.picture));
     CHECK(at::equal(batch.opinion, again.opinion));

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -61,17 +60,9 @@ FgrSet read_sets(const std::vector<std::string>& folders) {
   return set;
 }
 
-// The teachers' opinions of I_syn and I_SR of the batch's first samples, 2 x n; undefined where nobody is asked.
-at::Tensor asked_of(const std::optional<Teachers>& teachers, const FgrBatch& batch, double share) {
-  if (!teachers) return {};
-  const int64_t n = std::max<int64_t>(1, std::lround(share * static_cast<double>(batch.gt.size(0))));
-  const auto some = [&](const at::Tensor& x) { return x.narrow(0, 0, n); };
-  return at::stack({teachers->opinion(some(batch.syn), some(batch.gt)), teachers->opinion(some(batch.sr), some(batch.gt))});
-}
-
 // The losses on parts of samples as they are, neither zoomed nor varied; the same parts at every call, whatever the run's seed.
-Metrics measure(const RewardModel& model, const RewardModel* base, const std::optional<Teachers>& teachers, const FgrSet& set,
-                const RewardTrainSettings& settings, const Compute& compute) {
+Metrics measure(const RewardModel& model, const RewardModel* base, const FgrSet& set, const RewardTrainSettings& settings,
+                const Compute& compute) {
   at::NoGradGuard no_grad;
   SampleSettings plain = settings.samples;
   plain.zoom = {1, 1};
@@ -81,10 +72,9 @@ Metrics measure(const RewardModel& model, const RewardModel* base, const std::op
   Means means;
   for (int64_t i = 0; i < std::max<int64_t>(1, count / settings.batch_size); ++i) {
     const FgrBatch batch = sampler.batch(settings.batch_size, i).to(compute.device);
-    const at::Tensor asked = asked_of(teachers, batch, settings.opinions.share);
     const MixedPrecision precision(compute.device, compute.dtype);
     const RewardLoss loss =
-        reward_loss(model, batch, (base ? *base : model).judge(batch.gt, 0).score, model.settings.stage, settings.losses, asked);
+        reward_loss(model, batch, (base ? *base : model).judge(batch.gt, 0).score, model.settings.stage, settings.losses);
     means.add({{"val_map", loss.map},
                {"val_corr", loss.correlation},
                {"val_rank", loss.rank},
@@ -118,7 +108,7 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.group("samples", samples, "how samples are cut and varied for training");
   v.field("gray_prob", gray_prob, "share of the FGR samples whose pictures lose their colours; L_align's base judges the coloured one",
           {.min = 0, .max = 1});
-  v.group("opinions", opinions, "the teachers, and RM_0's pictures");
+  v.group("opinions", opinions, "RM_0's pictures and teachers");
   v.group("network", network, "FinPercep-RM");
   v.field("pretrain_network_r", pretrain_network_r,
           "reward model to go on from, at its newest stage; empty starts from the pretrained encoder at RM_0");
@@ -194,8 +184,6 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   const FgrSampler sampler(*set, settings.samples, seed);
   const int64_t base_iters = settings.stage_iters[0];
   const int workers = static_cast<int>(settings.num_worker);
-  std::optional<Teachers> asked;  // by the stages above RM_0
-  if (settings.opinions.of == "teachers") asked = Teachers::load(settings.opinions, compute.device);
   std::unique_ptr<OpinionSet> opinions;
   std::unique_ptr<Prefetcher<OpinionSet::Batch>> opinion_batches;
   std::unique_ptr<Prefetcher<FgrBatch>> batches;
@@ -226,8 +214,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     RewardLoss loss;
     if (stage == 0) {
       if (!opinions) {
-        opinions = std::make_unique<OpinionSet>(*set, settings.opinions, seed,
-                                                asked ? *asked : Teachers::load(settings.opinions, compute.device), compute.device);
+        opinions = std::make_unique<OpinionSet>(*set, settings.opinions, seed, compute.device);
         opinion_batches = std::make_unique<Prefetcher<OpinionSet::Batch>>(
             iter, base_iters, workers, std::max(3, workers), [&](int64_t i) { return opinions->batch(settings.batch_size, i); });
       }
@@ -243,7 +230,6 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
                                                          [&](int64_t i) { return sampler.batch(settings.batch_size, i); });
       }
       FgrBatch batch = batches->next()->to(compute.device);
-      const at::Tensor opinion = asked_of(asked, batch, settings.opinions.share);  // of the pictures in colour
       const MixedPrecision precision(compute.device, compute.dtype);
       at::Tensor base_score;
       {
@@ -251,7 +237,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
         base_score = base->judge(batch.gt, 0).score;
       }
       take_colours({&batch.gt, &batch.sr, &batch.syn}, settings.gray_prob, Random(seed, "gray", static_cast<uint64_t>(iter)));
-      loss = reward_loss(*trainee.model, batch, base_score, stage, settings.losses, opinion);
+      loss = reward_loss(*trainee.model, batch, base_score, stage, settings.losses);
     }
     loss.total.backward();
     const double lr = scheduled_lr(settings.optim, iter, loop.total_iter);
@@ -293,7 +279,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     save_reward(stage_file(), *average, facts, notes);
     save_reward(run.checkpoint("reward"), *average, facts, notes);
     if (!held_out) return;
-    log_held_out(run, iter, measure(*average, base.get(), asked, *held_out, settings, compute));
+    log_held_out(run, iter, measure(*average, base.get(), *held_out, settings, compute));
   };
   run_loop(run, loop, resume, parts);
 }
