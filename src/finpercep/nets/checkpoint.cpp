@@ -34,14 +34,15 @@ std::vector<std::filesystem::path> shipped_models() {
   return found;
 }
 
-std::filesystem::path find_model(const std::string& name_or_file) {
+std::filesystem::path find_model(const std::string& name_or_file, const std::string& kind) {
   std::error_code none;
   if (std::filesystem::is_regular_file(name_or_file, none)) return name_or_file;
-  std::vector<std::string> names;
-  for (const auto& path : shipped_models()) {
+  const auto shipped = shipped_models();
+  for (const auto& path : shipped)
     if (path.stem() == name_or_file) return path;
-    names.push_back(path.stem().string());
-  }
+  std::vector<std::string> names;
+  for (const auto& path : shipped)
+    if (kind.empty() || read_safetensors(path, Checksum::if_present).metadata["kind"] == kind) names.push_back(path.stem().string());
   if (names.empty())
     throw model_error(
         fmt::format("model: '{}': expected a file or a name, found neither, and no models in {}. FINPERCEP_MODELS names their folder",
@@ -58,7 +59,7 @@ std::filesystem::path find_model(const std::string& name_or_file) {
 }
 
 TensorFile read_checkpoint(const std::string& name_or_file, const std::string& kind) {
-  const std::filesystem::path path = find_model(name_or_file);
+  const std::filesystem::path path = find_model(name_or_file, kind);
   TensorFile file = read_safetensors(path, Checksum::required);
   const std::string format = file.metadata["format"], found = file.metadata["kind"];
   if (format != format_name)

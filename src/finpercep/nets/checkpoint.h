@@ -13,8 +13,8 @@
 namespace finpercep {
 
 /// Where NAME is: the file of that name if there is one, else NAME.safetensors in FINPERCEP_MODELS, beside the program's installation
-/// or in the source tree's models/. model_error listing the known names if there is none.
-std::filesystem::path find_model(const std::string& name_or_file);
+/// or in the source tree's models/. model_error listing the known names, of that kind where one is given, if there is none.
+std::filesystem::path find_model(const std::string& name_or_file, const std::string& kind = "");
 /// Every *.safetensors in the models folder, sorted.
 std::vector<std::filesystem::path> shipped_models();
 
