@@ -39,7 +39,7 @@ struct Flags {
 struct Row {
   std::string name;
   std::string generator;    // "": `pairs` are made
-  std::vector<Pair> pairs;  // of SR or LR pictures and references
+  std::vector<Pair> pairs;  // of SR or LR pictures and references; where the set has none, `second` is empty
 };
 
 struct SetRows {
@@ -53,12 +53,14 @@ SetRows rows_of(const TestSet& set, const std::vector<std::string>& generators) 
   if (set.lq.empty() && !generators.empty())
     throw usage_error(fmt::format("eval: set {}: expected LR pictures for the generators (NAME=LQ:GT), found none", set.name));
   SetRows out{set, {}};
-  // A single file may have another stem than its reference: the reference's names the picture in every row. Without references a picture
-  // stands in for its own.
+  // A single file may have another stem than its reference: the reference's names the picture in every row.
   const auto paired = [&](const std::string& folder, const std::string& role) {
     const auto pictures = list_images({folder});
     std::vector<Pair> pairs = match_pairs(pictures, set.gt.empty() ? pictures : list_images({set.gt}), role);
-    for (Pair& pair : pairs) pair.name = pair.second.stem().string();
+    for (Pair& pair : pairs) {
+      pair.name = pair.second.stem().string();
+      if (set.gt.empty()) pair.second.clear();
+    }
     return pairs;
   };
   if (generators.empty() && !set.lq.empty()) paired(set.lq, "LR picture");  // not read here, but a wrong folder is a wrong set
@@ -214,7 +216,7 @@ void run(const Flags& flags) {
         const auto load = [&](int64_t i, const Reserve&) {
           Sample sample{generator(read_image(row.pairs[i].first), flags.seed), {}};
           round_to_bytes(sample.sr);  // as `upscale` writes it: rows of generators and of folders are alike
-          if (!of.set.gt.empty()) sample.ref = read_image(row.pairs[i].second);
+          if (!row.pairs[i].second.empty()) sample.ref = read_image(row.pairs[i].second);
           return sample;
         };
         methods.emplace_back(row.name, evaluate(names_of(row.pairs), load, one));

@@ -59,6 +59,14 @@ class Fgr(ProgramTest):
         self.works(*self.build(out, photos=photos, sources=f"[{model},distort]"))
         model.write_bytes((ROOT / "models/sr-small-rl.safetensors").read_bytes())
         self.fails(3, *self.build(out, photos=photos, sources=f"[{model},distort]"), says=[f"source {model}", "with which the work here began"])
+        segments, drawn = self.dir / "segments", self.dir / "drawn"
+        (segments / "p0").mkdir(parents=True)
+        part = segments / "p0" / "a.png"  # a folder of masks for each photograph
+        part.write_bytes(self.photo.read_bytes())
+        build = self.build(drawn, "--set", f"masks.segments=[{segments}]", "masks.semantic_prob=0")
+        self.works(*build)
+        part.write_bytes(part.read_bytes() + b"\0")
+        self.fails(3, *build, says=[f"segments {segments}", "with which the work here began"])
         twice = self.dir / "other" / "p0.png"
         twice.parent.mkdir()
         twice.write_bytes(self.photo.read_bytes())

@@ -51,7 +51,7 @@ void relabel(Players& p, const LabelFeatures& features, const PhotoSet& photos, 
 
 }  // namespace
 
-std::map<std::string, std::string> rl_inputs(const RlSettings& settings) {
+Inputs rl_inputs(const RlSettings& settings) {
   return {{"network_g", weights_hash(settings.network_g)}, {"reward", weights_hash(settings.reward)}};
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 #include <filesystem>
 
+#include "finpercep/base/inputs.h"
 #include "finpercep/curriculum/settings.h"
 
 namespace finpercep {
@@ -15,6 +16,6 @@ namespace finpercep {
 void run_rl(const RlSettings& settings, const std::filesystem::path& run_directory, bool resume);
 
 /// Hashes of the generator and the reward that a run starts from: what its folder's inputs.json holds.
-std::map<std::string, std::string> rl_inputs(const RlSettings& settings);
+Inputs rl_inputs(const RlSettings& settings);
 
 }  // namespace finpercep

@@ -30,7 +30,7 @@ struct Evaluation {
 
 /// measure_pictures with a progress bar; a failure is a warning too. usage_error when there are no pictures.
 Evaluation evaluate(const std::vector<std::string>& names, const LoadSample& load, const EvaluateOptions& options = {});
-/// Reads the files as they are needed.
+/// Reads the files as they are needed; a pair without a second file has no reference.
 Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& options = {});
 
 /// What each metric is, in one line.

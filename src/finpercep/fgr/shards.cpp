@@ -42,44 +42,46 @@ void append(std::vector<TarEntry>& entries, int64_t index, EncodedSample&& sampl
   entries.push_back({key + ".json", to_bytes(sample.json)});
 }
 
+// Of files and their names in the folder.
+std::string hash_of_files(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& files) {
+  std::string seen;
+  for (const auto& file : files) seen += fmt::format("{} {}\n", file.lexically_relative(folder).string(), hash_of(read_file(file)));
+  return hash_of(to_bytes(seen));
+}
+
+// Segments may lie in a folder for each photograph.
+std::vector<std::filesystem::path> all_files(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  std::ranges::sort(files);
+  return files;
+}
+
 // A source that is a model file or a folder of pictures can change under its name; its hash tells.
 std::vector<std::pair<std::string, std::string>> source_hashes(const std::vector<std::string>& sources) {
   std::vector<std::pair<std::string, std::string>> hashes;
   for (const std::string& source : sources) {
     std::string hash = weights_hash(source);
-    if (std::filesystem::is_directory(source)) {
-      std::string files;
-      for (const auto& picture : list_images({source})) files += picture.filename().string() + " " + hash_of(read_file(picture)) + "\n";
-      hash = hash_of(to_bytes(files));
-    }
+    if (std::filesystem::is_directory(source)) hash = hash_of_files(source, list_images({source}));
     if (!hash.empty()) hashes.emplace_back(source, hash);
   }
   return hashes;
-}
-
-// Of all files of a folder, by name.
-std::string folder_hash(const std::filesystem::path& folder) {
-  std::string seen;
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(folder))
-    if (entry.is_regular_file()) files.push_back(entry.path());
-  std::ranges::sort(files);
-  for (const auto& file : files) seen += fmt::format("{} {}\n", file.filename().string(), hash_of(read_file(file)));
-  return hash_of(std::as_bytes(std::span(seen)));
 }
 
 // What samples depend on beside the settings. A build that goes on with others would mix two data sets.
 Inputs inputs_of(const FgrBuilder& builder) {
   Inputs inputs;
   for (const auto& [source, hash] : source_hashes(builder.settings().sources)) inputs["source " + source] = hash;
-  for (const std::string& folder : builder.settings().masks.segments) inputs["segments " + folder] = folder_hash(folder);
+  for (const std::string& folder : builder.settings().masks.segments)
+    inputs["segments " + folder] = hash_of_files(folder, all_files(folder));
   const PhotoSet& photos = builder.photos();
   std::string seen;
   for (int64_t i = 0; i < photos.size(); ++i) {
     const Image photo = photos.photo(i);
     seen += fmt::format("{} {}\n", photos.name(i), hash_of(std::as_bytes(std::span(photo.data))));
   }
-  inputs["photographs"] = hash_of(std::as_bytes(std::span(seen)));
+  inputs["photographs"] = hash_of(to_bytes(seen));
   return inputs;
 }
 

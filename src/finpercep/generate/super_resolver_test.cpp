@@ -20,6 +20,7 @@
 #include "finpercep/image/resize.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/image/test_pictures.h"
+#include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/pretrained.h"
 
 using namespace finpercep;
@@ -196,4 +197,21 @@ TEST_CASE("pictures made elsewhere: by stem, of the photograph's size") {
   has(said([&] { pictures.find("three", 30, 20); }), "expected a picture named 'three'");
   write_image(folder / "sr" / "one.jpg", one);
   has(said([&] { PictureFolder(folder / "sr"); }), "expected one picture of that stem");
+}
+
+TEST_CASE("a checkpoint of unknown settings, and one whose pictures hold NaN, are model errors") {
+  const TestFolder folder;
+  const auto path = (folder / "g.safetensors").string();
+  GeneratorSettings settings;
+  settings.net = {.channels = {8, 8, 8}, .blocks = 1, .unshuffle = 4};
+  write_checkpoint(path, {}, "generator", "of_tomorrow: 1\n");  // the file's settings, not the user's
+  CHECK(test::message_of(ExitCode::model, [&] { load_generator(path, at::kCPU); }).find("of_tomorrow") != std::string::npos);
+  {
+    const Generator diverged(settings);
+    at::NoGradGuard no_grad;
+    for (const at::Tensor& weight : diverged.params.all()) weight.fill_(1e30);
+    save_generator(path, diverged, diverged.params.all(), {}, at::kFloat);
+  }
+  CHECK(test::message_of(ExitCode::model, [&] { make_super_resolver(path, {})(test::photo(6, 5), 3); }).find("found NaN") !=
+        std::string::npos);
 }

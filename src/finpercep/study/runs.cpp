@@ -8,8 +8,8 @@
 #include <sstream>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/inputs.h"
 #include "finpercep/base/log.h"
-#include "finpercep/base/run_dir.h"
 #include "finpercep/curriculum/ccl.h"
 #include "finpercep/fgr/label.h"
 #include "finpercep/image/io.h"
