@@ -21,6 +21,18 @@ at::Tensor with_distortions(const at::Tensor& gt, const at::Tensor& sr, const Rl
   return mixed;
 }
 
+// A camera's soft photograph is clean too: without these the reward learns that crisp is natural, and the generator sharpens.
+at::Tensor with_variations(const at::Tensor& gt, const RlSettings& s, uint64_t iter) {
+  if (s.coevolve_variation.prob == 0) return gt;
+  at::Tensor varied = gt.clone();
+  for (int64_t n = 0; n < gt.size(0); ++n) {
+    Random random(static_cast<uint64_t>(s.manual_seed), "varied", iter * static_cast<uint64_t>(gt.size(0)) + static_cast<uint64_t>(n));
+    if (const std::string kind = draw_variation(s.coevolve_variation, random); !kind.empty())
+      varied[n].copy_(to_tensor(vary(to_image(gt.narrow(0, n, 1).cpu()), kind, s.coevolve_variation, random))[0]);
+  }
+  return varied;
+}
+
 }  // namespace
 
 RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& features, const std::vector<at::Tensor>& gt,
@@ -49,7 +61,7 @@ Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch&
     masks.push_back(nth % 4 == 0 ? Image(static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), 1, 1.0f)
                                  : random_mask(kind, static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), s.masks, random));
   }
-  FgrBatch fgr{batch.gt, with_distortions(batch.gt, sr, s, iter), {}, to_batch(masks).to(compute.device), {}};
+  FgrBatch fgr{with_variations(batch.gt, s, iter), with_distortions(batch.gt, sr, s, iter), {}, to_batch(masks).to(compute.device), {}};
   fgr.syn = compose(fgr.gt, fgr.sr, fgr.mask);
   RewardLoss loss;
   p.reward->params.require_grad(true);

@@ -51,6 +51,26 @@ void Players::restore(const TensorFile& state, const std::string& where) {
   running = {seen[0].item<double>(), seen[1].item<double>(), seen[2].item<double>()};
 }
 
+Players gather_players(const RlSettings& settings, const Compute& compute) {
+  Players p;
+  p.generator = load_generator(settings.network_g, compute.device);
+  p.reference = load_generator(settings.network_g, compute.device);
+  if (settings.algorithm == "nft") p.old = load_generator(settings.network_g, compute.device);
+  if (settings.pixel_weight > 0) p.lpips = load_perceptual(settings.losses, compute.device);
+  p.reward = load_reward(settings.reward, compute.device, &p.facts);
+  if (settings.coevolve_freq > 0) p.base = load_reward(settings.reward, compute.device);
+  check(settings, *p.generator, p.reward->settings.stage);
+  p.generator->params.require_grad(true);
+  if (settings.lora.rank > 0) p.lora.emplace(p.generator->params, settings.lora, static_cast<uint64_t>(settings.manual_seed));
+  for (const auto& [name, value] : p.lora ? p.lora->factors() : p.generator->params.named()) p.trained.adopt(name, value);
+  p.ema = clone_values(p.trained.all());
+  p.good = clone_values(p.ema);
+  p.generator_optimiser.emplace(p.trained.all(), settings.optim_g);
+  if (settings.coevolve_freq > 0) p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
+  p.guard = GradientGuard(settings.guard_ratio);
+  return p;
+}
+
 at::Tensor stored(const TensorFile& state, const std::string& name, const std::string& where) {
   const auto found = state.tensors.find(name);
   if (found == state.tensors.end())

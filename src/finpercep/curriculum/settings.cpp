@@ -66,6 +66,7 @@ void RlSettings::visit(SettingsVisitor& v) {
           "share of the reward's samples that plant a distortion in the photograph in place of the generator's picture: what it is not to "
           "forget",
           {.min = 0, .max = 1});
+  v.group("coevolve_variation", coevolve_variation, "clean photographs of its samples that are less than crisp");
   v.group("reward_losses", reward_losses, "of the reward's updates");
   v.group("masks", masks, "regions of the reward's samples");
   v.field("accumulate", accumulate, "batches whose gradients are averaged for one update of the generator", {.min = 1, .max = 1024});
@@ -103,6 +104,8 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   for (int64_t stage : s.stages)
     if (stage > finest)
       throw usage_error(fmt::format("stages: expected at most {} (the stage of '{}'), found {}", finest, s.reward, stage));
+  check_variation_settings(s.datasets.gt_variation, "datasets.gt_variation");
+  check_variation_settings(s.coevolve_variation, "coevolve_variation");
   if (s.refl_steps.empty()) throw usage_error("refl_steps: expected at least one step, found none");
   if (chain_steps == 1 && s.algorithm != "refl")
     throw usage_error(

@@ -52,6 +52,7 @@ struct RlSettings {
   int64_t coevolve_freq = 1;      ///< iterations for one reward update; 0: the reward stays frozen
   double label_alpha = -1;        ///< share of the pixels in the labels of its samples; -1: as the reward was trained
   double coevolve_distort = 0;    ///< share of its samples whose I_SR is the photograph with a planted distortion
+  VariationSettings coevolve_variation;  ///< of its samples' I_GT, while I_SR stays as it is
   RewardLossSettings reward_losses;
   MaskSettings masks;
   int64_t accumulate = 1;   ///< batches for one update of the generator

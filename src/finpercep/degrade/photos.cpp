@@ -188,10 +188,12 @@ Image PhotoSet::centre_crop(int64_t index, int width, int height) const {
   return cut(photo, (photo.width - width) / 2, (photo.height - height) / 2, width, height);
 }
 
-TrainingPair make_pair(const PhotoSet& photos, const DegradeSettings& degradation, int gt_size, uint64_t seed, uint64_t index) {
+TrainingPair make_pair(const PhotoSet& photos, const VariationSettings& variation, const DegradeSettings& degradation, int gt_size,
+                       uint64_t seed, uint64_t index) {
   Random random(seed, "crop", index);
   TrainingPair pair;
   pair.gt = photos.cut(photos.random_crop(gt_size, random));
+  if (const std::string kind = draw_variation(variation, random); !kind.empty()) pair.gt = vary(pair.gt, kind, variation, random);
   pair.lr = degrade(pair.gt, degradation, Random(seed, "degrade", index));
   return pair;
 }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "finpercep/degrade/pipeline.h"
+#include "finpercep/degrade/variation.h"
 
 namespace finpercep {
 
@@ -68,7 +69,8 @@ void check_names_differ(const PhotoSet& photos, const std::string& what);
 struct TrainingPair {
   Image gt, lr;
 };
-/// Item `index` of the endless sequence of training pairs under `seed`.
-TrainingPair make_pair(const PhotoSet& photos, const DegradeSettings& degradation, int gt_size, uint64_t seed, uint64_t index);
+/// Item `index` of the endless sequence of training pairs under `seed`; LR is made of the varied photograph.
+TrainingPair make_pair(const PhotoSet& photos, const VariationSettings& variation, const DegradeSettings& degradation, int gt_size,
+                       uint64_t seed, uint64_t index);
 
 }  // namespace finpercep

@@ -149,11 +149,8 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
     pictures.push_back(drawn.made.back().image);
   }
   drawn.gt = photo;
-  if (random.chance(settings_.clean_variation.prob)) {
-    const auto& kinds = settings_.clean_variation.kinds;
-    drawn.variation = kinds[random.integer(0, static_cast<int64_t>(kinds.size()) - 1)];
-    drawn.gt = vary(photo, drawn.variation, settings_.clean_variation, random);
-  }
+  drawn.variation = draw_variation(settings_.clean_variation, random);  // I_SR stays as the generator made it
+  if (!drawn.variation.empty()) drawn.gt = vary(photo, drawn.variation, settings_.clean_variation, random);
   round_to_bytes(drawn.gt);
   const at::Tensor batch = to_batch(pictures).to(compute_.device);
   drawn.features = features_.maps(to_tensor(drawn.gt).to(compute_.device));

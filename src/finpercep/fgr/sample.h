@@ -12,7 +12,7 @@
 #include "finpercep/fgr/mask.h"
 #include "finpercep/fgr/segments.h"
 #include "finpercep/fgr/source.h"
-#include "finpercep/fgr/variation.h"
+#include "finpercep/degrade/variation.h"
 
 namespace finpercep {
 

@@ -18,7 +18,7 @@ namespace {
 
 bool always(int64_t) { return true; }
 
-FgrSource distortions(const std::string& name, std::size_t kinds) {
+FgrSource distortions(std::size_t kinds) {
   return {always, [kinds](const SourceRequest& request) -> SourcePicture {
             auto [picture, kind] = plant(request.gt, kinds, Random(request.seed, "distort", request.item));
             return {std::move(picture), "distort:" + kind};
@@ -75,8 +75,8 @@ std::vector<FgrSource> make_sources(const std::vector<std::string>& names, const
   std::error_code none;
   for (const std::string& name : names) {
     if (name == "clean") throw usage_error("sources: clean: expected another name, this one is for seam controls. write ./clean");
-    if (name == "distort") sources.push_back(distortions(name, first_distortions));
-    else if (name == "distort-all") sources.push_back(distortions(name, distortion_kinds().size()));
+    if (name == "distort") sources.push_back(distortions(first_distortions));
+    else if (name == "distort-all") sources.push_back(distortions(distortion_kinds().size()));
     else if (std::filesystem::is_directory(name, none)) sources.push_back(folder(name, photos));
     else sources.push_back(generator(name, degradation, compute));
   }

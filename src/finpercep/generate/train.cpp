@@ -14,6 +14,7 @@ namespace finpercep {
 
 void PairSettings::visit(SettingsVisitor& v) {
   v.group("photos", photos, "where the clean photographs are");
+  v.group("gt_variation", gt_variation, "photographs that are less than crisp: what the net is to make, and what LR is made from");
   v.group("degradation", degradation, "how LR pictures are made from them");
   v.field("gt_size", gt_size, "side of a training crop, pixels; a multiple of what the net takes", {.min = 32, .max = 2048});
   v.field("batch_size", batch_size, "pictures an iteration", {.min = 1, .max = 1024});
@@ -48,7 +49,7 @@ void GeneratorTrainSettings::visit(SettingsVisitor& v) {
 PairBatch make_pair_batch(const PhotoSet& photos, const PairSettings& settings, uint64_t seed, int64_t iter) {
   std::vector<Image> gt, lr;
   for (int64_t n = 0; n < settings.batch_size; ++n) {
-    TrainingPair pair = make_pair(photos, settings.degradation, static_cast<int>(settings.gt_size), seed,
+    TrainingPair pair = make_pair(photos, settings.gt_variation, settings.degradation, static_cast<int>(settings.gt_size), seed,
                                   static_cast<uint64_t>(iter * settings.batch_size + n));
     gt.push_back(std::move(pair.gt));
     lr.push_back(std::move(pair.lr));
@@ -108,6 +109,7 @@ GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const G
 
 void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
   const Compute compute = resolve_compute(settings.device, settings.dtype);
+  check_variation_settings(settings.datasets.gt_variation, "datasets.gt_variation");
   const PhotoSet photos(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size));
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   Generator generator(settings.network_g, seed);

@@ -17,6 +17,7 @@ namespace finpercep {
 
 struct PairSettings {
   PhotoSettings photos;
+  VariationSettings gt_variation;
   DegradeSettings degradation;
   int64_t gt_size = 192;
   int64_t batch_size = 8;

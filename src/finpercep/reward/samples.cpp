@@ -128,8 +128,7 @@ FgrBatch FgrSampler::batch(int64_t batch_size, int64_t iter) const {
       recolour(sample.sr, c);
     }
     Image swapped = compose(sample.gt, sample.sr, sample.mask);
-    if (random.chance(settings_.variation.prob)) {
-      const std::string& kind = settings_.variation.kinds[random.integer(0, static_cast<int64_t>(settings_.variation.kinds.size()) - 1)];
+    if (const std::string kind = draw_variation(settings_.variation, random); !kind.empty()) {
       for (Image* image : {&sample.gt, &sample.sr, &swapped}) {
         Random same = random;
         *image = vary(*image, kind, settings_.variation, same);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "finpercep/fgr/variation.h"
+#include "finpercep/degrade/variation.h"
 
 #include <fmt/format.h>
 
@@ -32,6 +32,10 @@ void check_variation_settings(const VariationSettings& s, const std::string& key
                                     {"jpeg", s.jpeg},
                                     {"rescale", s.rescale}})
     if (range.size() != 2 || range[0] > range[1]) throw usage_error(fmt::format("{}.{}: expected [low, high] with low <= high", key, name));
+}
+
+std::string draw_variation(const VariationSettings& s, Random& random) {
+  return random.chance(s.prob) ? s.kinds[random.integer(0, static_cast<int64_t>(s.kinds.size()) - 1)] : "";
 }
 
 Image vary(const Image& photo, const std::string& kind, const VariationSettings& s, Random& random) {

@@ -10,8 +10,7 @@
 
 namespace finpercep {
 
-/// A share of the clean photographs is softened, grained, JPEG-ed or rescaled before it serves as I_GT, while I_SR stays as the generator
-/// made it.
+/// A share of the clean photographs is softened, grained, JPEG-ed or rescaled before it serves as I_GT.
 struct VariationSettings {
   double prob = 0;
   std::vector<std::string> kinds = {"soften", "grain", "jpeg", "rescale"};
@@ -25,6 +24,8 @@ struct VariationSettings {
 /// usage_error naming the key below `key`, for unknown kinds and ranges that are no ranges.
 void check_variation_settings(const VariationSettings& settings, const std::string& key);
 
+/// The variation that falls to a photograph; "" for none.
+std::string draw_variation(const VariationSettings& settings, Random& random);
 /// The photograph after one variation, values in [0,1].
 Image vary(const Image& photo, const std::string& kind, const VariationSettings& settings, Random& random);
 
