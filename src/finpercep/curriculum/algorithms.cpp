@@ -51,7 +51,10 @@ Episode differentiate(Players& p, const RlBatch& batch, const RlSettings& s, con
   const at::Tensor target = judge_clean(p, judged, batch, s);
   const at::Tensor reward = reward_value(judged, p.running, s.signal);
   const Term term{refl_loss(reward, target), prediction.x_t, batch.y, prediction.x0, t};
-  return {1, 1, [term](int64_t, int64_t) { return term; }, sr.detach(), reward_metrics(reward, target, judged), {}};
+  return {.term = [term](int64_t, int64_t) { return term; },
+          .sr = sr.detach(),
+          .gap = average(reward) - average(target),
+          .reward = reward_metrics(reward, target, judged)};
 }
 
 Episode refl(Players& p, const RlBatch& batch, const RlSettings& s) {
@@ -68,6 +71,7 @@ Episode draft(Players& p, const RlBatch& batch, const RlSettings& s) {
 struct Experience {
   Rollout rollout;
   Advantage advantage;
+  double gap;
   Metrics reward;
   std::map<int64_t, at::Tensor> reference = {};  ///< the frozen policy's predictions at states[t], once made
 };
@@ -81,17 +85,23 @@ Experience explore(const Generator& policy, Players& p, const RlBatch& batch, co
   const Judgement judged = p.reward->judge(out.rollout.picture().clamp(0, 1), batch.stage);
   const at::Tensor target = judge_clean(p, judged, batch, s);
   out.advantage = fuse_advantages(reward_parts(judged, p.running, s.signal, s.credit.cells()), s.group_size, adv_clip);
-  out.reward = reward_metrics(reward_value(judged, p.running, s.signal), target, judged);
+  const at::Tensor reward = reward_value(judged, p.running, s.signal);
+  out.gap = average(reward) - average(target);
+  out.reward = reward_metrics(reward, target, judged);
   return out;
 }
 
-Episode learn_from(const std::shared_ptr<Experience>& e, const RlSettings& s, int64_t updates, int64_t terms,
-                   std::function<Term(int64_t, int64_t)> term) {
+Episode learn_from(const std::shared_ptr<Experience>& e, const RlSettings& s, int64_t terms, std::function<Term(int64_t, int64_t)> term) {
   const at::Tensor picture = e->rollout.picture();
   const at::Tensor first =
       picture.view({picture.size(0) / s.group_size, s.group_size, picture.size(1), picture.size(2), picture.size(3)}).select(1, 0);
-  return {updates,           terms,     std::move(term),
-          first.clamp(0, 1), e->reward, {{"group_std", e->advantage.group_std}, {"zero_groups", e->advantage.zero_share}}};
+  return {.terms = terms,
+          .term = std::move(term),
+          .sr = first.clamp(0, 1),
+          .gap = e->gap,
+          .reward = e->reward,
+          .spread = e->advantage.group_std,
+          .own = {{"group_std", e->advantage.group_std}, {"zero_groups", e->advantage.zero_share}}};
 }
 
 std::vector<int64_t> chosen_steps(const std::vector<int64_t>& given, int64_t first, int64_t last) {
@@ -111,7 +121,7 @@ Episode grpo(Players& p, const RlBatch& batch, const RlSettings& s) {
     for (int64_t i : random.permutation(static_cast<int64_t>(all.size()))) steps.push_back(all[i]);
     steps.resize(s.grpo.window);
   }
-  return learn_from(e, s, s.grpo.updates, static_cast<int64_t>(steps.size()), [&p, &s, e, all, steps](int64_t update, int64_t k) {
+  return learn_from(e, s, static_cast<int64_t>(steps.size()), [&p, &s, e, all, steps](int64_t update, int64_t k) {
     const int64_t t = steps[k], cell = s.credit.cells();
     const Rollout& r = e->rollout;
     Term term{{}, r.states[t], r.y, {}, t};
@@ -148,7 +158,7 @@ Noised noised(const Generator& generator, const Rollout& r, const std::vector<in
 Episode nft(Players& p, const RlBatch& batch, const RlSettings& s) {
   const auto e = std::make_shared<Experience>(explore(*p.old, p, batch, s, s.nft.adv_clip));
   const auto steps = chosen_steps(s.nft.steps, 1, p.generator->schedule.steps());
-  return learn_from(e, s, s.nft.updates, 1, [&p, &s, e, steps, batch](int64_t update, int64_t) {
+  return learn_from(e, s, 1, [&p, &s, e, steps, batch](int64_t update, int64_t) {
     const auto [t, x_t] = noised(*p.generator, e->rollout, steps, batch, s, update);
     const at::Tensor& y = e->rollout.y;
     Term term{{}, x_t, y, p.generator->predict(x_t, y, t), t};
@@ -167,7 +177,7 @@ Episode dpo(Players& p, const RlBatch& batch, const RlSettings& s) {
   const auto e = std::make_shared<Experience>(explore(*p.generator, p, batch, s, 5));
   const auto steps = chosen_steps(s.dpo.steps, 1, p.generator->schedule.steps());
   const Pairs pairs = best_and_worst(e->advantage, s.group_size, s.dpo.pairs);
-  return learn_from(e, s, s.dpo.updates, 1, [&p, &s, e, steps, batch, pairs](int64_t update, int64_t) {
+  return learn_from(e, s, 1, [&p, &s, e, steps, batch, pairs](int64_t update, int64_t) {
     const auto [t, x_t] = noised(*p.generator, e->rollout, steps, batch, s, update);
     const at::Tensor &y = e->rollout.y, &x0 = e->rollout.picture();
     Term term{{}, x_t, y, p.generator->predict(x_t, y, t), t};
@@ -183,26 +193,29 @@ Episode dpo(Players& p, const RlBatch& batch, const RlSettings& s) {
   });
 }
 
-constexpr struct {
-  const char* name;
-  Algorithm algorithm;
-} table[] = {{"refl", refl}, {"draft", draft}, {"grpo", grpo}, {"nft", nft}, {"dpo", dpo}};
+int64_t one_update(const RlSettings&) { return 1; }
+
+constexpr Algorithm table[] = {{"refl", refl, one_update},
+                               {"draft", draft, one_update},
+                               {"grpo", grpo, [](const RlSettings& s) { return s.grpo.updates; }},
+                               {"nft", nft, [](const RlSettings& s) { return s.nft.updates; }},
+                               {"dpo", dpo, [](const RlSettings& s) { return s.dpo.updates; }}};
 
 }  // namespace
 
 const std::vector<std::string>& algorithm_names() {
   static const std::vector<std::string> names = [] {
     std::vector<std::string> all;
-    for (const auto& row : table) all.emplace_back(row.name);
+    for (const Algorithm& row : table) all.emplace_back(row.name);
     return all;
   }();
   return names;
 }
 
-Algorithm find_algorithm(const std::string& name) {
-  const auto* row = std::ranges::find(table, name, [](const auto& r) { return std::string(r.name); });
+const Algorithm& find_algorithm(const std::string& name) {
+  const auto* row = std::ranges::find(table, name, [](const Algorithm& r) { return std::string(r.name); });
   TORCH_CHECK(row != std::end(table), "find_algorithm: no algorithm '", name, "'");
-  return row->algorithm;
+  return *row;
 }
 
 }  // namespace finpercep

@@ -17,19 +17,26 @@ struct Term {
   Metrics metrics = {};
 };
 
-/// What is learned from one batch: `updates` updates of the generator, each by the mean of `terms` losses that are computed, and forgotten,
-/// one after the other.
+/// What is learned from one batch: every update of the generator is by the mean of `terms` losses that are computed, and forgotten, one
+/// after the other.
 struct Episode {
-  int64_t updates = 1, terms = 1;
+  int64_t terms = 1;
   std::function<Term(int64_t update, int64_t term)> term;
-  at::Tensor sr;   ///< a picture of each input, detached, in [0,1]: what the reward learns from
-  Metrics reward;  ///< the same five of every algorithm
-  Metrics own;     ///< the algorithm's
+  at::Tensor sr;      ///< a picture of each input, detached, in [0,1]: what the reward learns from
+  double gap = 0;     ///< mean reward of the pictures minus that of the clean photographs
+  Metrics reward;     ///< the same five of every algorithm
+  double spread = 0;  ///< of the rewards of one input's pictures, where there are several
+  Metrics own;        ///< the algorithm's
+};
+
+struct Algorithm {
+  const char* name;
+  Episode (*begin)(Players& players, const RlBatch& batch, const RlSettings& settings);
+  int64_t (*updates)(const RlSettings& settings);  ///< of the generator by one batch
 };
 
 /// The choice of RlSettings.algorithm: refl, draft, grpo, nft, dpo.
 const std::vector<std::string>& algorithm_names();
-using Algorithm = Episode (*)(Players& players, const RlBatch& batch, const RlSettings& settings);
-Algorithm find_algorithm(const std::string& name);
+const Algorithm& find_algorithm(const std::string& name);
 
 }  // namespace finpercep

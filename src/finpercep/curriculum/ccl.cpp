@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -27,12 +26,6 @@ namespace {
 
 constexpr int64_t relabelled_batches = 8;
 
-double value_of(const Metrics& metrics, const std::string& name) {
-  for (const auto& [key, value] : metrics)
-    if (key == name) return value;
-  return 0;
-}
-
 // One run: the players, what looks on, and the parts that the training loop calls.
 class RlRun {
  public:
@@ -41,13 +34,11 @@ class RlRun {
 
  private:
   bool automatic() const { return settings_.schedule == "auto"; }
-  int64_t stage_at(int64_t iter) const { return automatic() ? clock_.stage() : schedule_.stage_at(iter); }
-  int64_t rollbacks() const { return std::lround(-std::log2(players_.lr_scale)); }
   void relabel();
-  RlBatch next_batch(int64_t index, int64_t stage);
-  Metrics step(int64_t iter);
-  void move_stage(int64_t done, int64_t stage, const Metrics& metrics);
-  void watch(int64_t done, int64_t stage);
+  RlBatch next_batch(int64_t index);
+  StepResult step(int64_t iter);
+  void move_stage(int64_t done, const Learning& learning);
+  void watch(int64_t done);
   void with_average(const std::function<void()>& work);
   void measure(int64_t iter);
   std::filesystem::path save_average(const std::string& name, int64_t iter);
@@ -59,6 +50,7 @@ class RlRun {
   Players players_;
   const FixedSchedule schedule_;
   StageClock clock_;
+  int64_t stage_;  // of the present iteration, or the last
   const PhotoSet photos_;
   RunDir run_;
   std::optional<LabelFeatures> features_;  // co-evolution only
@@ -74,7 +66,8 @@ RlRun::RlRun(const RlSettings& settings, const std::filesystem::path& directory,
       compute_(resolve_compute(settings.device, settings.dtype)),
       players_(gather_players(settings, compute_)),
       schedule_{settings.stages, settings.stage_iters},
-      clock_(schedule_, settings.auto_schedule),
+      clock_(schedule_, automatic() ? std::optional(settings.auto_schedule) : std::nullopt),
+      stage_(clock_.stage()),
       photos_(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size)),
       run_(directory, to_yaml(settings), resume) {
   run_.use_inputs(rl_inputs(settings));
@@ -103,7 +96,7 @@ void RlRun::relabel() {
   log_info(fmt::format("labels: {:g} of the pixels, scale {:.4f}", players_.facts.label_alpha, players_.facts.label_scale));
 }
 
-RlBatch RlRun::next_batch(int64_t index, int64_t stage) {
+RlBatch RlRun::next_batch(int64_t index) {
   const int workers = static_cast<int>(settings_.datasets.num_worker);
   if (!pairs_)  // here, because a resumed run begins later
     pairs_ = std::make_unique<Prefetcher<PairBatch>>(index, schedule_.total() * settings_.accumulate, workers, std::max(4, workers),
@@ -114,7 +107,7 @@ RlBatch RlRun::next_batch(int64_t index, int64_t stage) {
   RlBatch batch;
   batch.gt = pair.gt.to(compute_.device);
   batch.y = generator.condition(pair.lr.to(compute_.device));
-  batch.stage = stage;
+  batch.stage = stage_;
   batch.index = static_cast<uint64_t>(index);
   batch.t = settings_.refl_steps[random.integer(0, static_cast<int64_t>(settings_.refl_steps.size()) - 1)];
   batch.noise = generator.draw_noise(random, batch.gt.sizes(), compute_.device);
@@ -124,50 +117,49 @@ RlBatch RlRun::next_batch(int64_t index, int64_t stage) {
   return batch;
 }
 
-Metrics RlRun::step(int64_t iter) {
+StepResult RlRun::step(int64_t iter) {
   if (iter == 0) measure(0);
-  const int64_t stage = stage_at(iter), total = schedule_.total();
+  stage_ = clock_.stage();
+  const int64_t total = schedule_.total();
   std::vector<RlBatch> batches;
-  for (int64_t a = 0; a < settings_.accumulate; ++a) batches.push_back(next_batch(iter * settings_.accumulate + a, stage));
+  for (int64_t a = 0; a < settings_.accumulate; ++a) batches.push_back(next_batch(iter * settings_.accumulate + a));
   UpdateReport report =
-      improve_generator(players_, batches, settings_, compute_, players_.lr_scale * scheduled_lr(settings_.optim_g, iter, total));
+      improve_generator(players_, batches, settings_, compute_, players_.lr_scale() * scheduled_lr(settings_.optim_g, iter, total));
   if (iter == 0 && !report.sr.isfinite().all().item<bool>())
     throw model_error(fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN", settings_.network_g));
-  Metrics metrics = std::move(report.metrics);
+  StepResult result{std::move(report.metrics), report.skipped};
   if (features_ && iter % settings_.coevolve_freq == 0) {
-    const Metrics reward = improve_reward(players_, *features_, batches.back(), report.sr, settings_, compute_, static_cast<uint64_t>(iter),
-                                          scheduled_lr(settings_.optim_r, iter, total));
-    metrics.insert(metrics.end(), reward.begin(), reward.end());
+    const StepResult reward = improve_reward(players_, *features_, batches.back(), report.sr, settings_, compute_,
+                                             static_cast<uint64_t>(iter), scheduled_lr(settings_.optim_r, iter, total));
+    result.metrics.insert(result.metrics.end(), reward.metrics.begin(), reward.metrics.end());
+    result.skipped |= reward.skipped;
   }
   if (report.guarded)
     log_warning(
         fmt::format("iteration {}: update skipped, its gradient was more than {} times the usual", iter + 1, settings_.guard_ratio));
-  metrics.insert(metrics.end(), {{"guarded", report.guarded}, {"skipped", report.skipped}});
-  move_stage(iter + 1, stage, metrics);
+  result.metrics.insert(result.metrics.end(), {{"guarded", report.guarded}, {"skipped", report.skipped}});
+  move_stage(iter + 1, report.learning);
   if (std::ranges::find(settings_.snapshots, iter + 1) != settings_.snapshots.end())
     save_average(fmt::format("generator-{:08}", iter + 1), iter + 1);
   // What is saved at the end has been looked at.
-  if (monitor_ && ((iter + 1) % settings_.monitor.freq == 0 || iter + 1 == total)) watch(iter + 1, stage);
-  return metrics;
+  if (monitor_ && ((iter + 1) % settings_.monitor.freq == 0 || iter + 1 == total)) watch(iter + 1);
+  return result;
 }
 
-// After `done` iterations, the last of them under `stage`: on to the next where the schedule says so.
-void RlRun::move_stage(int64_t done, int64_t stage, const Metrics& metrics) {
-  Switch reason = done < schedule_.total() && stage_at(done) != stage ? Switch::limit : Switch::stay;
-  if (automatic())
-    reason = clock_.advance(
-        {value_of(metrics, "reward") - value_of(metrics, "reward_gt"), value_of(metrics, "group_std"), value_of(metrics, "grad_norm")});
+// After `done` iterations on to the next stage where the clock says so.
+void RlRun::move_stage(int64_t done, const Learning& learning) {
+  const Switch reason = clock_.advance(learning);
   if (reason == Switch::stay) return;
-  const int64_t next = stage_at(done);
-  log_info(fmt::format("iteration {}: from RM_{} to RM_{}{}", done, stage, next, automatic() ? fmt::format(": {}", name_of(reason)) : ""));
-  run_.log_metrics(done, {{"switch_from", static_cast<double>(stage)},
+  const int64_t next = clock_.stage();
+  log_info(fmt::format("iteration {}: from RM_{} to RM_{}{}", done, stage_, next, automatic() ? fmt::format(": {}", name_of(reason)) : ""));
+  run_.log_metrics(done, {{"switch_from", static_cast<double>(stage_)},
                           {"switch_to", static_cast<double>(next)},
                           {"switch_reason", static_cast<double>(reason)}});
 }
 
-void RlRun::watch(int64_t done, int64_t stage) {
+void RlRun::watch(int64_t done) {
   Vitals vitals;
-  with_average([&] { vitals = monitor_->look(*players_.generator, *players_.reward, stage, players_.running, settings_.signal); });
+  with_average([&] { vitals = monitor_->look(*players_.generator, *players_.reward, stage_, players_.running, settings_.signal); });
   Metrics metrics = vitals.metrics();
   MonitorSettings limits = settings_.monitor;
   if (settings_.reward_weight == 0)
@@ -180,14 +172,14 @@ void RlRun::watch(int64_t done, int64_t stage) {
     players_.roll_back(settings_.optim_g);
     clock_.forget();
     log_warning(fmt::format("iteration {}: the monitor's alarm: {}. back to the last good weights, learning rate x {}", done, reason,
-                            players_.lr_scale));
+                            players_.lr_scale()));
     metrics.emplace_back("rollback", 1);
   } else {
     log_warning(fmt::format("iteration {}: the monitor's alarm: {}. going on, monitor.rollback is off", done, reason));
   }
-  metrics.emplace_back("lr_scale", players_.lr_scale);
+  metrics.emplace_back("lr_scale", players_.lr_scale());
   run_.log_metrics(done, metrics);
-  if (rollbacks() <= settings_.monitor.max_rollbacks) return;
+  if (players_.rollbacks <= settings_.monitor.max_rollbacks) return;
   throw model_error(
       fmt::format("monitor: iteration {}: expected at most {} rollbacks (monitor.max_rollbacks), found one more: {}. the last good "
                   "weights are {}; lower reward_weight or optim_g.lr, or let the reward learn along (coevolve_freq)",
@@ -208,8 +200,7 @@ void RlRun::measure(int64_t iter) {
     const std::vector<Image> now = held_out_->pictures(*players_.generator);
     log_held_out(run_, iter, held_out_->measure(now));
     if (before_.empty()) return;
-    write_image(run_.sample(fmt::format("{:08}.png", iter)),
-                sample_sheet(*held_out_, before_, now, *players_.reward, stage_at(std::max<int64_t>(iter - 1, 0))));
+    write_image(run_.sample(fmt::format("{:08}.png", iter)), sample_sheet(*held_out_, before_, now, *players_.reward, stage_));
   });
 }
 
@@ -230,9 +221,9 @@ void RlRun::finish(int64_t iter) {
   save_average("generator", iter);
   save_reward(run_.checkpoint("reward"), *players_.reward, players_.facts, facts_after(iter, settings_));
   log_info(fmt::format("generator and reward: {}", run_.checkpoint("generator").parent_path().string()));
-  if (players_.lr_scale < 1)
+  if (players_.rollbacks > 0)
     log_warning(fmt::format("the monitor took the run back {} times, to a learning rate x {:.3g}: most of it may have been undone",
-                            rollbacks(), players_.lr_scale));
+                            players_.rollbacks, players_.lr_scale()));
   if (!automatic()) return;
   const FixedSchedule fixed = clock_.as_fixed(iter);
   log_info(fmt::format("the same without deciding again: --set schedule=fixed 'stages=[{}]' 'stage_iters=[{}]'",
@@ -251,11 +242,10 @@ void RlRun::train(bool resume) {
   parts.step = [this](int64_t iter) { return step(iter); };
   parts.save = [this](TensorFile& state) {
     players_.save(state);
-    if (automatic()) state.tensors["clock"] = to_data(at::tensor(clock_.state(), at::kDouble));
+    state.tensors["clock"] = to_data(at::tensor(clock_.state(), at::kDouble));
   };
   parts.restore = [this](const TensorFile& state, const std::string& where) {
     players_.restore(state, where);
-    if (!automatic()) return;
     const at::Tensor told = stored(state, "clock", where);
     clock_.restore({told.data_ptr<double>(), told.data_ptr<double>() + told.numel()});
   };

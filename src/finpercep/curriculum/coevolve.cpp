@@ -50,8 +50,8 @@ RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& fea
   return facts;
 }
 
-Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr, const RlSettings& s,
-                       const Compute& compute, uint64_t iter, double lr) {
+StepResult improve_reward(Players& p, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr, const RlSettings& s,
+                          const Compute& compute, uint64_t iter, double lr) {
   Random random(static_cast<uint64_t>(s.manual_seed), "mask", iter);
   std::vector<Image> masks;
   for (int64_t n = 0; n < sr.size(0); ++n) {
@@ -79,12 +79,13 @@ Metrics improve_reward(Players& p, const LabelFeatures& features, const RlBatch&
   }
   loss.total.backward();
   const bool skipped = p.reward_optimiser->step(lr).skipped;
-  return {{"rm_total", loss.total.item<double>()},
-          {"rm_map", loss.map},
-          {"rm_rank", loss.rank},
-          {"rm_align", loss.align},
-          {"rm_order", loss.order},
-          {"rm_skipped", skipped}};
+  return {{{"rm_total", loss.total.item<double>()},
+           {"rm_map", loss.map},
+           {"rm_rank", loss.rank},
+           {"rm_align", loss.align},
+           {"rm_order", loss.order},
+           {"rm_skipped", skipped}},
+          skipped};
 }
 
 }  // namespace finpercep

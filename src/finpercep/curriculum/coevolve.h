@@ -12,8 +12,7 @@ RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& fea
                        const std::vector<at::Tensor>& sr);
 
 /// One update of RM_stage on `sr` (N x 3 x H x W, of batch.gt), swapped by region into the clean pictures. `iter` keys the regions.
-/// Reports "rm_skipped" = 1 where the gradient was not finite.
-Metrics improve_reward(Players& players, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr,
-                       const RlSettings& settings, const Compute& compute, uint64_t iter, double lr);
+StepResult improve_reward(Players& players, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr,
+                          const RlSettings& settings, const Compute& compute, uint64_t iter, double lr);
 
 }  // namespace finpercep

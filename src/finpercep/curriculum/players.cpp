@@ -3,9 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "finpercep/base/error.h"
 
 namespace finpercep {
+
+double Players::lr_scale() const { return std::exp2(-static_cast<double>(rollbacks)); }
 
 void Players::assign(const std::vector<at::Tensor>& values) {
   copy_values(values, trained.all());
@@ -18,7 +22,7 @@ void Players::roll_back(const OptimSettings& optim) {
   if (old) copy_values(generator->params.all(), old->params.all());
   generator_optimiser.emplace(trained.all(), optim);
   guard.forget();
-  lr_scale /= 2;
+  ++rollbacks;
 }
 
 void Players::save(TensorFile& state) const {
@@ -29,7 +33,7 @@ void Players::save(TensorFile& state) const {
   if (old) put(state, old->params.named(), at::kFloat, "old.");
   generator_optimiser->save(state, "adam.g.");
   if (reward_optimiser) reward_optimiser->save(state, "adam.r.");
-  state.tensors["lr_scale"] = to_data(at::full({}, lr_scale, at::kDouble));
+  state.tensors["rollbacks"] = to_data(at::full({}, rollbacks, at::kLong));
   state.tensors["guard"] = to_data(guard.state());
   state.tensors["updates"] = to_data(at::full({}, updates, at::kLong));
   state.tensors["running"] = to_data(at::tensor({running.mean, running.square, running.weight}, at::kDouble));
@@ -44,7 +48,7 @@ void Players::restore(const TensorFile& state, const std::string& where) {
   if (old) load(old->params, state, where, "old.");
   generator_optimiser->restore(state, "adam.g.", where);
   if (reward_optimiser) reward_optimiser->restore(state, "adam.r.", where);
-  lr_scale = stored(state, "lr_scale", where).item<double>();
+  rollbacks = stored(state, "rollbacks", where).item<int64_t>();
   guard.restore(stored(state, "guard", where));
   updates = stored(state, "updates", where).item<int64_t>();
   const at::Tensor seen = stored(state, "running", where);

@@ -21,12 +21,13 @@ struct Players {
   RewardFacts facts;
   std::vector<at::Tensor> ema;
   std::vector<at::Tensor> good;                                ///< the average when the monitor last found nothing
-  double lr_scale = 1;                                         ///< of the generator's learning rate, halved by every alarm
+  int64_t rollbacks = 0;                                       ///< so far, by the monitor's alarms
   std::optional<AdamW> generator_optimiser, reward_optimiser;  ///< the latter: co-evolution only
   GradientGuard guard{0};
   RunningScore running;
   int64_t updates = 0;  ///< of the generator so far
 
+  double lr_scale() const;  ///< of the generator's learning rate, halved by every rollback
   /// `values` into `trained`, and the generator's weights after them.
   void assign(const std::vector<at::Tensor>& values);
   /// Back to the weights that the monitor last found nothing wrong with, and from there on more gently.

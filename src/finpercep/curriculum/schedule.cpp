@@ -14,12 +14,6 @@ namespace finpercep {
 
 int64_t FixedSchedule::total() const { return std::accumulate(iters.begin(), iters.end(), int64_t{0}); }
 
-int64_t FixedSchedule::stage_at(int64_t iter) const {
-  std::size_t phase = 0;
-  while (phase + 1 < iters.size() && iter >= iters[phase]) iter -= iters[phase++];
-  return stages.at(phase);
-}
-
 void AutoScheduleSettings::visit(SettingsVisitor& v) {
   v.field("min_iters", min_iters, "least iterations of a phase", {.min = 2, .max = 1e9});
   v.field("window", window, "iterations that are averaged for a decision", {.min = 2, .max = 1e6});
@@ -74,8 +68,9 @@ Switch StageClock::advance(const Learning& learning) {
   ++lasted_;
   const std::size_t phase = ended_.size();
   if (phase + 1 == schedule_.stages.size()) return Switch::stay;
-  history_.push_back(learning);
-  const Switch reason = lasted_ >= schedule_.iters.at(phase) ? Switch::limit : reason_to_switch(history_, settings_);
+  if (rules_) history_.push_back(learning);
+  Switch reason = rules_ ? reason_to_switch(history_, *rules_) : Switch::stay;
+  if (lasted_ >= schedule_.iters.at(phase)) reason = Switch::limit;
   if (reason == Switch::stay) return reason;
   ended_.push_back(lasted_);
   lasted_ = 0;

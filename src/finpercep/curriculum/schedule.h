@@ -2,6 +2,7 @@
 // Which RM_k rewards the generator at which iteration: by a fixed table, or by rules that look at how learning goes.
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,7 +17,6 @@ namespace finpercep {
 struct FixedSchedule {
   std::vector<int64_t> stages, iters;
   int64_t total() const;
-  int64_t stage_at(int64_t iter) const;
 };
 
 struct AutoScheduleSettings {
@@ -52,10 +52,11 @@ const char* name_of(Switch reason);
 /// Not before min_iters, nor before 2 w.
 Switch reason_to_switch(const std::vector<Learning>& phase, const AutoScheduleSettings& settings);
 
-/// The stage of an automatic run. `schedule.iters` are the most iterations that a phase may have; the last phase holds.
+/// The stage of a run. A phase has as many iterations as `schedule.iters` says, or, with `rules`, at most as many; the last phase holds.
 class StageClock {
  public:
-  StageClock(FixedSchedule schedule, const AutoScheduleSettings& settings) : schedule_(std::move(schedule)), settings_(settings) {}
+  explicit StageClock(FixedSchedule schedule, std::optional<AutoScheduleSettings> rules = {})
+      : schedule_(std::move(schedule)), rules_(std::move(rules)) {}
   int64_t stage() const { return schedule_.stages.at(ended_.size()); }
   /// An iteration is over. Why the phase ended with it, or `stay`; `limit` where it has lasted as long as it may.
   Switch advance(const Learning& learning);
@@ -65,11 +66,11 @@ class StageClock {
   FixedSchedule as_fixed(int64_t total) const;
 
   std::vector<double> state() const;               ///< for exact resume: decisions are made again from the same numbers
-  void restore(const std::vector<double>& state);  ///< usage_error where the schedule has no such phase
+  void restore(const std::vector<double>& state);  ///< usage_error where the schedule has no such phase, model_error for an older version's
 
  private:
   FixedSchedule schedule_;
-  AutoScheduleSettings settings_;
+  std::optional<AutoScheduleSettings> rules_;
   std::vector<int64_t> ended_;     // how long each phase before the present one was
   int64_t lasted_ = 0;             // the present phase, so far
   std::vector<Learning> history_;  // of the present phase

@@ -9,19 +9,30 @@
 
 using namespace finpercep;
 
-TEST_CASE("each stage holds for its iterations, the last for ever") {
+TEST_CASE("each stage holds for its iterations, the last for ever; a saved state goes on alike") {
   const FixedSchedule schedule{{0, 2, 4}, {3, 1, 2}};
   CHECK(schedule.total() == 6);
   const int64_t expected[] = {0, 0, 0, 2, 4, 4, 4, 4};
-  for (int64_t i = 0; i < 8; ++i) CHECK(schedule.stage_at(i) == expected[i]);
-  CHECK(schedule.stage_at(1000000) == 4);
+  for (int64_t saved_at = -1; saved_at < 8; ++saved_at) {
+    StageClock clock(schedule);
+    for (int64_t i = 0; i < 8; ++i) {
+      if (i == saved_at) {
+        const std::vector<double> state = clock.state();
+        clock = StageClock(schedule);
+        clock.restore(state);
+      }
+      CHECK(clock.stage() == expected[i]);
+      CHECK((clock.advance({0, 0, 0}) == (i == 2 || i == 3 ? Switch::limit : Switch::stay)));
+    }
+  }
 }
 
 TEST_CASE("a single phase") {
-  const FixedSchedule schedule{{4}, {10}};
-  CHECK(schedule.total() == 10);
-  CHECK(schedule.stage_at(0) == 4);
-  CHECK(schedule.stage_at(10) == 4);
+  StageClock clock({{4}, {10}});
+  for (int64_t i = 0; i < 20; ++i) {
+    CHECK(clock.stage() == 4);
+    CHECK((clock.advance({0, 0, 0}) == Switch::stay));
+  }
 }
 
 namespace {

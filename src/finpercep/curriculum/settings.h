@@ -46,12 +46,12 @@ struct RlSettings {
   double pixel_weight = 0.0;     ///< the generator's own training loss (ReFL's pre-training loss)
   GeneratorLossSettings losses;  ///< which that is
   std::string pixel_states = "diffused";
-  double reference_weight = 1.0;  ///< frozen reference
-  double lr_weight = 0.5;         ///< LR consistency
-  int64_t lr_block = 16;          ///< pixels averaged for it
-  int64_t coevolve_freq = 1;      ///< iterations for one reward update; 0: the reward stays frozen
-  double label_alpha = -1;        ///< share of the pixels in the labels of its samples; -1: as the reward was trained
-  double coevolve_distort = 0;    ///< share of its samples whose I_SR is the photograph with a planted distortion
+  double reference_weight = 1.0;         ///< frozen reference
+  double lr_weight = 0.5;                ///< LR consistency
+  int64_t lr_block = 16;                 ///< pixels averaged for it
+  int64_t coevolve_freq = 1;             ///< iterations for one reward update; 0: the reward stays frozen
+  double label_alpha = -1;               ///< share of the pixels in the labels of its samples; -1: as the reward was trained
+  double coevolve_distort = 0;           ///< share of its samples whose I_SR is the photograph with a planted distortion
   VariationSettings coevolve_variation;  ///< of its samples' I_GT, while I_SR stays as it is
   RewardLossSettings reward_losses;
   MaskSettings masks;

@@ -3,11 +3,13 @@
 // asks for.
 #pragma once
 #include "finpercep/curriculum/algorithms.h"
+#include "finpercep/curriculum/schedule.h"
 
 namespace finpercep {
 
 struct UpdateReport {
   at::Tensor sr;                          ///< of the last batch: N x 3 x H x W, detached, in [0,1]
+  Learning learning;                      ///< means over batches and updates
   Metrics metrics;                        ///< means over batches, terms and updates
   bool skipped = false, guarded = false;  ///< any update was left out: its gradient was not finite, or far larger than usual
 };

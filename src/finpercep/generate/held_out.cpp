@@ -34,7 +34,7 @@ std::vector<Image> HeldOut::pictures(const Generator& generator, int64_t count) 
 
 Metrics HeldOut::measure(const std::vector<Image>& pictures) const {
   Metrics means;
-  for (const std::string& name : metrics_.names()) means.emplace_back("val_" + name, 0.0);
+  for (const std::string& name : metrics_.names()) means.emplace_back(name, 0.0);
   for (std::size_t i = 0; i < pairs_.size(); ++i) {
     const std::vector<double> values = metrics_.compute(pictures.at(i), pairs_[i].gt);
     for (std::size_t m = 0; m < values.size(); ++m) means[m].second += values[m] / static_cast<double>(pairs_.size());

@@ -27,7 +27,7 @@ class HeldOut {
   HeldOut(const ValSettings& settings, const DegradeSettings& degradation, const Compute& compute);
   /// The generator's pictures of the first `count` photographs, or of all.
   std::vector<Image> pictures(const Generator& generator, int64_t count = std::numeric_limits<int64_t>::max()) const;
-  /// Means over the photographs, of a picture of each: "val_psnry", "val_ssim", "val_lpips".
+  /// Means over the photographs, of a picture of each: "psnry", "ssim", "lpips".
   Metrics measure(const std::vector<Image>& pictures) const;
   const TrainingPair& pair(std::size_t i) const { return pairs_.at(i); }
 

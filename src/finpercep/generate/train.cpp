@@ -148,7 +148,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
 
   LoopParts parts;
   parts.compute = compute;
-  parts.step = [&](int64_t iter) -> Metrics {
+  parts.step = [&](int64_t iter) -> StepResult {
     const PairBatch batch = next_batch(iter);
     const at::Tensor gt = batch.gt.to(compute.device), y = generator.condition(batch.lr.to(compute.device));
     Random random(seed, "diffuse", static_cast<uint64_t>(iter));
@@ -169,7 +169,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     if (std::ranges::find(settings.snapshots, iter + 1) != settings.snapshots.end())
       save_generator(run.checkpoint(fmt::format("generator-{:08}", iter + 1)), generator, ema, facts(iter + 1));
     loss.parts.insert(loss.parts.end(), {{"grad_norm", report.grad_norm}, {"skipped", report.skipped}});
-    return loss.parts;
+    return {loss.parts, report.skipped};
   };
   parts.save = [&](TensorFile& state) {
     put(state, generator.params.named(), at::kFloat, "net.");

@@ -111,9 +111,13 @@ Metrics Means::means() const {
 }
 
 void log_held_out(RunDir& run, int64_t iter, const Metrics& values) {
-  run.log_metrics(iter, values);
+  Metrics logged;
   std::string line = fmt::format("held out, after {}:", iter);
-  for (const auto& [name, value] : values) line += fmt::format("  {} {:.4f}", name.substr(4), value);
+  for (const auto& [name, value] : values) {
+    logged.emplace_back("val_" + name, value);
+    line += fmt::format("  {} {:.4f}", name, value);
+  }
+  run.log_metrics(iter, logged);
   log_info(line);
 }
 
@@ -137,12 +141,10 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
   int64_t summed = 0, bad_in_a_row = 0;
   auto since = std::chrono::steady_clock::now();
   for (int64_t iter = first; iter < settings.total_iter; ++iter) {
-    const Metrics values = parts.step(iter);
-    bool bad = false;
+    const auto [values, skipped] = parts.step(iter);
     means.add(values);
-    for (const auto& [name, value] : values) bad = bad || (name.ends_with("skipped") && value > 0);
     ++summed;
-    bad_in_a_row = bad ? bad_in_a_row + 1 : 0;
+    bad_in_a_row = skipped ? bad_in_a_row + 1 : 0;
     if (bad_in_a_row >= bad_steps_allowed)
       throw model_error(fmt::format("training: iteration {}: loss or gradient was not finite {} times in a row. lower the learning rate",
                                     iter, bad_in_a_row));

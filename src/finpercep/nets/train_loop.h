@@ -35,13 +35,17 @@ class Means {
   std::vector<Row> rows_;
 };
 
-/// In metrics.jsonl, and as a line of the log: "held out, after ITER: NAME VALUE ..", names without their "val_".
+/// In metrics.jsonl as "val_NAME", and as a line of the log: "held out, after ITER: NAME VALUE ..".
 void log_held_out(RunDir& run, int64_t iter, const Metrics& values);
 
+struct StepResult {
+  Metrics metrics;       ///< averaged, by name, over those of print_freq iterations that report it, and logged
+  bool skipped = false;  ///< a gradient was not finite: nothing was learnt from it
+};
+
 struct LoopParts {
-  Compute compute;  ///< for the log, and to warn of a resume on another device
-  /// One iteration; what it returns is averaged, by name, over those of print_freq iterations that report it, and logged.
-  std::function<Metrics(int64_t iter)> step;
+  Compute compute;                               ///< for the log, and to warn of a resume on another device
+  std::function<StepResult(int64_t iter)> step;  ///< one iteration
   /// Everything that the next iteration depends on, apart from `iter` itself: random streams are keyed by it and need no state.
   std::function<void(TensorFile& state)> save;
   std::function<void(const TensorFile& state, const std::string& where)> restore;
@@ -50,8 +54,8 @@ struct LoopParts {
 };
 
 /// Runs or, with `resume`, continues from the newest state in checkpoints/ that is intact (an older one if the newest is damaged, and
-/// says so). The last two states are kept. On Ctrl-C the state is saved and interrupted_error thrown. A loss or gradient that is not
-/// finite for 20 iterations in a row ends the run (model_error); `step` reports it by a metric whose name ends in "skipped", = 1.
+/// says so). The last two states are kept. On Ctrl-C the state is saved and interrupted_error thrown. 20 iterations in a row that were
+/// skipped end the run (model_error).
 void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts);
 
 }  // namespace finpercep

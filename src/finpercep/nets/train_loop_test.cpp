@@ -29,7 +29,7 @@ struct Toy {
 
   LoopParts parts() {
     LoopParts parts;
-    parts.step = [this](int64_t iter) -> Metrics {
+    parts.step = [this](int64_t iter) -> StepResult {
       if (first_step < 0) first_step = iter;
       if (iter == crash_at) throw std::runtime_error("crash");
       Random random(1, "toy", static_cast<uint64_t>(iter));
@@ -37,7 +37,7 @@ struct Toy {
       if (iter >= bad_from && iter < bad_to) gradient.fill_(std::nan(""));
       p.mutable_grad() = gradient;
       const StepReport report = adam.step(0.1);
-      return {{"loss", (p - 1).square().sum().item<double>()}, {"skipped", report.skipped}};
+      return {{{"loss", (p - 1).square().sum().item<double>()}, {"skipped", report.skipped}}, report.skipped};
     };
     parts.save = [this](TensorFile& state) {
       state.tensors["p"] = to_data(p);
@@ -166,11 +166,11 @@ TEST_CASE("metrics are averaged by name over the steps that report them") {
     RunDir run(folder / "run", "a: 1\n", false);
     LoopParts parts;
     parts.save = [](TensorFile&) {};
-    parts.step = [](int64_t iter) -> Metrics {  // as co-evolution does: every other step has more to say, before the end of the list
+    parts.step = [](int64_t iter) -> StepResult {  // as co-evolution does: every other step has more to say, before the end of the list
       Metrics metrics = {{"loss", static_cast<double>(iter)}};
       if (iter % 2 == 1) metrics.emplace_back("extra", 10.0 * static_cast<double>(iter));
       metrics.emplace_back("skipped", 0);
-      return metrics;
+      return {metrics};
     };
     run_loop(run, {.total_iter = 8, .print_freq = 4, .save_checkpoint_freq = 100}, false, parts);
   }

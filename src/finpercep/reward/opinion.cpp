@@ -28,9 +28,10 @@ void OpinionSettings::visit(SettingsVisitor& v) {
 
 OpinionSet::Pair OpinionSet::pair(int64_t index) const {
   Random random(seed_, "opinion", static_cast<uint64_t>(index));
-  FgrSample sample = set_.sample(random.integer(0, set_.size() - 1));
+  int64_t chosen = random.integer(0, set_.size() - 1);
   // A seam control's I_SR is a clean photograph of somewhere else.
-  for (int tries = 0; is_control(sample.facts) && tries < 100; ++tries) sample = set_.sample(random.integer(0, set_.size() - 1));
+  for (int tries = 0; is_control(set_.facts(chosen)) && tries < 100; ++tries) chosen = random.integer(0, set_.size() - 1);
+  const FgrSample sample = set_.sample(chosen);
   const int size = std::min(static_cast<int>(settings_.size), set_.side());
   const int x = static_cast<int>(random.integer(0, sample.gt.width - size)),
             y = static_cast<int>(random.integer(0, sample.gt.height - size));

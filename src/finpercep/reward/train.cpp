@@ -54,9 +54,17 @@ void choose_samples(FgrSet& set, const RewardTrainSettings& settings) {
   }
 }
 
-FgrSet read_sets(const std::vector<std::string>& folders) {
-  FgrSet set{std::filesystem::path(folders.at(0))};
+// None for no folder.
+std::optional<FgrSet> read_sets(const std::vector<std::string>& folders) {
+  if (folders.empty()) return std::nullopt;
+  FgrSet set{std::filesystem::path(folders[0])};
   for (std::size_t i = 1; i < folders.size(); ++i) set.add(FgrSet{std::filesystem::path(folders[i])}, folders[i]);
+  return set;
+}
+
+std::optional<FgrSet> read_chosen(const RewardTrainSettings& settings) {
+  std::optional<FgrSet> set = read_sets(settings.fgr_dirs);
+  if (set) choose_samples(*set, settings);
   return set;
 }
 
@@ -75,11 +83,7 @@ Metrics measure(const RewardModel& model, const RewardModel* base, const FgrSet&
     const MixedPrecision precision(compute.device, compute.dtype);
     const RewardLoss loss =
         reward_loss(model, batch, (base ? *base : model).judge(batch.gt, 0).score, model.settings.stage, settings.losses);
-    means.add({{"val_map", loss.map},
-               {"val_corr", loss.correlation},
-               {"val_rank", loss.rank},
-               {"val_opinion", loss.opinion},
-               {"val_order", loss.order}});
+    means.add({{"map", loss.map}, {"corr", loss.correlation}, {"rank", loss.rank}, {"opinion", loss.opinion}, {"order", loss.order}});
   }
   return means.means();
 }
@@ -127,10 +131,10 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
   v.field("save_checkpoint_freq", save_checkpoint_freq, "iterations between saved states", {.min = 1, .max = 1e9});
 }
 
-void train_reward(const RewardTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
-  const Compute compute = resolve_compute(settings.device, settings.dtype);
-  std::unique_ptr<RewardModel> start;
-  if (!settings.pretrain_network_r.empty()) start = load_reward(settings.pretrain_network_r, compute.device);
+namespace {
+
+// What can be told before a sample is read.
+void check(const RewardTrainSettings& settings, const RewardModel* start) {
   if (!start && settings.pretrain_share > 0) throw usage_error("pretrain_share: expected 0 or a pretrain_network_r, found neither");
   const int64_t first_stage = start ? start->settings.stage : 0, stages = settings.network.stage - first_stage + 1;
   if (stages < 1)
@@ -149,139 +153,214 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
   if (static_cast<int64_t>(settings.stage_iters.size()) != stages)
     throw usage_error(fmt::format("stage_iters: expected {} numbers for stages {} to {}, found {}", stages, first_stage,
                                   settings.network.stage, settings.stage_iters.size()));
-  const auto seed = static_cast<uint64_t>(settings.manual_seed);
-  std::optional<FgrSet> set;
-  if (!settings.fgr_dirs.empty()) choose_samples(set.emplace(read_sets(settings.fgr_dirs)), settings);
-  std::optional<FgrSet> held_out;
-  if (!settings.val_fgr_dirs.empty()) held_out.emplace(read_sets(settings.val_fgr_dirs));
-  RunDir run(run_directory, to_yaml(settings), resume);
-  if (!set) choose_samples(set.emplace(settings.fgr), settings);  // takes minutes: not before the folder is known to be free
-  if (held_out) set->expect_same_labels(*held_out, settings.val_fgr_dirs[0]);
-  log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set->size(), set->label().scale));
-  const RewardFacts facts{set->label().alpha, set->label().scale, set->label().features};
-  const std::map<std::string, std::string> notes = {{"training", to_yaml(settings)}};
+}
 
-  const auto fresh_model = [&](int64_t stage) {
-    RewardSettings network = start ? start->settings : settings.network;
-    network.stage = stage;
-    auto model = std::make_unique<RewardModel>(network, seed);
-    if (stage == 0 && !start) model->load_pretrained_encoder();
-    model->params.to(compute.device, at::kFloat);
-    channels_last(model->params);
-    if (start) blend_shared(*start, *model, 1);
-    return model;
-  };
-  Trainee trainee = make_trainee(fresh_model(first_stage), settings);
-  std::unique_ptr<RewardModel> base;  // frozen RM_0, once it is trained
-  if (first_stage > 0) base = fresh_model(0);
+std::unique_ptr<RewardModel> load_start(const RewardTrainSettings& settings, const Compute& compute) {
+  std::unique_ptr<RewardModel> start;
+  if (!settings.pretrain_network_r.empty()) start = load_reward(settings.pretrain_network_r, compute.device);
+  check(settings, start.get());
+  return start;
+}
 
+// One training: the sets, the model that grows, and the parts that the loop calls.
+class RewardRun {
+ public:
+  RewardRun(const RewardTrainSettings& settings, const std::filesystem::path& directory, bool resume);
+  void train(bool resume);
+
+ private:
+  int64_t total() const { return std::accumulate(settings_.stage_iters.begin(), settings_.stage_iters.end(), int64_t{0}); }
+  int64_t first_stage() const { return start_ ? start_->settings.stage : 0; }
+  int64_t stage() const { return trainee_.model->settings.stage; }
+  std::unique_ptr<RewardModel> fresh_model(int64_t stage) const;
+  std::unique_ptr<RewardModel> averaged() const;
+  void save_stage(const RewardModel& average) const;
+  void grow_stage(int64_t done);
+  RewardLoss opinion_loss(int64_t iter);
+  RewardLoss sample_loss(int64_t iter);
+  StepResult step(int64_t iter);
+  void save(TensorFile& state) const;
+  void restore(const TensorFile& state, const std::string& where);
+  void validate(int64_t iter);
+
+  const RewardTrainSettings settings_;
+  const uint64_t seed_;
+  const Compute compute_;
+  const std::unique_ptr<RewardModel> start_;  // pretrain_network_r
+  std::optional<FgrSet> set_, held_out_;
+  RunDir run_;
+  RewardFacts facts_;
+  const std::map<std::string, std::string> notes_;
+  std::optional<FgrSampler> sampler_;
+  Trainee trainee_;
+  std::unique_ptr<RewardModel> base_;  // frozen RM_0, once it is trained
+  std::unique_ptr<OpinionSet> opinions_;
+  std::unique_ptr<Prefetcher<OpinionSet::Batch>> opinion_batches_;
+  std::unique_ptr<Prefetcher<FgrBatch>> batches_;
+};
+
+RewardRun::RewardRun(const RewardTrainSettings& settings, const std::filesystem::path& directory, bool resume)
+    : settings_(settings),
+      seed_(static_cast<uint64_t>(settings.manual_seed)),
+      compute_(resolve_compute(settings.device, settings.dtype)),
+      start_(load_start(settings, compute_)),
+      set_(read_chosen(settings)),
+      held_out_(read_sets(settings.val_fgr_dirs)),
+      run_(directory, to_yaml(settings), resume),
+      notes_{{"training", to_yaml(settings)}} {
+  if (!set_) choose_samples(set_.emplace(settings.fgr), settings);  // takes minutes: not before the folder is known to be free
+  if (held_out_) set_->expect_same_labels(*held_out_, settings.val_fgr_dirs[0]);
+  const LabelSettings& label = set_->label();
+  log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set_->size(), label.scale));
+  facts_ = {label.alpha, label.scale, label.features};
+  sampler_.emplace(*set_, settings.samples, seed_);
+  trainee_ = make_trainee(fresh_model(first_stage()), settings);
+  if (first_stage() > 0) base_ = fresh_model(0);
+}
+
+std::unique_ptr<RewardModel> RewardRun::fresh_model(int64_t stage) const {
+  RewardSettings network = start_ ? start_->settings : settings_.network;
+  network.stage = stage;
+  auto model = std::make_unique<RewardModel>(network, seed_);
+  if (stage == 0 && !start_) model->load_pretrained_encoder();
+  model->params.to(compute_.device, at::kFloat);
+  channels_last(model->params);
+  if (start_) blend_shared(*start_, *model, 1);
+  return model;
+}
+
+// What is saved.
+std::unique_ptr<RewardModel> RewardRun::averaged() const {
+  auto average = std::make_unique<RewardModel>(trainee_.model->settings);
+  average->params.to(compute_.device, at::kFloat);
+  copy_values(trainee_.ema, average->params.all());
+  if (start_) blend_shared(*start_, *average, settings_.pretrain_share);
+  return average;
+}
+
+void RewardRun::save_stage(const RewardModel& average) const {
+  save_reward(run_.checkpoint(fmt::format("reward-stage-{}", stage())), average, facts_, notes_);
+}
+
+// To the next stage, after `done` iterations.
+void RewardRun::grow_stage(int64_t done) {
+  const int64_t next = stage() + 1;
+  save_stage(*averaged());
+  copy_values(trainee_.ema, trainee_.model->params.all());
+  if (next == 1) {
+    base_ = fresh_model(0);
+    copy_values(trainee_.ema, base_->params.all());
+  }
+  log_info(fmt::format("growing RM_{} -> RM_{}", stage(), next));
+  run_.log_metrics(done + 1, {{"switch_from", static_cast<double>(stage())}, {"switch_to", static_cast<double>(next)}});
+  trainee_ = make_trainee(grow(*trainee_.model, seed_ + static_cast<uint64_t>(next)), settings_);
+}
+
+// RM_0, by the teachers' opinions.
+RewardLoss RewardRun::opinion_loss(int64_t iter) {
+  const int workers = static_cast<int>(settings_.num_worker);
+  if (!opinions_) {
+    opinions_ = std::make_unique<OpinionSet>(*set_, settings_.opinions, seed_, compute_.device);
+    opinion_batches_ =
+        std::make_unique<Prefetcher<OpinionSet::Batch>>(iter, settings_.stage_iters[0], workers, std::max(3, workers),
+                                                        [this](int64_t i) { return opinions_->batch(settings_.batch_size, i); });
+  }
+  const OpinionSet::Batch batch = *opinion_batches_->next();
+  const MixedPrecision precision(compute_.device, compute_.dtype);
+  return base_loss(*trainee_.model, batch.gt.to(compute_.device), batch.picture.to(compute_.device), batch.opinion.to(compute_.device),
+                   settings_.losses);
+}
+
+// RM_1 and above, by FGR samples.
+RewardLoss RewardRun::sample_loss(int64_t iter) {
+  const int workers = static_cast<int>(settings_.num_worker);
+  if (!batches_) {
+    opinion_batches_.reset();
+    opinions_.reset();
+    batches_ = std::make_unique<Prefetcher<FgrBatch>>(iter, total(), workers, std::max(3, workers),
+                                                      [this](int64_t i) { return sampler_->batch(settings_.batch_size, i); });
+  }
+  FgrBatch batch = batches_->next()->to(compute_.device);
+  const MixedPrecision precision(compute_.device, compute_.dtype);
+  at::Tensor base_score;
+  {
+    at::NoGradGuard no_grad;
+    base_score = base_->judge(batch.gt, 0).score;
+  }
+  take_colours({&batch.gt, &batch.sr, &batch.syn}, settings_.gray_prob, Random(seed_, "gray", static_cast<uint64_t>(iter)));
+  return reward_loss(*trainee_.model, batch, base_score, stage(), settings_.losses);
+}
+
+StepResult RewardRun::step(int64_t iter) {
+  if (first_stage() + stage_of(settings_.stage_iters, iter) > stage()) grow_stage(iter);
+  const RewardLoss loss = stage() == 0 ? opinion_loss(iter) : sample_loss(iter);
+  loss.total.backward();
+  const double lr = scheduled_lr(settings_.optim, iter, total());
+  const StepReport rest = trainee_.rest->step(lr), encoder = trainee_.encoder->step(lr * settings_.encoder_lr_ratio);
+  update_ema(trainee_.ema, trainee_.model->params.all(), settings_.ema_decay);
+  const bool skipped = rest.skipped || encoder.skipped;
+  return {{{"l_total", loss.total.item<double>()},
+           {"l_map", loss.map},
+           {"l_corr", loss.correlation},
+           {"l_rank", loss.rank},
+           {"l_align", loss.align},
+           {"l_opinion", loss.opinion},
+           {"order", loss.order},
+           {"stage", static_cast<double>(stage())},
+           {"grad_norm", rest.grad_norm},
+           {"skipped", skipped}},
+          skipped};
+}
+
+void RewardRun::save(TensorFile& state) const {
+  state.metadata["stage"] = fmt::format("{}", stage());
+  put(state, trainee_.model->params.named(), at::kFloat, "net.");
+  put(state, trainee_.model->params.named_as(trainee_.ema), at::kFloat, "ema.");
+  if (base_) put(state, base_->params.named(), at::kFloat, "base.");
+  trainee_.encoder->save(state, "adam.encoder.");
+  trainee_.rest->save(state, "adam.rest.");
+}
+
+void RewardRun::restore(const TensorFile& state, const std::string& where) {
+  const int64_t saved_stage = std::stoll(state.metadata.at("stage"));
+  trainee_ = make_trainee(fresh_model(saved_stage), settings_);
+  load(trainee_.model->params, state, where, "net.");
+  load(trainee_.model->params.named_as(trainee_.ema), state, where, "ema.");
+  trainee_.encoder->restore(state, "adam.encoder.", where);
+  trainee_.rest->restore(state, "adam.rest.", where);
+  if (saved_stage > 0) {
+    base_ = fresh_model(0);
+    load(base_->params, state, where, "base.");
+  }
+}
+
+void RewardRun::validate(int64_t iter) {
+  const auto average = averaged();
+  save_stage(*average);
+  save_reward(run_.checkpoint("reward"), *average, facts_, notes_);
+  if (held_out_) log_held_out(run_, iter, measure(*average, base_.get(), *held_out_, settings_, compute_));
+}
+
+void RewardRun::train(bool resume) {
   LoopSettings loop;
-  loop.total_iter = std::accumulate(settings.stage_iters.begin(), settings.stage_iters.end(), int64_t{0});
-  loop.print_freq = settings.print_freq;
-  loop.save_checkpoint_freq = settings.save_checkpoint_freq;
-  loop.val_freq = settings.save_checkpoint_freq;  // the averaged weights are written as often as the state
-
-  const FgrSampler sampler(*set, settings.samples, seed);
-  const int64_t base_iters = settings.stage_iters[0];
-  const int workers = static_cast<int>(settings.num_worker);
-  std::unique_ptr<OpinionSet> opinions;
-  std::unique_ptr<Prefetcher<OpinionSet::Batch>> opinion_batches;
-  std::unique_ptr<Prefetcher<FgrBatch>> batches;
-  const auto averaged = [&] {
-    auto average = std::make_unique<RewardModel>(trainee.model->settings);
-    average->params.to(compute.device, at::kFloat);
-    copy_values(trainee.ema, average->params.all());
-    if (start) blend_shared(*start, *average, settings.pretrain_share);
-    return average;
-  };
-  const auto stage_file = [&] { return run.checkpoint(fmt::format("reward-stage-{}", trainee.model->settings.stage)); };
+  loop.total_iter = total();
+  loop.print_freq = settings_.print_freq;
+  loop.save_checkpoint_freq = settings_.save_checkpoint_freq;
+  loop.val_freq = settings_.save_checkpoint_freq;  // the averaged weights are written as often as the state
 
   LoopParts parts;
-  parts.compute = compute;
-  parts.step = [&](int64_t iter) -> Metrics {
-    const int64_t stage = first_stage + stage_of(settings.stage_iters, iter);
-    if (stage > trainee.model->settings.stage) {
-      save_reward(stage_file(), *averaged(), facts, notes);
-      copy_values(trainee.ema, trainee.model->params.all());
-      if (stage == 1) {
-        base = fresh_model(0);
-        copy_values(trainee.ema, base->params.all());
-      }
-      log_info(fmt::format("growing RM_{} -> RM_{}", stage - 1, stage));
-      run.log_metrics(iter + 1, {{"switch_from", static_cast<double>(stage - 1)}, {"switch_to", static_cast<double>(stage)}});
-      trainee = make_trainee(grow(*trainee.model, seed + static_cast<uint64_t>(stage)), settings);
-    }
-    RewardLoss loss;
-    if (stage == 0) {
-      if (!opinions) {
-        opinions = std::make_unique<OpinionSet>(*set, settings.opinions, seed, compute.device);
-        opinion_batches = std::make_unique<Prefetcher<OpinionSet::Batch>>(
-            iter, base_iters, workers, std::max(3, workers), [&](int64_t i) { return opinions->batch(settings.batch_size, i); });
-      }
-      const OpinionSet::Batch batch = *opinion_batches->next();
-      const MixedPrecision precision(compute.device, compute.dtype);
-      loss = base_loss(*trainee.model, batch.gt.to(compute.device), batch.picture.to(compute.device), batch.opinion.to(compute.device),
-                       settings.losses);
-    } else {
-      if (!batches) {
-        opinion_batches.reset();
-        opinions.reset();
-        batches = std::make_unique<Prefetcher<FgrBatch>>(iter, loop.total_iter, workers, std::max(3, workers),
-                                                         [&](int64_t i) { return sampler.batch(settings.batch_size, i); });
-      }
-      FgrBatch batch = batches->next()->to(compute.device);
-      const MixedPrecision precision(compute.device, compute.dtype);
-      at::Tensor base_score;
-      {
-        at::NoGradGuard no_grad;
-        base_score = base->judge(batch.gt, 0).score;
-      }
-      take_colours({&batch.gt, &batch.sr, &batch.syn}, settings.gray_prob, Random(seed, "gray", static_cast<uint64_t>(iter)));
-      loss = reward_loss(*trainee.model, batch, base_score, stage, settings.losses);
-    }
-    loss.total.backward();
-    const double lr = scheduled_lr(settings.optim, iter, loop.total_iter);
-    const StepReport rest = trainee.rest->step(lr), encoder = trainee.encoder->step(lr * settings.encoder_lr_ratio);
-    update_ema(trainee.ema, trainee.model->params.all(), settings.ema_decay);
-    return {{"l_total", loss.total.item<double>()},
-            {"l_map", loss.map},
-            {"l_corr", loss.correlation},
-            {"l_rank", loss.rank},
-            {"l_align", loss.align},
-            {"l_opinion", loss.opinion},
-            {"order", loss.order},
-            {"stage", static_cast<double>(stage)},
-            {"grad_norm", rest.grad_norm},
-            {"skipped", rest.skipped || encoder.skipped}};
-  };
-  parts.save = [&](TensorFile& state) {
-    state.metadata["stage"] = fmt::format("{}", trainee.model->settings.stage);
-    put(state, trainee.model->params.named(), at::kFloat, "net.");
-    put(state, trainee.model->params.named_as(trainee.ema), at::kFloat, "ema.");
-    if (base) put(state, base->params.named(), at::kFloat, "base.");
-    trainee.encoder->save(state, "adam.encoder.");
-    trainee.rest->save(state, "adam.rest.");
-  };
-  parts.restore = [&](const TensorFile& state, const std::string& where) {
-    const int64_t stage = std::stoll(state.metadata.at("stage"));
-    trainee = make_trainee(fresh_model(stage), settings);
-    load(trainee.model->params, state, where, "net.");
-    load(trainee.model->params.named_as(trainee.ema), state, where, "ema.");
-    trainee.encoder->restore(state, "adam.encoder.", where);
-    trainee.rest->restore(state, "adam.rest.", where);
-    if (stage > 0) {
-      base = fresh_model(0);
-      load(base->params, state, where, "base.");
-    }
-  };
-  parts.validate = [&](int64_t iter) {
-    const auto average = averaged();
-    save_reward(stage_file(), *average, facts, notes);
-    save_reward(run.checkpoint("reward"), *average, facts, notes);
-    if (!held_out) return;
-    log_held_out(run, iter, measure(*average, base.get(), *held_out, settings, compute));
-  };
-  run_loop(run, loop, resume, parts);
+  parts.compute = compute_;
+  parts.step = [this](int64_t iter) { return step(iter); };
+  parts.save = [this](TensorFile& state) { save(state); };
+  parts.restore = [this](const TensorFile& state, const std::string& where) { restore(state, where); };
+  parts.validate = [this](int64_t iter) { validate(iter); };
+  run_loop(run_, loop, resume, parts);
+}
+
+}  // namespace
+
+void train_reward(const RewardTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
+  RewardRun(settings, run_directory, resume).train(resume);
 }
 
 }  // namespace finpercep
