@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/curriculum/algorithms.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 
+#include "finpercep/base/error.h"
 #include "finpercep/generate/flow.h"
 #include "finpercep/rl/draft.h"
 
@@ -25,7 +29,7 @@ Metrics reward_metrics(const at::Tensor& reward, const at::Tensor& target, const
 // Reward of the clean photographs, and the normalisation of scores brought up to date with both.
 at::Tensor judge_clean(Players& p, const Judgement& judged, const RlBatch& batch, const RlSettings& s) {
   at::NoGradGuard no_grad;
-  const Judgement clean = p.reward->judge(batch.gt, batch.stage);
+  const Judgement clean = judge_exactly(*p.reward, batch.gt, batch.stage);
   p.running.add(judged.score_logit);
   p.running.add(clean.score_logit);
   return reward_value(clean, p.running, s.signal);
@@ -39,15 +43,15 @@ at::Tensor prediction_of(const Generator& generator, const at::Tensor& x_t, cons
 // --- by the reward's gradient
 
 Episode differentiate(Players& p, const RlBatch& batch, const RlSettings& s, const Prediction& prediction, int64_t t) {
-  const at::Tensor sr = prediction.x0.clamp(0, 1);
+  const at::Tensor sr = as_file(prediction.x0);
   at::Tensor seen = sr;
   if (s.credit.spatial) {
     at::NoGradGuard no_grad;
-    const at::Tensor weight = defect_weight(p.reward->judge(sr, batch.stage).map, s.credit.cell, s.credit.focus);
+    const at::Tensor weight = defect_weight(judge_exactly(*p.reward, sr, batch.stage).map, s.credit.cell, s.credit.focus);
     at::AutoGradMode grad(true);
     seen = weigh_gradient(sr, weight);
   }
-  const Judgement judged = p.reward->judge(seen, batch.stage);
+  const Judgement judged = judge_exactly(*p.reward, seen, batch.stage);
   const at::Tensor target = judge_clean(p, judged, batch, s);
   const at::Tensor reward = reward_value(judged, p.running, s.signal);
   const Term term{refl_loss(reward, target), prediction.x_t, batch.y, prediction.x0, t};
@@ -82,7 +86,7 @@ Experience explore(const Generator& policy, Players& p, const RlBatch& batch, co
   Random random(static_cast<uint64_t>(s.manual_seed), "explore", batch.index);
   Experience out;
   out.rollout = roll_out_policy(policy, y, draw_policy_noise(policy, random, y.sizes(), y.device()), s.policy);
-  const Judgement judged = p.reward->judge(out.rollout.picture().clamp(0, 1), batch.stage);
+  const Judgement judged = judge_exactly(*p.reward, as_file(out.rollout.picture()), batch.stage);
   const at::Tensor target = judge_clean(p, judged, batch, s);
   out.advantage = fuse_advantages(reward_parts(judged, p.running, s.signal, s.credit.cells()), s.group_size, adv_clip);
   const at::Tensor reward = reward_value(judged, p.running, s.signal);
@@ -97,7 +101,7 @@ Episode learn_from(const std::shared_ptr<Experience>& e, const RlSettings& s, in
       picture.view({picture.size(0) / s.group_size, s.group_size, picture.size(1), picture.size(2), picture.size(3)}).select(1, 0);
   return {.terms = terms,
           .term = std::move(term),
-          .sr = first.clamp(0, 1),
+          .sr = as_file(first),
           .gap = e->gap,
           .reward = e->reward,
           .spread = e->advantage.group_std,
@@ -121,25 +125,32 @@ Episode grpo(Players& p, const RlBatch& batch, const RlSettings& s) {
     for (int64_t i : random.permutation(static_cast<int64_t>(all.size()))) steps.push_back(all[i]);
     steps.resize(s.grpo.window);
   }
-  return learn_from(e, s, static_cast<int64_t>(steps.size()), [&p, &s, e, all, steps](int64_t update, int64_t k) {
-    const int64_t t = steps[k], cell = s.credit.cells();
-    const Rollout& r = e->rollout;
-    Term term{{}, r.states[t], r.y, {}, t};
-    const GaussianStep now = step_again(*p.generator, r, t, s.policy, &term.x0);
-    const at::Tensor l =
-        s.grpo.guard ? guarded_log_ratio(now, r.steps[t], r.states[t - 1], cell) : log_ratio(now, r.steps[t], r.states[t - 1], cell);
-    const GrpoLoss loss = grpo_loss(l, e->advantage, s.grpo.clip);
-    const double weight = s.grpo.guard ? guard_weight(p.generator->schedule, t, all) : 1;
-    at::Tensor& reference = e->reference[t];  // the states stay while the policy moves
-    if (!reference.defined()) reference = prediction_of(*p.reference, r.states[t], r.y, t);
-    term.x0_reference = reference;
-    const at::Tensor kl = step_divergence(now, policy_step(p.generator->schedule, r.states[t], r.y, term.x0_reference, t, s.policy)).mean();
-    term.loss = weight * loss.loss + s.grpo.kl_beta * kl;
-    term.metrics = {{"ratio", loss.ratio_mean}, {"clip_fraction", loss.clip_fraction}, {"kl", average(kl)}};
-    // Exactly 1, or the step that is learned from is not the one that was drawn (another precision, another kernel).
-    if (update == 0) term.metrics.emplace_back("ratio_first", loss.ratio_mean);
-    return term;
-  });
+  return learn_from(
+      e, s, static_cast<int64_t>(steps.size()), [&p, &s, e, all, steps, batch_index = batch.index](int64_t update, int64_t k) {
+        const int64_t t = steps[k], cell = s.credit.cells();
+        const Rollout& r = e->rollout;
+        Term term{{}, r.states[t], r.y, {}, t};
+        const GaussianStep now = step_again(*p.generator, r, t, s.policy, &term.x0);
+        const at::Tensor l =
+            s.grpo.guard ? guarded_log_ratio(now, r.steps[t], r.states[t - 1], cell) : log_ratio(now, r.steps[t], r.states[t - 1], cell);
+        const GrpoLoss loss = grpo_loss(l, e->advantage, s.grpo.clip);
+        const double weight = s.grpo.guard ? guard_weight(p.generator->schedule, t, all, s.policy) : 1;
+        at::Tensor& reference = e->reference[t];  // the states stay while the policy moves
+        if (!reference.defined()) reference = prediction_of(*p.reference, r.states[t], r.y, t);
+        term.x0_reference = reference;
+        const at::Tensor kl =
+            step_divergence(now, policy_step(p.generator->schedule, r.states[t], r.y, term.x0_reference, t, s.policy)).mean();
+        term.loss = weight * loss.loss + s.grpo.kl_beta * kl;
+        term.metrics = {{"ratio", loss.ratio_mean}, {"clip_fraction", loss.clip_fraction}, {"kl", average(kl)}};
+        // Exactly 1, or the step that is learned from is not the one that was drawn (another precision, another kernel).
+        if (update == 0) term.metrics.emplace_back("ratio_first", loss.ratio_mean);
+        if (update == 0 && batch_index == 0 && std::abs(loss.ratio_mean - 1) > 1e-5)
+          throw model_error(
+              fmt::format("grpo: expected a ratio of 1 before the first update, found {}: the net answers otherwise when asked again. "
+                          "use dtype=fp32",
+                          loss.ratio_mean));
+        return term;
+      });
 }
 
 // A picture noised to a step that is drawn for each update, with one noise for the pictures of a group: they are compared there.

@@ -2,11 +2,18 @@
 #include "finpercep/curriculum/coevolve.h"
 
 #include "finpercep/degrade/distort.h"
+#include "finpercep/image/resize.h"
 #include "finpercep/image/tensor.h"
 
 namespace finpercep {
 
 namespace {
+
+// 3 x H x W, with 8 bits as all that the reward sees.
+at::Tensor as_picture(Image image) {
+  round_to_bytes(image);
+  return to_tensor(image)[0];
+}
 
 // A generator under RL drifts, say to smoother pictures, before the reward has seen where to; planted blur, noise and the like keep it from
 // liking what lies there.
@@ -16,7 +23,7 @@ at::Tensor with_distortions(const at::Tensor& gt, const at::Tensor& sr, const Rl
   for (int64_t n = 0; n < sr.size(0); ++n) {
     Random random(static_cast<uint64_t>(s.manual_seed), "planted", iter * static_cast<uint64_t>(sr.size(0)) + static_cast<uint64_t>(n));
     if (random.uniform() >= s.coevolve_distort) continue;
-    mixed[n].copy_(to_tensor(plant(to_image(gt.narrow(0, n, 1).cpu()), first_distortions, random).picture)[0]);
+    mixed[n].copy_(as_picture(plant(to_image(gt.narrow(0, n, 1).cpu()), first_distortions, random).picture));
   }
   return mixed;
 }
@@ -28,7 +35,7 @@ at::Tensor with_variations(const at::Tensor& gt, const RlSettings& s, uint64_t i
   for (int64_t n = 0; n < gt.size(0); ++n) {
     Random random(static_cast<uint64_t>(s.manual_seed), "varied", iter * static_cast<uint64_t>(gt.size(0)) + static_cast<uint64_t>(n));
     if (const std::string kind = draw_variation(s.coevolve_variation, random); !kind.empty())
-      varied[n].copy_(to_tensor(vary(to_image(gt.narrow(0, n, 1).cpu()), kind, s.coevolve_variation, random))[0]);
+      varied[n].copy_(as_picture(vary(to_image(gt.narrow(0, n, 1).cpu()), kind, s.coevolve_variation, random)));
   }
   return varied;
 }

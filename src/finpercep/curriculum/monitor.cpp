@@ -149,7 +149,7 @@ Monitor::Monitor(const PhotoSettings& photos, const DegradeSettings& degradation
 at::Tensor Monitor::pictures(const Generator& generator) const {
   at::NoGradGuard no_grad;
   const MixedPrecision precision(compute_.device, compute_.dtype);
-  return generator.roll_out(y_, noise_).clamp(0, 1);
+  return as_file(generator.roll_out(y_, noise_));
 }
 
 Vitals Monitor::look(const Generator& generator, const RewardModel& reward, int64_t stage, const RunningScore& running,
@@ -157,12 +157,8 @@ Vitals Monitor::look(const Generator& generator, const RewardModel& reward, int6
   at::NoGradGuard no_grad;
   const at::Tensor sr = pictures(generator);
   Vitals v = examine(sr, before_, gt_, y_);
-  {
-    const MixedPrecision precision(compute_.device, compute_.dtype);
-    v.reward_gain = (reward_value(reward.judge(sr, stage), running, signal) - reward_value(reward.judge(before_, stage), running, signal))
-                        .mean()
-                        .item<double>();
-  }
+  const auto value = [&](const at::Tensor& x) { return reward_value(judge_exactly(reward, x, stage), running, signal); };
+  v.reward_gain = (value(sr) - value(before_)).mean().item<double>();
   if (v.reward_gain <= 0) v.disagreement = 0;
   return v;
 }

@@ -126,13 +126,17 @@ TEST_CASE("GRPO-Guard: log ratios without the bias below 0, and weights by the l
   CHECK(at::allclose(guarded_log_ratio(now, before, x, 0), published, 1e-3, 1e-4));
   const ResShiftSchedule schedule = resshift_schedule(4, 1, 0.2);
   double mean = 0;
-  for (int64_t t : {2, 3, 4}) mean += guard_weight(schedule, t, {2, 3, 4}) / 3;
+  for (int64_t t : {2, 3, 4}) mean += guard_weight(schedule, t, {2, 3, 4}, {}) / 3;
   CHECK(mean == doctest::Approx(1));
+  CHECK(guard_weight(schedule, 2, {2, 3, 4}, {}) / guard_weight(schedule, 4, {2, 3, 4}, {}) ==
+        doctest::Approx(schedule.eta[2] / schedule.alpha(2) / (schedule.eta[4] / schedule.alpha(4))).epsilon(1e-4));
   // A step of the prediction moves the mean of each step, times its weight, by as much.
-  for (const ResShiftSchedule& chain : {schedule, flow_schedule(4, 1)}) {
-    const at::Tensor x = number(0.3), x0 = number(0.5), moved = number(0.6);
+  for (const auto& [chain, sampler] : {std::pair{schedule, "sde"}, {flow_schedule(4, 1), "sde"}, {flow_schedule(4, 1), "cps"}}) {
+    const at::Tensor x = number(0.3), y = number(0.2);
+    const PolicySettings policy{.flow_sampler = sampler, .flow_noise = 0.7};
     const auto pull = [&](int64_t t) {
-      return guard_weight(chain, t, {2, 3, 4}) * value((posterior_mean(chain, x, moved, t) - posterior_mean(chain, x, x0, t)).sum());
+      const auto mean = [&](double x0) { return value(policy_step(chain, x, y, number(x0), t, policy).mean.sum()); };
+      return guard_weight(chain, t, {2, 3, 4}, policy) * (mean(0.6) - mean(0.5));
     };
     CHECK(pull(2) == doctest::Approx(pull(3)).epsilon(1e-4));
     CHECK(pull(2) == doctest::Approx(pull(4)).epsilon(1e-4));

@@ -22,8 +22,12 @@ at::Tensor guarded_log_ratio(const GaussianStep& now, const GaussianStep& old, c
   return cell_mean((x - old.mean) / old.std * (now.mean.to(at::kFloat) - old.mean.to(at::kFloat)), cell);
 }
 
-double guard_weight(const ResShiftSchedule& schedule, int64_t t, const std::vector<int64_t>& steps) {
-  const auto inverse_share = [&](int64_t s) { return schedule.eta.at(s) / schedule.alpha(s); };
+double guard_weight(const ResShiftSchedule& schedule, int64_t t, const std::vector<int64_t>& steps, const PolicySettings& policy) {
+  const at::Tensor zero = at::zeros({1}, at::kDouble), one = at::ones({1}, at::kDouble);
+  const auto inverse_share = [&](int64_t s) {  // the mean is affine in x0
+    const auto mean = [&](const at::Tensor& x0) { return policy_step(schedule, zero, zero, x0, s, policy).mean.item<double>(); };
+    return 1 / (mean(one) - mean(zero));
+  };
   double mean = 0;
   for (int64_t s : steps) mean += inverse_share(s) / static_cast<double>(steps.size());
   return inverse_share(t) / mean;

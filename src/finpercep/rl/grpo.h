@@ -25,8 +25,9 @@ at::Tensor log_ratio(const GaussianStep& now, const GaussianStep& old, const at:
 /// never acts.
 at::Tensor guarded_log_ratio(const GaussianStep& now, const GaussianStep& old, const at::Tensor& x, int64_t cell);
 /// GRPO-Guard's weight of step t, which undoes that steps differ in how far the net's output moves them. Its 1 / dt is for nets that
-/// predict v; these predict x0, whose share in the step's mean is alpha_t / eta_t (of a flow dt / t): the inverse, mean 1 over `steps`.
-double guard_weight(const ResShiftSchedule& schedule, int64_t t, const std::vector<int64_t>& steps);
+/// predict v; these predict x0: the inverse of its share in the mean of the policy's step (of ResShift alpha_t / eta_t), mean 1 over
+/// `steps`.
+double guard_weight(const ResShiftSchedule& schedule, int64_t t, const std::vector<int64_t>& steps, const PolicySettings& policy);
 
 struct GrpoLoss {
   at::Tensor loss;  ///< mean over live cells of max(-A r, -A clip(r, 1 - c, 1 + c)); 0 where nothing is live

@@ -140,7 +140,7 @@ TEST_CASE("GRPO learns by cell: on ResShift with the guard, on a flow without") 
         const GaussianStep now = step_again(toy.generator, rollout, t, {});
         const at::Tensor& x = rollout.states[t - 1];
         const at::Tensor l = guard ? guarded_log_ratio(now, rollout.steps[t], x, cell) : log_ratio(now, rollout.steps[t], x, cell);
-        total = total + (guard ? guard_weight(toy.generator.schedule, t, steps) : 1.0) * grpo_loss(l, advantage, 0.2).loss / 3;
+        total = total + (guard ? guard_weight(toy.generator.schedule, t, steps, {}) : 1.0) * grpo_loss(l, advantage, 0.2).loss / 3;
       }
       return total;
     };

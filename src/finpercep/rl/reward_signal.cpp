@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "finpercep/nets/optimise.h"
+
 namespace finpercep {
 
 void RewardSignalSettings::visit(SettingsVisitor& v) {
@@ -15,14 +17,28 @@ void RewardSignalSettings::visit(SettingsVisitor& v) {
   v.field("sharpness", sharpness, "for pool = softmax: large is the maximum, small the mean", {.min = 0.01, .max = 1000});
 }
 
+at::Tensor as_file(const at::Tensor& picture) {
+  const at::Tensor clamped = picture.to(at::kFloat).clamp(0, 1);
+  return clamped + ((clamped * 255).round() / 255 - clamped).detach();
+}
+
+Judgement judge_exactly(const RewardModel& reward, const at::Tensor& pictures, int64_t stage) {
+  const MixedPrecision exact(pictures.device(), at::kFloat);
+  return reward.judge(pictures.to(at::kFloat), stage);
+}
+
+namespace {
+
 // Over the last dimension.
-static at::Tensor severity(const at::Tensor& m, const RewardSignalSettings& s) {
+at::Tensor severity(const at::Tensor& m, const RewardSignalSettings& s) {
   if (s.pool == "max") return std::get<0>(m.max(-1));
   if (s.pool == "mean") return m.mean(-1);
   if (s.pool == "softmax") return (at::logsumexp(m * s.sharpness, -1) - std::log(static_cast<double>(m.size(-1)))) / s.sharpness;
   const int64_t worst = std::max<int64_t>(1, std::llround(s.top_share * static_cast<double>(m.size(-1))));
   return std::get<0>(m.topk(worst, -1, true, false)).mean(-1);
 }
+
+}  // namespace
 
 at::Tensor pool_map(const at::Tensor& map, const RewardSignalSettings& settings) { return severity(map.flatten(1), settings); }
 

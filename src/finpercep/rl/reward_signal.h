@@ -15,6 +15,13 @@ struct RewardSignalSettings {
   void visit(SettingsVisitor& v);
 };
 
+/// The picture as a file of it holds it, which is what users get and the reward was trained on: clamped to [0,1] and rounded to 8 bits. The
+/// gradient passes as if it were not rounded. (Unrounded, logit S of sr-small's pictures is off by .3.)
+at::Tensor as_file(const at::Tensor& picture);
+/// In fp32, whatever autocast is on around it: in bf16 the pictures of one input, which differ by little, are put in another order, and the
+/// gradient's cosine to the true one is .55 to .9.
+Judgement judge_exactly(const RewardModel& reward, const at::Tensor& pictures, int64_t stage);
+
 /// Severity of a picture: N x 1 x H x W -> N. "max" sends its gradient to one pixel, "top" to the worst share of them, "softmax" to all,
 /// the worst most: log(mean exp(sharpness m)) / sharpness.
 at::Tensor pool_map(const at::Tensor& map, const RewardSignalSettings& settings);
