@@ -129,8 +129,9 @@ Progress::~Progress() {
 }
 
 void Progress::advance(int64_t by, const std::string& note) {
-  done_ += by;
   if (!shown_) return;
+  std::lock_guard lock(mutex);
+  done_ += by;
   const double now = seconds();
   if (now - drawn_ < 0.1 && done_ != total_) return;
   drawn_ = now;
@@ -154,7 +155,6 @@ void Progress::draw(const std::string& note) {
     line = fmt::format("{} {}  {}  {}", label_, done_, rate_text(rate), clock_text(spent));
   }
   if (!note.empty()) line += "  " + note;
-  std::lock_guard lock(mutex);
   write_all(2, fmt::format("\r{}\033[K", fit(line, terminal_width() - 1)));
   bar_on_screen = true;
 }
