@@ -263,7 +263,7 @@ void train_reward(const RewardTrainSettings& settings, const std::filesystem::pa
     trainee.rest->save(state, "adam.rest.");
   };
   parts.restore = [&](const TensorFile& state, const std::string& where) {
-    const int64_t stage = std::stoll(state.metadata.at("stage"));
+    const auto stage = metadata_number<int64_t>(state, "stage", where);
     trainee = make_trainee(fresh_model(stage), settings);
     load(trainee.model->params, state, where, "net.");
     load(trainee.model->params.named_as(trainee.ema), state, where, "ema.");
