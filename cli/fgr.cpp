@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdio>
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
@@ -12,6 +11,7 @@
 #include "finpercep/base/files.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/text.h"
 #include "finpercep/fgr/info.h"
 #include "finpercep/fgr/shards.h"
 #include "finpercep/image/tensor.h"
@@ -39,11 +39,13 @@ void add_build(CLI::App& fgr) {
     if (!load_config(flags->config, settings)) return;
     require_output(flags->output);
     settings.photos.strict |= flags->strict;
-    int part = 0, parts = 0, read = 0;
-    if (std::sscanf(flags->shard.c_str(), "%d/%d%n", &part, &parts, &read) != 2 || read != static_cast<int>(flags->shard.size()) ||
-        parts < 1 || part < 0 || part >= parts)
-      throw usage_error(fmt::format("--shard: expected i/n with 0 <= i < n, found '{}'", flags->shard));
-    build_shards(settings, flags->output, part, parts);
+    const std::string_view shard = flags->shard;
+    const std::size_t slash = shard.find('/');
+    const auto part = parse_number<int>(shard.substr(0, slash));
+    const auto parts = slash == shard.npos ? std::nullopt : parse_number<int>(shard.substr(slash + 1));
+    if (!part || !parts || *part < 0 || *part >= *parts)
+      throw usage_error(fmt::format("--shard: expected i/n with 0 <= i < n, found '{}'", shard));
+    build_shards(settings, flags->output, *part, *parts);
     log_info(fmt::format("{} samples -> {}", settings.count, flags->output));
   });
 }

@@ -49,7 +49,8 @@ class Fgr(ProgramTest):
         self.assertEqual(page.read_text().count('"group":'), 5)
         self.fails(3, "fgr", "view", one, "-o", page, says="--overwrite")
         self.fails(3, *self.build(one, count=25), says="other settings")
-        self.fails(2, *self.build(self.dir / "fgr3", "--shard", "3/2"), says="--shard")
+        for shard in ("3/2", "0/0", "2", "1/ 2", "0/99999999999999999999"):
+            self.fails(2, *self.build(self.dir / "fgr3", "--shard", shard), says="--shard")
         self.fails(2, *self.build(self.dir / "fgr3", "--set", "degradation.scale=2"), says=["degradation.scale", "expected 4"])
 
     def test_a_build_goes_on_with_what_it_was_begun_with(self):

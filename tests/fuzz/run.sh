@@ -13,8 +13,10 @@ command -v clang++ > /dev/null || { echo "fuzz: expected clang++, found none. ap
 mkdir -p "$folder"
 
 src=src/finpercep
-base="$src/base/files.cpp $src/base/error.cpp"
-image="$src/image/io.cpp $src/image/png.cpp $src/image/jpeg.cpp $src/image/webp.cpp $src/image/tiff.cpp $src/image/exif.cpp $src/image/probe.cpp"
+base="$src/base/files.cpp $src/base/error.cpp -lxxhash"
+safetensors="$src/base/safetensors.cpp $src/base/safetensors_header.cpp"
+image="$src/image/io.cpp $src/image/format.cpp $src/image/gray.cpp $src/image/png.cpp $src/image/jpeg.cpp $src/image/webp.cpp $src/image/tiff.cpp"
+image="$image $src/image/bmp.cpp $src/image/exif.cpp $src/image/probe.cpp"
 codecs="-lpng -ljpeg -lwebp -lwebpdemux -ltiff"
 flags="-std=c++20 -g -O1 -Iinclude -Isrc"
 
@@ -22,7 +24,7 @@ sources_of() {
   case $1 in
     image) echo "$image $base $codecs" ;;
     masks) echo "$src/fgr/coco_rle.cpp $base" ;;
-    safetensors) echo "$src/base/safetensors.cpp $base -lxxhash" ;;
+    safetensors) echo "$safetensors $base" ;;
     settings) echo "$src/base/settings.cpp $src/base/settings_yaml.cpp $base -lyaml-cpp" ;;
     tar) echo "$src/fgr/tar.cpp $base" ;;
     ncnn) echo "$src/base/ncnn.cpp $base" ;;
@@ -31,7 +33,7 @@ sources_of() {
 }
 
 rm -f "$folder"/*-crash-* "$folder"/*-oom-* "$folder"/*-timeout-* "$folder"/*-leak-*
-clang++ $flags tests/fuzz/make_corpus.cpp $image $src/base/safetensors.cpp $src/fgr/tar.cpp $base $codecs -lxxhash -lfmt -o "$folder/make_corpus"
+clang++ $flags tests/fuzz/make_corpus.cpp $image $safetensors $src/fgr/tar.cpp $base $codecs -lfmt -o "$folder/make_corpus"
 "$folder/make_corpus" "$folder/seed"
 mkdir -p "$folder/seed/settings"
 find configs -name '*.yaml' -exec cp {} "$folder/seed/settings/" \;

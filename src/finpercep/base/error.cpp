@@ -48,6 +48,7 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
 Error usage_error(const std::string& message) { return Error(ExitCode::usage, one_line(message)); }
 Error input_error(const std::string& message) { return Error(ExitCode::input, one_line(message)); }
 Error model_error(const std::string& message) { return Error(ExitCode::model, one_line(message)); }
+Error internal_error(const std::string& message) { return Error(ExitCode::internal, one_line(message)); }
 Error interrupted_error(const std::string& message) { return Error(ExitCode::interrupted, one_line(message)); }
 
 std::string nearest(const std::string& word, const std::vector<std::string>& candidates) {

@@ -25,6 +25,8 @@ Error usage_error(const std::string& message);
 Error input_error(const std::string& message);
 /// Weights or checkpoints: missing, corrupt, of another architecture.
 Error model_error(const std::string& message);
+/// A fault of the program itself, which no file and no setting should be able to cause.
+Error internal_error(const std::string& message);
 /// The user pressed Ctrl-C; state was saved.
 Error interrupted_error(const std::string& message);
 

@@ -9,6 +9,7 @@ TEST_CASE("each kind of error has its exit code") {
   CHECK(usage_error("x").code() == ExitCode::usage);
   CHECK(input_error("x").code() == ExitCode::input);
   CHECK(model_error("x").code() == ExitCode::model);
+  CHECK(internal_error("x").code() == ExitCode::internal);
   CHECK(interrupted_error("x").code() == ExitCode::interrupted);
   CHECK(static_cast<int>(ExitCode::model) == 4);
 }

@@ -5,10 +5,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <limits>
+#include <memory>
+#include <new>
 #include <system_error>
 
 #include <fmt/format.h>
@@ -20,24 +24,6 @@ namespace fs = std::filesystem;
 
 namespace finpercep {
 namespace {
-
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  ~Descriptor() { close(); }
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  int get() const { return fd_; }
-  /// close() may report a delayed write error; EINTR still closes on Linux.
-  bool close() {
-    const int fd = fd_;
-    fd_ = -1;
-    return fd < 0 || ::close(fd) == 0 || errno == EINTR;
-  }
-
- private:
-  int fd_;
-};
 
 Error failed(const char* what, const fs::path& path, int error) {
   const char* advice = "";
@@ -90,8 +76,9 @@ std::size_t read_up_to(int fd, std::byte* out, std::size_t size, const fs::path&
   return have;
 }
 
+/// `at_most` bytes of a file that may have `max_bytes`.
 template <class Container>
-Container read_into(const fs::path& path, uint64_t max_bytes) {
+Container read_into(const fs::path& path, uint64_t max_bytes, uint64_t at_most = std::numeric_limits<uint64_t>::max()) {
   // Without O_NONBLOCK, opening a FIFO that nobody writes would wait for ever.
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
   if (fd.get() < 0) {
@@ -109,8 +96,9 @@ Container read_into(const fs::path& path, uint64_t max_bytes) {
   if (size > max_bytes) {
     throw input_error(fmt::format("read: {}: expected at most {} bytes, found {}. give a smaller file", path.string(), max_bytes, size));
   }
+  const uint64_t wanted = std::min(size, at_most);
   Container content;
-  content.resize(size);
+  content.resize(wanted);
   std::byte one_more;
   const std::size_t have = read_up_to(fd.get(), reinterpret_cast<std::byte*>(content.data()), content.size(), path);
   const bool longer = have == size && read_up_to(fd.get(), &one_more, 1, path) > 0;
@@ -118,7 +106,7 @@ Container read_into(const fs::path& path, uint64_t max_bytes) {
   if (::fstat(fd.get(), &after) != 0) throw failed("read", path, errno);
   const bool touched =
       after.st_size != before.st_size || after.st_mtim.tv_sec != before.st_mtim.tv_sec || after.st_mtim.tv_nsec != before.st_mtim.tv_nsec;
-  if (have != size || longer || touched) {
+  if (have != wanted || longer || touched) {
     throw input_error(
         fmt::format("read: {}: the file changed while it was being read. wait for its writer, then try again", path.string()));
   }
@@ -159,7 +147,18 @@ bool sync(int fd) {
   return true;
 }
 
+std::string hash_text(XXH64_hash_t hash) { return fmt::format("xxh3:{:016x}", hash); }
+
 }  // namespace
+
+bool Descriptor::close() {
+  const int fd = std::exchange(fd_, -1);
+  return fd < 0 || ::close(fd) == 0 || errno == EINTR;  // EINTR closes on Linux
+}
+
+void Descriptor::close(const fs::path& where) {
+  if (!close()) throw write_failed(where, errno);
+}
 
 bool write_all(int fd, std::string_view text) {
   while (!text.empty()) {
@@ -175,6 +174,10 @@ bool write_all(int fd, std::string_view text) {
 }
 
 std::vector<std::byte> read_file(const fs::path& path, uint64_t max_bytes) { return read_into<std::vector<std::byte>>(path, max_bytes); }
+
+std::vector<std::byte> read_file_start(const fs::path& path, uint64_t count) {
+  return read_into<std::vector<std::byte>>(path, std::numeric_limits<uint64_t>::max(), count);
+}
 
 std::string read_text_file(const fs::path& path, uint64_t max_bytes) { return read_into<std::string>(path, max_bytes); }
 
@@ -229,7 +232,15 @@ void check_output_file(const fs::path& path, bool overwrite) {
         fmt::format("write: {}: expected a folder {}, found none. make it, or choose another name", path.string(), folder.string()));
 }
 
-std::string hash_of(std::span<const std::byte> bytes) { return fmt::format("xxh3:{:016x}", XXH3_64bits(bytes.data(), bytes.size())); }
+std::string hash_of(std::span<const std::byte> bytes) { return hash_text(XXH3_64bits(bytes.data(), bytes.size())); }
+
+std::string hash_of(std::initializer_list<std::span<const std::byte>> parts) {
+  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
+  if (!state) throw std::bad_alloc();
+  XXH3_64bits_reset(state.get());
+  for (const auto part : parts) XXH3_64bits_update(state.get(), part.data(), part.size());
+  return hash_text(XXH3_64bits_digest(state.get()));
+}
 
 std::string folder_name(const std::filesystem::path& path) {
   const std::filesystem::path plain = path.lexically_normal();

@@ -4,9 +4,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <initializer_list>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "finpercep/base/error.h"
@@ -18,10 +20,33 @@ class WriteError : public Error {
   using Error::Error;
 };
 
+/// A file that open() gave, closed with its scope; below 0 for none.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd = -1) : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  ~Descriptor() { close(); }
+  int get() const { return fd_; }
+  /// False with errno set where the system tells only now that what was written did not arrive, as a network file system does.
+  bool close();
+  /// The same as a WriteError about `where`.
+  void close(const std::filesystem::path& where);
+
+ private:
+  int fd_;
+};
+
 /// The bytes of a regular file of at most `max_bytes`. Throws input_error naming the path for: missing, a directory, a FIFO or
 /// device, unreadable, too large, changed while being read.
 std::vector<std::byte> read_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 31);
 std::string read_text_file(const std::filesystem::path& path, uint64_t max_bytes = uint64_t{1} << 26);
+
+/// At most `count` bytes from the start of a regular file, fewer only where it is shorter; otherwise as read_file.
+std::vector<std::byte> read_file_start(const std::filesystem::path& path, uint64_t count);
 
 /// All of it, whatever write() takes at a time; false with errno set where the system refuses.
 bool write_all(int fd, std::string_view text);
@@ -36,6 +61,8 @@ void make_directory(const std::filesystem::path& path);
 
 /// "xxh3:<16 hex>" of the bytes.
 std::string hash_of(std::span<const std::byte> bytes);
+/// The same of parts one after another.
+std::string hash_of(std::initializer_list<std::span<const std::byte>> parts);
 
 /// What a folder is called: "b" of a/b, of a/b/ and of a/b/. ; the path itself where that would be empty.
 std::string folder_name(const std::filesystem::path& path);

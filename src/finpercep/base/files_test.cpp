@@ -232,3 +232,30 @@ TEST_CASE("a write that the system refuses has a type of its own, a path that ca
     CHECK(error.code() == ExitCode::input);
   }
 }
+
+TEST_CASE("the start of a file is read, whatever follows") {
+  const TestFolder folder;
+  write_file(folder / "a", std::string("0123456789"));
+  CHECK(read_file_start(folder / "a", 4).size() == 4);
+  CHECK(read_file_start(folder / "a", 4)[3] == std::byte{'3'});
+  CHECK(read_file_start(folder / "a", 10).size() == 10);
+  CHECK(read_file_start(folder / "a", 64).size() == 10);
+  CHECK_THROWS_AS(read_file_start(folder / "none", 4), Error);
+}
+
+TEST_CASE("a close that the system refuses is a write error") {
+  Descriptor fd(dup(2));
+  REQUIRE(fd.get() >= 0);
+  Descriptor moved = std::move(fd);
+  CHECK(fd.get() == -1);
+  CHECK_NOTHROW(fd.close("none"));
+  close(moved.get());  // so that closing it fails
+  CHECK_THROWS_AS(moved.close("a/file"), WriteError);
+  CHECK(moved.get() == -1);
+}
+
+TEST_CASE("the hash of parts is that of the whole") {
+  const std::string text = "a text of two parts";
+  const auto bytes = std::as_bytes(std::span(text));
+  CHECK(hash_of({bytes.first(7), bytes.subspan(7), {}}) == hash_of(bytes));
+}

@@ -53,10 +53,9 @@ void to_file(const std::string& line) {
   char stamp[32];
   std::strftime(stamp, sizeof stamp, "%Y-%m-%d %H:%M:%S ", &local);
   const std::string text = stamp + line + "\n";
-  const int fd = ::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-  const bool written = fd >= 0 && write_all(fd, text);
+  Descriptor fd(::open(file.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666));
+  const bool written = fd.get() >= 0 && write_all(fd.get(), text) && fd.close();
   const int error = errno;
-  if (fd >= 0) ::close(fd);
   if (!written && !file_failed) to_screen(fmt::format("warning: log: {}: {}. the run goes on without it\n", file, std::strerror(error)));
   file_failed = !written;
 }
@@ -97,9 +96,8 @@ void set_log_level(LogLevel new_level) {
 
 void set_log_file(const std::string& path) {
   if (!path.empty()) {
-    const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-    if (fd < 0) throw input_error(fmt::format("log: {}: {}. choose a folder that can be written", path, std::strerror(errno)));
-    ::close(fd);
+    const Descriptor fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666));
+    if (fd.get() < 0) throw input_error(fmt::format("log: {}: {}. choose a folder that can be written", path, std::strerror(errno)));
   }
   std::lock_guard lock(mutex);
   file = path;
@@ -131,8 +129,9 @@ Progress::~Progress() {
 }
 
 void Progress::advance(int64_t by, const std::string& note) {
-  done_ += by;
   if (!shown_) return;
+  std::lock_guard lock(mutex);
+  done_ += by;
   const double now = seconds();
   if (now - drawn_ < 0.1 && done_ != total_) return;
   drawn_ = now;
@@ -156,7 +155,6 @@ void Progress::draw(const std::string& note) {
     line = fmt::format("{} {}  {}  {}", label_, done_, rate_text(rate), clock_text(spent));
   }
   if (!note.empty()) line += "  " + note;
-  std::lock_guard lock(mutex);
   write_all(2, fmt::format("\r{}\033[K", fit(line, terminal_width() - 1)));
   bar_on_screen = true;
 }

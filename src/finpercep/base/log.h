@@ -14,7 +14,7 @@ void set_log_file(const std::string& path);
 void log_info(const std::string& line);
 void log_warning(const std::string& line);
 
-/// A bar with rate and time left on stderr, drawn only on a terminal and not when quiet. Not thread safe.
+/// A bar with rate and time left on stderr, drawn only on a terminal and not when quiet. advance() may come from any thread.
 class Progress {
  public:
   Progress(std::string label, int64_t total);
@@ -25,7 +25,7 @@ class Progress {
   void advance(int64_t by = 1, const std::string& note = "");
 
  private:
-  void draw(const std::string& note);
+  void draw(const std::string& note);  // under the lock of all lines
   std::string label_;
   int64_t total_, done_ = 0;
   double started_, drawn_ = 0;

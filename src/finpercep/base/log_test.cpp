@@ -14,6 +14,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/parallel.h"
 #include "finpercep/base/test_folder.h"
 
 using namespace finpercep;
@@ -133,6 +134,15 @@ TEST_CASE("progress is drawn on a terminal only, and not when quiet") {
   setenv("TERM", "dumb", 1);
   CHECK(to_terminal(work) == "");
   setenv("TERM", "xterm", 1);
+}
+
+TEST_CASE("progress counts every advance of several threads") {
+  setenv("TERM", "xterm", 1);
+  const std::string text = to_terminal([] {
+    Progress progress("pictures", 4000);
+    parallel_for(4000, 4, [&](int64_t) { progress.advance(); });
+  });
+  CHECK(has(text, "pictures [========================] 4000/4000"));
 }
 
 TEST_CASE("a line stays within the terminal and a log line clears it") {

@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <optional>
@@ -14,6 +13,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/text.h"
 
 namespace finpercep {
 
@@ -48,16 +48,6 @@ std::vector<std::string_view> words_of(std::string_view line) {
   return words;
 }
 
-template <class Number>
-std::optional<Number> number_in(std::string_view text) {
-  Number value{};
-  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (problem != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  if constexpr (std::is_floating_point_v<Number>)
-    if (!std::isfinite(value)) return std::nullopt;
-  return value;
-}
-
 class TextReader {
  public:
   TextReader(std::string_view text, const std::string& where) : rest_(text), where_(where) {}
@@ -67,13 +57,13 @@ class TextReader {
     if (head.size() != 1 || head[0] != magic)
       throw fault(fmt::format("expected '{}', found '{}'", magic, head.empty() ? "" : shown(head[0])));
     const auto counts = next_line();
-    const auto layers = counts.size() == 2 ? number_in<uint32_t>(counts[0]) : std::nullopt;
-    if (!layers || *layers < 1 || *layers > max_layers || !number_in<uint32_t>(counts[1]))
+    const auto layers = counts.size() == 2 ? parse_number<uint32_t>(counts[0]) : std::nullopt;
+    if (!layers || *layers < 1 || *layers > max_layers || !parse_number<uint32_t>(counts[1]))
       throw fault(fmt::format("expected the number of layers, 1 to {}, and of blobs", max_layers));
     NcnnGraph graph;
     for (uint32_t i = 0; i < *layers; ++i) graph.layers.push_back(layer(next_line()));
     if (!next_line().empty()) throw fault(fmt::format("expected the end after {} layers, found another line", *layers));
-    if (blobs_.size() != *number_in<uint32_t>(counts[1]))
+    if (blobs_.size() != *parse_number<uint32_t>(counts[1]))
       throw fault(fmt::format("expected {} blobs, found {}", shown(counts[1]), blobs_.size()));
     return graph;
   }
@@ -94,8 +84,8 @@ class TextReader {
   }
 
   NcnnLayer layer(const std::vector<std::string_view>& words) {
-    const auto inputs = words.size() >= 4 ? number_in<uint32_t>(words[2]) : std::nullopt,
-               outputs = words.size() >= 4 ? number_in<uint32_t>(words[3]) : std::nullopt;
+    const auto inputs = words.size() >= 4 ? parse_number<uint32_t>(words[2]) : std::nullopt,
+               outputs = words.size() >= 4 ? parse_number<uint32_t>(words[3]) : std::nullopt;
     if (!inputs || !outputs || *inputs > max_blobs_of_layer || *outputs > max_blobs_of_layer ||
         words.size() < 4 + std::size_t{*inputs} + *outputs)
       throw fault("expected a layer: type, name, number of inputs and of outputs, their names, id=value..");
@@ -118,7 +108,7 @@ class TextReader {
 
   void read_param(std::string_view word, NcnnLayer& layer) const {
     const std::size_t equals = std::min(word.find('='), word.size());
-    const auto key = number_in<int32_t>(word.substr(0, equals));
+    const auto key = parse_number<int32_t>(word.substr(0, equals));
     if (!key || equals == word.size()) throw fault(fmt::format("expected id=value, found '{}'", shown(word)));
     const bool list = *key <= first_list;
     const int64_t id = list ? int64_t{first_list} - *key : *key;
@@ -127,7 +117,7 @@ class TextReader {
     std::vector<double> values;
     for (std::string_view rest = word.substr(equals + 1);;) {
       const std::size_t comma = std::min(rest.find(','), rest.size());
-      const auto value = number_in<double>(rest.substr(0, comma));
+      const auto value = parse_number<double>(rest.substr(0, comma));
       if (!value || values.size() > max_list) throw fault(fmt::format("expected numbers, found '{}'", shown(word)));
       values.push_back(*value);
       if (comma == rest.size()) break;

@@ -128,7 +128,7 @@ double Random::uniform(double low, double high) {
 }
 
 int64_t Random::integer(int64_t low, int64_t high) {
-  if (low > high) throw Error(ExitCode::internal, fmt::format("random: integer: low {} is above high {}", low, high));
+  if (low > high) throw internal_error(fmt::format("random: integer: low {} is above high {}", low, high));
   const uint64_t span = static_cast<uint64_t>(high) - static_cast<uint64_t>(low) + 1;  // 0: all 2^64 values
   // The uniform 64-bit numbers below the largest multiple of span; the few above it are drawn again.
   const uint64_t excess = span == 0 ? 0 : (0 - span) % span;
@@ -156,11 +156,11 @@ double Random::normal() {
 std::size_t Random::pick(const std::vector<double>& weights) {
   double sum = 0;
   for (const double weight : weights) {
-    if (!(weight >= 0)) throw Error(ExitCode::internal, fmt::format("random: pick: weight {} is negative or not a number", weight));
+    if (!(weight >= 0)) throw internal_error(fmt::format("random: pick: weight {} is negative or not a number", weight));
     sum += weight;
   }
   if (!(sum > 0 && sum <= std::numeric_limits<double>::max())) {
-    throw Error(ExitCode::internal, fmt::format("random: pick: the weights sum to {}", sum));
+    throw internal_error(fmt::format("random: pick: the weights sum to {}", sum));
   }
   const double target = uniform() * sum;
   double reached = 0;

@@ -38,27 +38,23 @@ std::string owner(int fd) {
 }
 
 /// The kernel drops an flock when its holder dies, however it dies, so a lock can be stale in its text only.
-int take_lock(const fs::path& run) {
+Descriptor take_lock(const fs::path& run) {
   const fs::path path = run / "lock";
-  const int fd = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
+  Descriptor lock(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666));
+  const int fd = lock.get();
   if (fd < 0) throw failed("lock", path);
-  try {
-    while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      if (errno == EINTR) continue;
-      if (errno != EWOULDBLOCK) throw failed("lock", path);
-      const std::string process = owner(fd);
-      throw input_error(fmt::format("run: {}: in use by process {}. wait for it, stop it, or choose another run name", run.string(),
-                                    process.empty() ? "(unknown)" : process));
-    }
-    const std::string dead = owner(fd);
-    if (!dead.empty()) log_warning(fmt::format("run: {}: process {} ended without closing it; its lock is taken over", run.string(), dead));
-    if (::ftruncate(fd, 0) != 0) throw failed("lock", path);
-    if (!write_all(fd, fmt::format("{}\n", ::getpid()))) throw failed("write", path);
-  } catch (...) {
-    ::close(fd);
-    throw;
+  while (::flock(fd, LOCK_EX | LOCK_NB) != 0) {
+    if (errno == EINTR) continue;
+    if (errno != EWOULDBLOCK) throw failed("lock", path);
+    const std::string process = owner(fd);
+    throw input_error(fmt::format("run: {}: in use by process {}. wait for it, stop it, or choose another run name", run.string(),
+                                  process.empty() ? "(unknown)" : process));
   }
-  return fd;
+  const std::string dead = owner(fd);
+  if (!dead.empty()) log_warning(fmt::format("run: {}: process {} ended without closing it; its lock is taken over", run.string(), dead));
+  if (::ftruncate(fd, 0) != 0) throw failed("lock", path);
+  if (!write_all(fd, fmt::format("{}\n", ::getpid()))) throw failed("write", path);
+  return lock;
 }
 
 /// What a process that was killed while it wrote left behind, by the names that write_file gives. Who holds the lock is the only writer
@@ -127,9 +123,8 @@ RunDir::RunDir(fs::path path, const std::string& config_yaml, bool resume) : pat
     if (fs::exists(path_ / "metrics.jsonl", ignored)) truncate_metrics(std::numeric_limits<int64_t>::max());
   } catch (...) {
     set_log_file("");
-    if (::ftruncate(lock_, 0) != 0) { /* the flock itself is released below */
+    if (::ftruncate(lock_.get(), 0) != 0) { /* the flock itself goes with lock_ */
     }
-    ::close(lock_);
     throw;
   }
 }
@@ -155,9 +150,8 @@ void RunDir::use_inputs(const Inputs& inputs) {
 
 RunDir::~RunDir() {
   set_log_file("");
-  if (::ftruncate(lock_, 0) != 0) { /* the next run warns of a stale lock, no more */
+  if (::ftruncate(lock_.get(), 0) != 0) { /* the next run warns of a stale lock, no more */
   }
-  ::close(lock_);
 }
 
 fs::path RunDir::checkpoint(const std::string& name) const { return path_ / "checkpoints" / (name + ".safetensors"); }
@@ -176,15 +170,9 @@ void RunDir::log_metrics(int64_t step, const std::vector<std::pair<std::string, 
   }
   const std::string text = line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
   const fs::path path = path_ / "metrics.jsonl";
-  const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666);
-  if (fd < 0) throw failed("write", path);
-  try {
-    if (!write_all(fd, text)) throw failed("write", path);
-  } catch (...) {
-    ::close(fd);
-    throw;
-  }
-  ::close(fd);
+  Descriptor fd(::open(path.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0666));
+  if (fd.get() < 0 || !write_all(fd.get(), text)) throw failed("write", path);
+  fd.close(path);
 }
 
 void RunDir::truncate_metrics(int64_t step) {

@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "finpercep/base/files.h"
 #include "finpercep/base/inputs.h"
 
 namespace finpercep {
@@ -42,7 +43,7 @@ class RunDir {
  private:
   std::filesystem::path path_;
   std::string config_;
-  int lock_ = -1;
+  Descriptor lock_;
 };
 
 /// metrics.jsonl as read back: one map a line; a cut last line is ignored.

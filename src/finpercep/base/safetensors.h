@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -36,7 +37,15 @@ enum class Checksum {
 /// checked against overflow, known dtype, no duplicate names. Throws model_error naming the file and the field.
 TensorFile read_safetensors(const std::filesystem::path& path, Checksum checksum);
 /// The same on bytes in memory; `where` names them in errors. (What the fuzzer calls.)
-TensorFile parse_safetensors(std::vector<std::byte> bytes, const std::string& where, Checksum checksum);
+TensorFile parse_safetensors(std::span<const std::byte> bytes, const std::string& where, Checksum checksum);
+/// The metadata alone, from the header alone: that is checked in itself, the tensors' places and bytes and the checksum are not looked at.
+/// Throws model_error as read_safetensors does.
+std::map<std::string, std::string> read_safetensors_metadata(const std::filesystem::path& path);
+/// One entry of the metadata; model_error naming `where` and the key if there is none.
+const std::string& metadata_of(const TensorFile& file, const std::string& key, const std::string& where);
+/// The same as an int64_t or double; model_error for other text too.
+template <class Number>
+Number metadata_number(const TensorFile& file, const std::string& key, const std::string& where);
 /// Atomic and durable (write_file); adds the checksum.
 void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
 std::vector<std::byte> encode_safetensors(const TensorFile& file);

@@ -12,6 +12,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/random.h"
+#include "finpercep/base/test_errors.h"
 #include "finpercep/base/test_folder.h"
 
 using namespace finpercep;
@@ -291,6 +292,49 @@ TEST_CASE("a missing file is a model error") {
     CHECK(error.code() == ExitCode::model);
     CHECK(has(error.what(), "/nowhere/m.safetensors"));
   }
+}
+
+TEST_CASE("metadata is read from the header alone") {
+  const TestFolder folder;
+  const std::filesystem::path path = folder / "m.safetensors";
+  const auto whole = encode_safetensors(example());
+  uint64_t header = 0;
+  std::memcpy(&header, whole.data(), 8);
+  const auto cut = [&](std::size_t size) { write_file(path, std::span(whole).first(size)); };
+  const auto message = [&] {
+    try {
+      return read_safetensors_metadata(path).at("config");
+    } catch (const Error& error) {
+      CHECK(error.code() == ExitCode::model);
+      return std::string(error.what());
+    }
+  };
+  for (const std::size_t size : {whole.size(), whole.size() - 1, std::size_t{8} + header}) {
+    cut(size);
+    CHECK(message() == "train:\n  lr: 0.1\n");
+  }
+  cut(8 + header - 1);
+  CHECK(has(message(), fmt::format("header: expected {} bytes, found only {}", header, header - 1)));
+  cut(5);
+  CHECK(has(message(), "expected at least 8 bytes, found 5"));
+  write_file(path, std::string("PK\x03\x04 and so on"));
+  CHECK(has(message(), "a zip archive"));
+  std::filesystem::remove(path);
+  CHECK(has(message(), path.string()));
+}
+
+TEST_CASE("an entry of the metadata that is missing or no number is a model error") {
+  TensorFile file;
+  file.metadata = {{"stage", "3"}, {"scale", "0.25"}, {"word", "three"}};
+  CHECK(metadata_of(file, "word", "FILE") == "three");
+  CHECK(metadata_number<int64_t>(file, "stage", "FILE") == 3);
+  CHECK(metadata_number<double>(file, "scale", "FILE") == 0.25);
+  const auto message = [&](const std::string& key) {
+    return test::message_of(ExitCode::model, [&] { metadata_number<int64_t>(file, key, "FILE"); });
+  };
+  CHECK(message("iter") == "model: FILE: expected metadata 'iter', found none");
+  CHECK(message("word") == "model: FILE: metadata 'word': expected a number, found 'three'");
+  CHECK(message("scale") != "");
 }
 
 TEST_CASE("what would not load is not encoded") {

@@ -287,7 +287,7 @@ class YamlWriter : public Visitor<YamlWriter> {
   void check_finite(const char*, const T&) const {}
   void check_finite(const char* name, const double& value) const {
     if (!std::isfinite(value))
-      throw Error(ExitCode::internal, fmt::format("config: {}: {} cannot be written, it would not load", path_of(name), value));
+      throw internal_error(fmt::format("config: {}: {} cannot be written, it would not load", path_of(name), value));
   }
   void check_finite(const char* name, const std::vector<double>& values) const {
     for (const double& value : values) check_finite(name, value);

@@ -2,14 +2,10 @@
 #include "finpercep/base/settings_yaml.h"
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <cstdint>
 #include <set>
 #include <sstream>
 #include <string_view>
-#include <system_error>
-#include <type_traits>
 
 #include <fmt/format.h>
 #include <yaml-cpp/eventhandler.h>
@@ -18,6 +14,7 @@
 #include <yaml-cpp/parser.h>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/text.h"
 
 namespace finpercep::detail {
 namespace {
@@ -115,13 +112,6 @@ bool is_plain(const std::string& text) {
   return std::all_of(text.begin(), text.end(), [&](char c) {
     return is_letter(c) || (c >= '0' && c <= '9') || std::string_view("_./-").find(c) != std::string_view::npos;
   });
-}
-
-std::string lower_case(std::string text) {
-  for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return text;
 }
 
 /// Bytes of the code point at `i`, or 0 if they are not UTF-8 (RFC 3629: no overlong forms, no surrogates).
@@ -222,22 +212,18 @@ bool parse_scalar(const YamlNode& node, bool& value) {
 namespace {
 
 template <class Number>
-bool parse_number(const YamlNode& node, Number& value) {
+bool scalar_number(const YamlNode& node, Number& value) {
   std::string_view text = node.text;
   if (text.starts_with('+') && text.size() > 1 && text[1] != '-') text.remove_prefix(1);
-  Number parsed{};
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), parsed);
-  if (node.quoted || error != std::errc() || end != text.data() + text.size()) return false;
-  if constexpr (std::is_same_v<Number, double>) {
-    if (!std::isfinite(parsed)) return false;
-  }
-  value = parsed;
+  const auto parsed = parse_number<Number>(text);
+  if (node.quoted || !parsed) return false;
+  value = *parsed;
   return true;
 }
 
 }  // namespace
 
-bool parse_scalar(const YamlNode& node, int64_t& value) { return parse_number(node, value); }
-bool parse_scalar(const YamlNode& node, double& value) { return parse_number(node, value); }
+bool parse_scalar(const YamlNode& node, int64_t& value) { return scalar_number(node, value); }
+bool parse_scalar(const YamlNode& node, double& value) { return scalar_number(node, value); }
 
 }  // namespace finpercep::detail

@@ -8,9 +8,11 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <utility>
 
 #include "finpercep/base/error.h"
 #include "finpercep/evaluate/correlation.h"
+#include "finpercep/image/components.h"
 #include "finpercep/image/resize.h"
 
 namespace finpercep {
@@ -22,8 +24,8 @@ constexpr int rank_cell = 8;  // side of the squares that are ranked
 
 void require_pair(const Image& map, const Image& label) {
   if (map.width != label.width || map.height != label.height || map.channels != 1 || label.channels != 1)
-    throw usage_error(fmt::format("maps: expected two of one channel and one size, found {} x {} x {} and {} x {} x {}", map.channels,
-                                  map.height, map.width, label.channels, label.height, label.width));
+    throw internal_error(fmt::format("maps: expected two of one channel and one size, found {} x {} x {} and {} x {} x {}", map.channels,
+                                     map.height, map.width, label.channels, label.height, label.width));
 }
 
 struct Counts {
@@ -79,26 +81,16 @@ std::vector<char> from_threshold_on(const Image& map, double threshold) {
 // Share of the components of `found` that lie on `truth` by half.
 double share_of_components(const std::vector<char>& found, const std::vector<char>& truth, int width, int height, int min_area) {
   std::vector<char> left = found;
-  std::vector<int> open;
+  std::vector<std::size_t> open;
   int64_t components = 0, matched = 0;
-  for (int seed = 0; seed < width * height; ++seed) {
-    if (!left[seed]) continue;
+  for (std::size_t seed = 0; seed < left.size(); ++seed) {
     int64_t area = 0, on = 0;
-    left[seed] = 0;
-    open.assign(1, seed);
-    while (!open.empty()) {
-      const int at = open.back(), x = at % width, y = at / width;
-      open.pop_back();
+    const auto take = [&](std::size_t at) { return std::exchange(left[at], 0) != 0; };
+    const auto visit = [&](std::size_t at, int, int) {
       ++area;
       on += truth[at];
-      for (int v = std::max(0, y - 1); v <= std::min(height - 1, y + 1); ++v)
-        for (int u = std::max(0, x - 1); u <= std::min(width - 1, x + 1); ++u)
-          if (left[v * width + u]) {
-            left[v * width + u] = 0;
-            open.push_back(v * width + u);
-          }
-    }
-    if (area < min_area) continue;
+    };
+    if (!visit_component(width, height, seed, open, take, visit) || area < min_area) continue;
     ++components;
     matched += 2 * on >= area;
   }

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <fmt/format.h>
-#include <xxhash.h>
 
-#include <memory>
+#include <algorithm>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 #include "finpercep/fgr/shards.h"
 #include "finpercep/image/io.h"
 
@@ -13,13 +13,6 @@ namespace finpercep {
 namespace {
 
 using Bytes = std::span<const std::byte>;
-
-std::string hash_of(Bytes gt, Bytes sr, Bytes mask, Bytes map) {
-  const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
-  XXH3_64bits_reset(state.get());
-  for (const Bytes part : {gt, sr, mask, map}) XXH3_64bits_update(state.get(), part.data(), part.size());
-  return fmt::format("xxh3:{:016x}", XXH3_64bits_digest(state.get()));
-}
 
 Image first_channel(const Image& image) {
   Image out(image.width, image.height, 1);
@@ -39,7 +32,7 @@ std::vector<EncodedSample> encode_samples(const std::vector<FgrSample>& samples)
     out.sr = same_sr ? encoded[i - 1].sr : sample.sr.data == sample.gt.data ? out.gt : encode_webp_lossless(sample.sr);
     out.mask = encode_png(sample.mask);
     out.map = encode_png(sample.label);
-    out.json = to_json(sample.facts, hash_of(out.gt, out.sr, out.mask, out.map));
+    out.json = to_json(sample.facts, hash_of({out.gt, out.sr, out.mask, out.map}));
   }
   return encoded;
 }
@@ -48,7 +41,7 @@ FgrSample decode_sample(Bytes gt, Bytes sr, Bytes mask, Bytes map, const std::st
   std::string hash;
   FgrSample sample;
   sample.facts = facts_from_json(json, where, hash);
-  if (hash_of(gt, sr, mask, map) != hash)
+  if (hash_of({gt, sr, mask, map}) != hash)
     throw input_error(fmt::format(
         "fgr: {}: the pictures' hash differs from the one in the JSON. the shard is damaged: delete it and build again", where));
   sample.gt = decode_image(gt, where);

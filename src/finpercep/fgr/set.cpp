@@ -7,7 +7,6 @@
 #include <array>
 #include <cmath>
 #include <memory>
-#include <mutex>
 #include <numeric>
 
 #include "finpercep/base/error.h"
@@ -77,7 +76,6 @@ FgrSet::FgrSet(const FgrSettings& settings) {
   const auto packed = std::make_shared<std::vector<Packed>>(settings.count);
   facts_.resize(settings.count);
   Progress progress("fgr samples", settings.count);
-  std::mutex mutex;
   parallel_for(builder.crops(), builder.threads(), [&](int64_t crop) {
     stop_if_interrupted("while making samples; nothing was saved");
     const OneThread one_thread;
@@ -85,7 +83,6 @@ FgrSet::FgrSet(const FgrSettings& settings) {
       const int64_t index = sample.facts.index;
       (*packed)[index] = {sample.gt.width, pack(sample.gt), pack(sample.sr), pack(sample.mask), pack(sample.label)};
       facts_[index] = std::move(sample.facts);
-      const std::lock_guard lock(mutex);
       progress.advance();
     }
   });

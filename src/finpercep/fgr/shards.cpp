@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -150,12 +149,10 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
       continue;
     }
     std::vector<std::vector<EncodedSample>> encoded(n);
-    std::mutex mutex;
     parallel_for(n, builder.threads(), [&](int64_t i) {
       stop_if_interrupted("finished shards are kept. run the same command to go on");
       const OneThread one_thread;
       encoded[i] = encode_samples(builder.samples_of(first + i));
-      const std::lock_guard lock(mutex);
       progress.advance(static_cast<int64_t>(encoded[i].size()));
     });
     std::vector<TarEntry> entries;
@@ -209,7 +206,6 @@ ShardManifest read_manifest(const std::filesystem::path& directory) {
 
 Verified verify_shards(const std::filesystem::path& directory, int64_t samples) {
   const ShardManifest manifest = read_manifest(directory);
-  std::mutex mutex;
   Progress progress("shards", static_cast<int64_t>(manifest.shards.size()));
   parallel_for(static_cast<int64_t>(manifest.shards.size()), 0, [&](int64_t s) {
     stop_if_interrupted("while checking shards");
@@ -217,7 +213,6 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
     if (hash_of(read_file(directory / file, max_shard_bytes)) != hash)
       throw input_error(fmt::format("fgr: {}: the hash differs from the manifest's. the shard is damaged: delete it and build again",
                                     (directory / file).string()));
-    const std::lock_guard lock(mutex);
     progress.advance();
   });
   Verified verified{static_cast<int64_t>(manifest.shards.size()), 0};

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "finpercep/base/error.h"
 
@@ -113,20 +114,17 @@ std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::str
 }
 
 TarReader::TarReader(const std::filesystem::path& path) : where_(path.string()) {
-  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe would wait for its writer
-  if (file < 0) throw input_error(fmt::format("tar: {}: {}. build it again", where_, std::strerror(errno)));
-  file_ = std::shared_ptr<const int>(new int(file), [](const int* f) {
-    ::close(*f);
-    delete f;
-  });
+  Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe would wait for its writer
+  if (file.get() < 0) throw input_error(fmt::format("tar: {}: {}. build it again", where_, std::strerror(errno)));
   struct stat facts = {};
-  if (::fstat(file, &facts) != 0 || !S_ISREG(facts.st_mode))
+  if (::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode))
     throw input_error(fmt::format("tar: {}: expected a file, found something else. build it again", where_));
+  file_ = std::make_shared<const Descriptor>(std::move(file));
 }
 
 std::vector<TarPlace> TarReader::list() const {
   struct stat facts = {};
-  if (::fstat(*file_, &facts) != 0) throw input_error(fmt::format("tar: {}: {}", where_, std::strerror(errno)));
+  if (::fstat(file_->get(), &facts) != 0) throw input_error(fmt::format("tar: {}: {}", where_, std::strerror(errno)));
   const auto end = static_cast<uint64_t>(facts.st_size);
   std::vector<TarPlace> places;
   for (uint64_t at = 0;;) {
@@ -144,7 +142,7 @@ std::vector<TarPlace> TarReader::list() const {
 std::vector<std::byte> TarReader::read(const TarPlace& place) const {
   std::vector<std::byte> bytes(place.size);
   for (std::size_t done = 0; done < bytes.size();) {
-    const ssize_t got = ::pread(*file_, bytes.data() + done, bytes.size() - done, static_cast<off_t>(place.offset + done));
+    const ssize_t got = ::pread(file_->get(), bytes.data() + done, bytes.size() - done, static_cast<off_t>(place.offset + done));
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw input_error(fmt::format("tar: {}: {}", where_, std::strerror(errno)));
     if (got == 0) throw cut_error(where_, place.offset + done);

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "finpercep/base/files.h"
+
 namespace finpercep {
 
 struct TarEntry {
@@ -41,7 +43,7 @@ class TarReader {
   const std::string& where() const { return where_; }
 
  private:
-  std::shared_ptr<const int> file_;  // closed with the last copy
+  std::shared_ptr<const Descriptor> file_;  // closed with the last copy
   std::string where_;
 };
 

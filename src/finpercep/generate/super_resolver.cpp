@@ -105,8 +105,7 @@ std::string weights_hash(const std::string& given) {
 std::vector<std::string> generator_names() {
   std::vector<std::string> names = {"bicubic"};
   for (const PublicNet& net : public_nets()) names.push_back(net.name);
-  for (const auto& path : shipped_models())
-    if (read_safetensors(path, Checksum::if_present).metadata["kind"] == "generator") names.push_back(path.stem().string());
+  for (std::string& name : shipped_names("generator")) names.push_back(std::move(name));
   return names;
 }
 

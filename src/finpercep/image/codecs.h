@@ -4,8 +4,10 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "finpercep/base/error.h"
 #include "finpercep/image.h"
@@ -13,6 +15,23 @@
 #include "finpercep/image/probe.h"
 
 namespace finpercep::codec {
+
+enum class Format { png, jpeg, webp, tiff, bmp, unknown };
+/// What a file is, by its first bytes. A file that is cut may be of a format all the same.
+Format format_of(std::span<const std::byte> bytes);
+/// Whether `text` stands at byte `at`; false where the bytes end before.
+bool starts_with(std::span<const std::byte> bytes, std::string_view text, std::size_t at = 0);
+/// Of 1 to 4 bytes, which have to be there.
+uint32_t big_endian(std::span<const std::byte> bytes, std::size_t at, int count);
+
+struct PngChunk {
+  std::string_view type;  ///< of four letters
+  std::span<const std::byte> data;
+};
+/// Takes the first chunk off `rest`, which at first is a PNG from byte png_chunks on; nothing at its end and where the chunk is cut. The
+/// checksum is not looked at.
+std::optional<PngChunk> next_png_chunk(std::span<const std::byte>& rest);
+constexpr std::size_t png_chunks = 8, png_header_end = 33;  ///< where the chunks begin, and where the first, IHDR, ends
 
 struct Decoded {
   Image image;          ///< 1 or 3 channels, as stored: not yet turned upright

@@ -3,12 +3,12 @@
 
 #include <bit>
 #include <cstring>
-#include <string_view>
 
 #include <fmt/format.h>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/text.h"
 #include "finpercep/image/codecs.h"
 #include "finpercep/image/gray.h"
 
@@ -83,10 +83,6 @@ void check_writable(const char* format, const Image& image, int max_side) {
 
 namespace {
 
-bool starts_with(std::span<const std::byte> bytes, std::string_view magic, std::size_t at = 0) {
-  return bytes.size() >= at + magic.size() && std::memcmp(bytes.data() + at, magic.data(), magic.size()) == 0;
-}
-
 Error unknown_format(std::span<const std::byte> bytes, const std::string& where) {
   const char* found = "something else";
   if (bytes.empty()) found = "an empty file";
@@ -105,22 +101,27 @@ Error unknown_format(std::span<const std::byte> bytes, const std::string& where)
 }
 
 Decoded decode_any(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits, Samples samples) {
-  using namespace std::string_view_literals;
-  if (starts_with(bytes, "\x89PNG\r\n\x1A\n"sv)) return decode_png(bytes, where, limits, samples);
-  if (starts_with(bytes, "II*\0"sv) || starts_with(bytes, "MM\0*"sv) || starts_with(bytes, "II+\0"sv) || starts_with(bytes, "MM\0+"sv)) {
-    return decode_tiff(bytes, where, limits, samples);
+  const auto no_labels = [&](const char* found) {
+    return input_error(fmt::format("read labels: {}: expected a PNG or TIFF, found {}. save the labels as PNG", where, found));
+  };
+  const bool raw = samples == Samples::raw;
+  switch (format_of(bytes)) {
+    case Format::png:
+      return decode_png(bytes, where, limits, samples);
+    case Format::tiff:
+      return decode_tiff(bytes, where, limits, samples);
+    case Format::jpeg:
+      if (raw) throw no_labels("JPEG");
+      return decode_jpeg(bytes, where, limits);
+    case Format::webp:
+      if (raw) throw no_labels("WebP");
+      return decode_webp(bytes, where, limits);
+    case Format::bmp:
+      if (raw) throw no_labels("BMP");
+      return decode_bmp(bytes, where, limits);
+    case Format::unknown:
+      break;
   }
-  const bool jpeg = starts_with(bytes, "\xFF\xD8\xFF"sv), bmp = starts_with(bytes, "BM"sv);
-  const bool webp = starts_with(bytes, "RIFF"sv) && starts_with(bytes, "WEBP"sv, 8);
-  if (samples == Samples::raw && (jpeg || webp || bmp)) {
-    throw input_error(fmt::format("read labels: {}: expected a PNG or TIFF, found {}. save the labels as PNG", where,
-                                  jpeg   ? "JPEG"
-                                  : webp ? "WebP"
-                                         : "BMP"));
-  }
-  if (jpeg) return decode_jpeg(bytes, where, limits);
-  if (bmp) return decode_bmp(bytes, where, limits);
-  if (webp) return decode_webp(bytes, where, limits);
   throw unknown_format(bytes, where);
 }
 
@@ -161,8 +162,7 @@ std::vector<uint16_t> read_labels(const std::filesystem::path& path, int& width,
 }
 
 void write_image(const std::filesystem::path& path, const Image& image) {
-  std::string ending = path.extension().string();
-  for (char& c : ending) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const std::string ending = lower_case(path.extension().string());
   if (ending == ".png") return write_file(path, encode_png(image));
   if (ending == ".jpg" || ending == ".jpeg") return write_file(path, encode_jpeg(image, 95, false));
   if (ending == ".webp") return write_file(path, encode_webp_lossless(image));

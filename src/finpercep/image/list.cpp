@@ -14,6 +14,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/text.h"
 #include "finpercep/image/io.h"
 
 namespace fs = std::filesystem;
@@ -22,8 +23,7 @@ namespace finpercep {
 namespace {
 
 bool ends_in_one_of(const fs::path& path, std::initializer_list<const char*> endings) {
-  std::string name = path.extension().string();
-  for (char& c : name) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const std::string name = lower_case(path.extension().string());
   const bool hidden = path.filename().string().starts_with('.');  // macOS leaves ._photo.jpg that is no photo
   return !hidden && std::find(endings.begin(), endings.end(), name) != endings.end();
 }

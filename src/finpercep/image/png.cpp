@@ -14,11 +14,6 @@ namespace {
 
 constexpr char kFormat[] = "PNG";
 
-uint32_t big_endian(const std::byte* p) {
-  return std::to_integer<uint32_t>(p[0]) << 24 | std::to_integer<uint32_t>(p[1]) << 16 | std::to_integer<uint32_t>(p[2]) << 8 |
-         std::to_integer<uint32_t>(p[3]);
-}
-
 // What libpng does not tell before it allocates: how much compressed data there is, and the EXIF block wherever it stands.
 struct Layout {
   uint32_t width = 0, height = 0;
@@ -29,20 +24,17 @@ struct Layout {
 
 Layout scan_chunks(std::span<const std::byte> bytes, const std::string& where) {
   Layout layout;
-  if (bytes.size() < 33 || std::memcmp(bytes.data() + 12, "IHDR", 4) != 0) throw corrupt_error(kFormat, where, "no whole header");
-  layout.width = big_endian(bytes.data() + 16);
-  layout.height = big_endian(bytes.data() + 20);
+  if (bytes.size() < png_header_end || !starts_with(bytes, "IHDR", 12)) throw corrupt_error(kFormat, where, "no whole header");
+  layout.width = big_endian(bytes, 16, 4);
+  layout.height = big_endian(bytes, 20, 4);
   static constexpr int samples_of_colour_type[] = {1, 0, 3, 1, 2, 0, 4};
   const auto colour_type = std::to_integer<unsigned>(bytes[25]);
   layout.bits_per_pixel = (colour_type < 7 ? samples_of_colour_type[colour_type] : 0) * std::to_integer<int>(bytes[24]);
-  for (std::size_t at = 8; at + 12 <= bytes.size();) {
-    const uint64_t length = big_endian(bytes.data() + at);
-    if (length > bytes.size() - at - 12) break;  // libpng will say what is wrong
-    const char* type = reinterpret_cast<const char*>(bytes.data() + at + 4);
-    if (std::memcmp(type, "IDAT", 4) == 0) layout.idat_bytes += length;
-    if (std::memcmp(type, "eXIf", 4) == 0) layout.exif = bytes.subspan(at + 8, length);
-    if (std::memcmp(type, "IEND", 4) == 0) break;
-    at += 12 + length;
+  auto rest = bytes.subspan(png_chunks);
+  // Where the chunks end too early, libpng will say what is wrong.
+  for (auto chunk = next_png_chunk(rest); chunk && chunk->type != "IEND"; chunk = next_png_chunk(rest)) {
+    if (chunk->type == "IDAT") layout.idat_bytes += chunk->data.size();
+    if (chunk->type == "eXIf") layout.exif = chunk->data;
   }
   return layout;
 }

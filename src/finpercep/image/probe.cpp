@@ -3,35 +3,21 @@
 
 #include <webp/decode.h>
 
-#include <cstring>
-#include <string_view>
-
 #include "finpercep/image/codecs.h"
 
 namespace finpercep {
 namespace {
 
-bool holds(std::span<const std::byte> bytes, std::string_view text, std::size_t at = 0) {
-  return bytes.size() >= at + text.size() && std::memcmp(bytes.data() + at, text.data(), text.size()) == 0;
-}
-
-uint32_t big_endian(std::span<const std::byte> bytes, std::size_t at, int count) {
-  uint32_t value = 0;
-  for (int i = 0; i < count; ++i) value = value << 8 | std::to_integer<uint32_t>(bytes[at + i]);
-  return value;
-}
+using codec::big_endian;
 
 PictureInfo probe_png(std::span<const std::byte> bytes) {
-  if (bytes.size() < 33 || !holds(bytes, "IHDR", 12)) return {};
+  if (bytes.size() < codec::png_header_end || !codec::starts_with(bytes, "IHDR", 12)) return {};
   const unsigned colour = big_endian(bytes, 25, 1);
   PictureInfo info{big_endian(bytes, 16, 4), big_endian(bytes, 20, 4), colour == 3 ? 8 : static_cast<int>(big_endian(bytes, 24, 1)),
-                   colour == 4 || colour == 6};                                           // a palette's colours have 8 bits
-  for (std::size_t at = 33; at + 12 <= bytes.size() && !holds(bytes, "IDAT", at + 4);) {  // transparency stands before the picture data
-    info.alpha = info.alpha || holds(bytes, "tRNS", at + 4);
-    const uint64_t length = big_endian(bytes, at, 4);
-    if (length > bytes.size() - at - 12) break;
-    at += 12 + length;
-  }
+                   colour == 4 || colour == 6};  // a palette's colours have 8 bits
+  auto rest = bytes.subspan(codec::png_chunks);
+  for (auto chunk = codec::next_png_chunk(rest); chunk && chunk->type != "IDAT"; chunk = codec::next_png_chunk(rest))
+    info.alpha = info.alpha || chunk->type == "tRNS";  // transparency stands before the picture data
   return info;
 }
 
@@ -64,12 +50,20 @@ PictureInfo probe_webp(std::span<const std::byte> bytes) {
 }  // namespace
 
 PictureInfo probe_image(std::span<const std::byte> bytes) {
-  using namespace std::string_view_literals;
-  if (holds(bytes, "\x89PNG\r\n\x1A\n"sv)) return probe_png(bytes);
-  if (holds(bytes, "\xFF\xD8\xFF"sv)) return probe_jpeg(bytes);
-  if (holds(bytes, "RIFF"sv) && holds(bytes, "WEBP"sv, 8)) return probe_webp(bytes);
-  if (holds(bytes, "II"sv) || holds(bytes, "MM"sv)) return codec::probe_tiff(bytes);
-  if (holds(bytes, "BM"sv)) return codec::probe_bmp(bytes);
+  switch (codec::format_of(bytes)) {
+    case codec::Format::png:
+      return probe_png(bytes);
+    case codec::Format::jpeg:
+      return probe_jpeg(bytes);
+    case codec::Format::webp:
+      return probe_webp(bytes);
+    case codec::Format::tiff:
+      return codec::probe_tiff(bytes);
+    case codec::Format::bmp:
+      return codec::probe_bmp(bytes);
+    case codec::Format::unknown:
+      break;
+  }
   return {};
 }
 

@@ -38,4 +38,8 @@ TEST_CASE("cut and foreign bytes give zeros or a header, and never fail") {
     }
   check({}, 0, 0, 8, false);
   check(test::Bytes(100, std::byte{0xFF}), 0, 0, 8, false);
+  test::Bytes text;  // begins as a TIFF does, and is none
+  test::append(text, std::string("II. what is to be decided, and by whom, stands below"));
+  check(text, 0, 0, 8, false);
+  CHECK(test::input_message([&] { decode_image(text, "notes"); }).find("found something else") != std::string::npos);
 }

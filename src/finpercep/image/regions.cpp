@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "finpercep/base/error.h"
+#include "finpercep/image/components.h"
 #include "finpercep/image/overlay.h"
 
 namespace finpercep {
@@ -15,17 +16,15 @@ class Components {
 
   /// Labels the component that holds pixel `seed` and measures it; nothing if it is below the threshold or labelled already.
   bool grow(std::size_t seed, Region& region) {
-    if (labels_[seed] != 0 || !(map_.data[seed] >= threshold_)) return false;  // so written, NaN is outside
-    ++count_;
     int left = map_.width, right = -1, top = map_.height, bottom = -1;
     double sum = 0;
     region.max = map_.data[seed];
-    labels_[seed] = count_;
-    open_.assign(1, seed);
-    while (!open_.empty()) {
-      const std::size_t at = open_.back();
-      open_.pop_back();
-      const int x = static_cast<int>(at % map_.width), y = static_cast<int>(at / map_.width);
+    const auto take = [&](std::size_t at) {
+      const bool fresh = labels_[at] == 0 && map_.data[at] >= threshold_;  // NaN is outside
+      if (fresh) labels_[at] = count_ + 1;
+      return fresh;
+    };
+    const auto visit = [&](std::size_t at, int x, int y) {
       left = std::min(left, x);
       right = std::max(right, x);
       top = std::min(top, y);
@@ -33,15 +32,9 @@ class Components {
       sum += map_.data[at];
       region.max = std::max(region.max, map_.data[at]);
       ++region.area;
-      for (int ny = std::max(y - 1, 0); ny <= std::min(y + 1, map_.height - 1); ++ny) {
-        for (int nx = std::max(x - 1, 0); nx <= std::min(x + 1, map_.width - 1); ++nx) {
-          const std::size_t next = static_cast<std::size_t>(ny) * map_.width + nx;
-          if (labels_[next] != 0 || !(map_.data[next] >= threshold_)) continue;
-          labels_[next] = count_;
-          open_.push_back(next);
-        }
-      }
-    }
+    };
+    if (!visit_component(map_.width, map_.height, seed, open_, take, visit)) return false;
+    ++count_;
     region.x = left;
     region.y = top;
     region.width = right - left + 1;

@@ -164,35 +164,33 @@ Weights weights_for(Resize method, int in, int out, double scale) {
     case Resize::bicubic_matlab:
       return trimmed(matlab_weights(in, out, scale > 0 ? scale : static_cast<double>(out) / in));
   }
-  throw usage_error("resize: unknown method");
+  throw internal_error("resize: unknown method");
 }
 
 /// out[x] = sum of taps rows; four rows a pass keep the sum in registers.
 void weigh_rows(const float* const* rows, const float* weight, int taps, int count, float* __restrict out) {
+  bool fresh = true;
   int k = 0;
-  const auto add = [&](bool fresh) {
-    for (; k + 4 <= taps; k += 4) {
-      const float* __restrict a = rows[k], * __restrict b = rows[k + 1], * __restrict c = rows[k + 2], * __restrict d = rows[k + 3];
-      const float wa = weight[k], wb = weight[k + 1], wc = weight[k + 2], wd = weight[k + 3];
-      if (fresh) {
-        for (int x = 0; x < count; ++x) out[x] = (wa * a[x] + wb * b[x]) + (wc * c[x] + wd * d[x]);
-        fresh = false;
-      } else {
-        for (int x = 0; x < count; ++x) out[x] += (wa * a[x] + wb * b[x]) + (wc * c[x] + wd * d[x]);
-      }
+  for (; k + 4 <= taps; k += 4) {
+    const float* __restrict a = rows[k], * __restrict b = rows[k + 1], * __restrict c = rows[k + 2], * __restrict d = rows[k + 3];
+    const float wa = weight[k], wb = weight[k + 1], wc = weight[k + 2], wd = weight[k + 3];
+    if (fresh) {
+      for (int x = 0; x < count; ++x) out[x] = (wa * a[x] + wb * b[x]) + (wc * c[x] + wd * d[x]);
+      fresh = false;
+    } else {
+      for (int x = 0; x < count; ++x) out[x] += (wa * a[x] + wb * b[x]) + (wc * c[x] + wd * d[x]);
     }
-    for (; k < taps; ++k) {
-      const float* __restrict a = rows[k];
-      const float wa = weight[k];
-      if (fresh) {
-        for (int x = 0; x < count; ++x) out[x] = wa * a[x];
-        fresh = false;
-      } else {
-        for (int x = 0; x < count; ++x) out[x] += wa * a[x];
-      }
+  }
+  for (; k < taps; ++k) {
+    const float* __restrict a = rows[k];
+    const float wa = weight[k];
+    if (fresh) {
+      for (int x = 0; x < count; ++x) out[x] = wa * a[x];
+      fresh = false;
+    } else {
+      for (int x = 0; x < count; ++x) out[x] += wa * a[x];
     }
-  };
-  add(true);
+  }
 }
 
 Image resize_rows(const Image& image, const Weights& w) {
@@ -267,8 +265,8 @@ Image resize_by(const Image& image, double scale, Resize method) {
 
 Image crop(const Image& image, int x, int y, int width, int height) {
   if (x < 0 || y < 0 || width < 1 || height < 1 || width > image.width - x || height > image.height - y) {
-    throw usage_error(fmt::format("crop: {} x {} at ({}, {}): expected it inside the picture of {} x {}. choose a smaller one", width,
-                                  height, x, y, image.width, image.height));
+    throw internal_error(fmt::format("crop: {} x {} at ({}, {}): expected it inside the picture of {} x {}", width, height, x, y,
+                                     image.width, image.height));
   }
   Image result(width, height, image.channels);
   for (int c = 0; c < image.channels; ++c) {

@@ -8,6 +8,7 @@
 #include <doctest/doctest.h>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/test_errors.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/image/test_pictures.h"
 
@@ -157,8 +158,8 @@ TEST_CASE("impossible sizes are refused") {
   CHECK_THROWS_AS(resize_by(image, 0.1, Resize::bicubic), Error);
   CHECK_THROWS_AS(resize_by(image, -1, Resize::bicubic), Error);
   CHECK_THROWS_AS(resize_by(image, std::nan(""), Resize::bicubic), Error);
-  CHECK_THROWS_AS(crop(image, 1, 0, 4, 4), Error);
-  CHECK_THROWS_AS(crop(image, -1, 0, 2, 2), Error);
+  CHECK(test::message_of(ExitCode::internal, [&] { crop(image, 1, 0, 4, 4); }) != "");
+  CHECK(test::message_of(ExitCode::internal, [&] { crop(image, -1, 0, 2, 2); }) != "");
 }
 
 TEST_CASE("crop, flip and clamp") {

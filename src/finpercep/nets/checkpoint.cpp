@@ -34,15 +34,21 @@ std::vector<std::filesystem::path> shipped_models() {
   return found;
 }
 
+std::vector<std::string> shipped_names(const std::string& kind) {
+  std::vector<std::string> names;
+  for (const auto& path : shipped_models()) try {
+      if (kind.empty() || read_safetensors_metadata(path)["kind"] == kind) names.push_back(path.stem().string());
+    } catch (const Error&) {  // who asks for it by name is told what is wrong with it
+    }
+  return names;
+}
+
 std::filesystem::path find_model(const std::string& name_or_file, const std::string& kind) {
   std::error_code none;
   if (std::filesystem::is_regular_file(name_or_file, none)) return name_or_file;
-  const auto shipped = shipped_models();
-  for (const auto& path : shipped)
+  for (const auto& path : shipped_models())
     if (path.stem() == name_or_file) return path;
-  std::vector<std::string> names;
-  for (const auto& path : shipped)
-    if (kind.empty() || read_safetensors(path, Checksum::if_present).metadata["kind"] == kind) names.push_back(path.stem().string());
+  const std::vector<std::string> names = shipped_names(kind);
   if (names.empty())
     throw model_error(
         fmt::format("model: '{}': expected a file or a name, found neither, and no models in {}. FINPERCEP_MODELS names their folder",

@@ -17,6 +17,8 @@ namespace finpercep {
 std::filesystem::path find_model(const std::string& name_or_file, const std::string& kind = "");
 /// Every *.safetensors in the models folder, sorted.
 std::vector<std::filesystem::path> shipped_models();
+/// The names of those of a kind ("" for all), by their headers; one whose header cannot be read is of no kind.
+std::vector<std::string> shipped_names(const std::string& kind);
 
 /// Reads and checks: our format, checksum, `kind` ("generator", "reward"; "" for either). The config is metadata["config"].
 TensorFile read_checkpoint(const std::string& name_or_file, const std::string& kind);

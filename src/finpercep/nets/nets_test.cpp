@@ -2,6 +2,7 @@
 #include <doctest/doctest.h>
 
 #include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -119,6 +120,20 @@ TEST_CASE("a checkpoint of a later format or another kind is refused by name") {
                  "later.safetensors: expected format 'finpercep-1', found 'finpercep-2'"));
   write_checkpoint(path, {}, "generator", "");
   CHECK(contains(test::message_of(ExitCode::model, [&] { read_checkpoint(path, "reward"); }), "expected a reward, found a generator"));
+}
+
+TEST_CASE("a damaged file in the models folder is left out of the names") {
+  const TestFolder folder;
+  write_checkpoint(folder / "sound.safetensors", {}, "reward", "");
+  write_checkpoint(folder / "other.safetensors", {}, "generator", "");
+  write_file(folder / "broken.safetensors", std::string("broken"));
+  setenv("FINPERCEP_MODELS", folder.path().c_str(), 1);
+  const auto of_kind = shipped_names("reward"), all = shipped_names("");
+  const std::string message = test::message_of(ExitCode::model, [] { find_model("soumd", "reward"); });
+  unsetenv("FINPERCEP_MODELS");
+  CHECK(of_kind == std::vector<std::string>{"sound"});
+  CHECK(all == std::vector<std::string>{"broken", "other", "sound"});
+  CHECK(contains(message, "one of: sound; found neither. did you mean 'sound'?"));
 }
 
 TEST_CASE("half precision round trip: what is read is the nearest half of what was written") {

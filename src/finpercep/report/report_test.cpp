@@ -9,7 +9,10 @@
 #include <regex>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/base/test_folder.h"
 #include "finpercep/image/io.h"
+#include "finpercep/report/runs.h"
 
 using namespace finpercep;
 using nlohmann::json;
@@ -203,4 +206,16 @@ TEST_CASE("report: curves") {
   CHECK(*std::max_element(curves[0]["y"].begin(), curves[0]["y"].end()) == 9.0);  // thinning keeps the peak
   CHECK(curves[0]["y"][0] == 0.123457);
   CHECK(curves[1]["y"] == json{1.0, nullptr, -1.0});  // a gap
+}
+
+TEST_CASE("report: a run's newest sheet is the one of the largest iteration, whatever else lies there") {
+  const TestFolder folder;
+  make_directory(folder / "samples");
+  for (const char* name : {"00000010.png", "00000020.png", "99999999999999999999.png", "notes.png"})
+    write_image(folder / "samples" / name, gradient(name[6] == '2' ? 5 : 3, 2, 3));
+  write_file(folder / "samples" / "00000030.txt", std::string("no picture"));
+  const auto strips = run_sheets({Run{"run", folder.path(), {}}});
+  REQUIRE(strips.size() == 1);
+  CHECK(strips[0].images[0].label == "after 20");
+  CHECK(strips[0].images[0].image.width == 5);
 }

@@ -9,6 +9,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/run_dir.h"
+#include "finpercep/base/text.h"
 #include "finpercep/image/io.h"
 
 namespace finpercep {
@@ -129,13 +130,18 @@ std::vector<Strip> run_sheets(const std::vector<Run>& runs) {
   std::vector<Strip> strips;
   for (const Run& run : runs) {
     const std::filesystem::path folder = run.path / "samples";
-    std::filesystem::path newest;  // names are iterations of eight digits
+    std::filesystem::path newest;
+    int64_t last = -1;  // sheets are called by their iterations; pictures of other names are somebody else's
     std::error_code none;
-    for (const auto& entry : std::filesystem::directory_iterator(folder, none))
-      if (entry.path().extension() == ".png" && entry.path() > newest) newest = entry.path();
+    for (const auto& entry : std::filesystem::directory_iterator(folder, none)) {
+      const auto iter = parse_number<int64_t>(entry.path().stem().string());
+      if (entry.path().extension() != ".png" || !iter || *iter <= last) continue;
+      newest = entry.path();
+      last = *iter;
+    }
     if (newest.empty()) continue;
     strips.push_back({.name = run.name,
-                      .images = {{.label = fmt::format("after {}", std::stoll("0" + newest.stem().string())),
+                      .images = {{.label = fmt::format("after {}", last),
                                   .image = read_image(newest),
                                   .caption = "from left to right: LR, before, now, its map, photograph"}}});
   }

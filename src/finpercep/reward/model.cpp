@@ -172,11 +172,7 @@ std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::De
   model->params.to(device, at::kFloat);
   channels_last(model->params);
   if (facts) {
-    const auto number = [&](const char* key) {
-      const auto found = file.metadata.find(key);
-      if (found == file.metadata.end()) throw model_error(fmt::format("model: {}: expected metadata '{}', found none", name_or_file, key));
-      return std::stod(found->second);
-    };
+    const auto number = [&](const char* key) { return metadata_number<double>(file, key, name_or_file); };
     *facts = {number("label_alpha"), number("label_scale")};
     if (const auto found = file.metadata.find("label_features"); found != file.metadata.end()) facts->label_features = found->second;
   }

@@ -214,6 +214,10 @@ TEST_CASE("checkpoint: another stage's weights are a model error") {
   write_checkpoint(path, of_two, "reward", to_yaml(two->settings));
   RewardFacts facts;
   CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU, &facts); }).find("'label_alpha'") != std::string::npos);
+  of_two.metadata["label_alpha"] = "half";
+  write_checkpoint(path, of_two, "reward", to_yaml(two->settings));
+  CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU, &facts); }).find("expected a number, found 'half'") !=
+        std::string::npos);
   write_checkpoint(path, of_two, "generator", to_yaml(two->settings));
   CHECK(test::message_of(ExitCode::model, [&] { load_reward(path, at::kCPU); }).find("expected a reward, found a generator") !=
         std::string::npos);

@@ -2,7 +2,6 @@
 #include "finpercep/reward/opinion.h"
 
 #include <algorithm>
-#include <mutex>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/interrupt.h"
@@ -52,7 +51,6 @@ OpinionSet::OpinionSet(const FgrSet& set, const OpinionSettings& settings, uint6
   const Dists dists = Dists::load(device);
   const Lpips lpips = Lpips::load("vgg", device);
   Progress progress("opinions", settings.count);
-  std::mutex mutex;
   parallel_for(settings.count, callers_of(device), [&](int64_t i) {
     stop_if_interrupted("while asking the teachers");
     const OneThread one_thread;
@@ -61,7 +59,6 @@ OpinionSet::OpinionSet(const FgrSet& set, const OpinionSettings& settings, uint6
     const at::Tensor gt = to_tensor(p.gt).to(device), picture = to_tensor(p.picture).to(device);
     const at::Tensor share = (dists(picture, gt) / settings.dists_full + lpips(picture, gt) / settings.lpips_full) / 2;
     opinions_[i] = opinion_of(share).item<float>();
-    const std::lock_guard lock(mutex);
     progress.advance();
   });
 }

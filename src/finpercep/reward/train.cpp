@@ -322,7 +322,7 @@ void RewardRun::save(TensorFile& state) const {
 }
 
 void RewardRun::restore(const TensorFile& state, const std::string& where) {
-  const int64_t saved_stage = std::stoll(state.metadata.at("stage"));
+  const auto saved_stage = metadata_number<int64_t>(state, "stage", where);
   trainee_ = make_trainee(fresh_model(saved_stage), settings_);
   load(trainee_.model->params, state, where, "net.");
   load(trainee_.model->params.named_as(trainee_.ema), state, where, "ema.");
