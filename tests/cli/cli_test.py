@@ -249,6 +249,7 @@ class Cli(ProgramTest):
             self.assertIn(name + "\t", names)
         listed = self.works("weights", env=dict(os.environ, FINPERCEP_CACHE=str(self.dir / "no-cache"))).stdout
         self.assertRegex(listed, r"dists\tmissing\t.*fetch_weights.py")
+        self.assertRegex(listed, r"dinov3_vits16\tmissing\t.*convert_weights.py dinov3_vits16 FILE")
         self.assertRegex(listed, r"musiq-koniq\tmissing\t.*convert_weights.py musiq-koniq FILE")
         self.assertIn("realesrgan-x4plus\t", self.works("weights").stdout)
         model = self.dir / "model.safetensors"

@@ -133,11 +133,10 @@ Monitor::Monitor(const PhotoSettings& photos, const DegradeSettings& degradation
                  const Generator& reference, const Compute& compute)
     : compute_(compute) {
   const int side = static_cast<int>(settings.size);
-  const PhotoSet set(photos, side, settings.count);
   std::vector<Image> gt, lr;
-  for (int64_t i = 0; i < set.size(); ++i) {
-    gt.push_back(set.centre_crop(i, side, side));
-    lr.push_back(degrade(gt.back(), degradation, Random(0, "monitor", static_cast<uint64_t>(i))));
+  for (TrainingPair& pair : centre_pairs(PhotoSet(photos, side, settings.count), settings.count, side, degradation, 0, "monitor")) {
+    gt.push_back(std::move(pair.gt));
+    lr.push_back(std::move(pair.lr));
   }
   gt_ = to_batch(gt).to(compute.device);
   y_ = reference.condition(to_batch(lr).to(compute.device));

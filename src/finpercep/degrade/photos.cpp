@@ -198,4 +198,17 @@ TrainingPair make_pair(const PhotoSet& photos, const VariationSettings& variatio
   return pair;
 }
 
+std::vector<TrainingPair> centre_pairs(const PhotoSet& photos, int64_t count, int side, const DegradeSettings& degradation, uint64_t seed,
+                                       std::string_view purpose) {
+  const int scale = static_cast<int>(degradation.scale);
+  std::vector<TrainingPair> pairs;
+  for (int64_t i = 0; i < std::min(count, photos.size()); ++i) {
+    const Image full = photos.centre_crop(i, side / scale * scale, side / scale * scale);
+    Image gt = crop(full, 0, 0, full.width / scale * scale, full.height / scale * scale);  // the photograph may be smaller than the side
+    Image lr = degrade(gt, degradation, Random(seed, purpose, static_cast<uint64_t>(i)));
+    pairs.push_back({std::move(gt), std::move(lr)});
+  }
+  return pairs;
+}
+
 }  // namespace finpercep

@@ -3,6 +3,7 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "finpercep/degrade/pipeline.h"
@@ -72,5 +73,9 @@ struct TrainingPair {
 /// Item `index` of the endless sequence of training pairs under `seed`; LR is made of the varied photograph.
 TrainingPair make_pair(const PhotoSet& photos, const VariationSettings& variation, const DegradeSettings& degradation, int gt_size,
                        uint64_t seed, uint64_t index);
+/// What is looked at again and again: the centre of each of the first `count` photographs, at most `side` pixels a side and rounded down to
+/// multiples of the degradation's scale, and its LR picture, that of photograph i by the stream (seed, purpose, i).
+std::vector<TrainingPair> centre_pairs(const PhotoSet& photos, int64_t count, int side, const DegradeSettings& degradation, uint64_t seed,
+                                       std::string_view purpose);
 
 }  // namespace finpercep

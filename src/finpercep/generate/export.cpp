@@ -6,18 +6,11 @@
 #include <cmath>
 
 #include "finpercep/base/error.h"
-#include "finpercep/nets/script_restore.h"
+#include "finpercep/nets/script.h"
 
 namespace finpercep {
 
 namespace {
-
-std::string net_script(const GeneratorSettings& settings) {
-  Params shapes(0);  // of the layers, not their values
-  if (settings.type == "rrdb") return script(RRDB(shapes, settings.rrdb, 0));
-  if (settings.type == "srvgg") return script(SRVGG(shapes, settings.srvgg, 0));
-  return settings.type == "dit" ? script(DiT(shapes, settings.dit)) : script(UNet(shapes, settings.net));
-}
 
 // The chain of generator.h's roll_out, step by step.
 std::string chain_script(const Generator& generator) {
@@ -48,7 +41,7 @@ std::string chain_script(const Generator& generator) {
 }  // namespace
 
 std::string generator_script(const Generator& generator) {
-  const std::string net = net_script(generator.settings);
+  const std::string net = generator.net.script();
   if (generator.sees_lr) return net + "\ndef forward(self, lr: Tensor) -> Tensor:\n  return torch.clamp(self.net(lr), 0.0, 1.0)\n";
   return net + "\n" + chain_script(generator);
 }

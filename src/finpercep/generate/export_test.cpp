@@ -37,7 +37,7 @@ TEST_CASE("the exported module gives the generator's picture") {
     CAPTURE(settings.type);
     CAPTURE(settings.policy);
     const auto generator = busy(settings);
-    const int64_t unit = generator->multiple / 4;
+    const int64_t unit = generator->net.multiple / 4;
     Random random(3, "picture");
     const at::Tensor lr = normal_tensor(random, {2, 3, 3 * unit, 2 * unit}) * 0.2 + 0.5, y = generator->condition(lr);
     const auto noise = generator->draw_noise(random, y.sizes(), at::kCPU);

@@ -15,9 +15,11 @@
 namespace finpercep {
 
 void GeneratorSettings::visit(SettingsVisitor& v) {
+  std::vector<std::string> types;
+  for (const NetKind& kind : net_kinds()) types.push_back(kind.name);
   v.choice("policy", policy, "resshift (stochastic steps), flow (flow matching, ODE) or direct (one pass)", {"resshift", "flow", "direct"});
   v.choice("type", type, "the net: unet or dit (a transformer), or for the direct policy rrdb (Real-ESRGAN x4plus) or srvgg (animevideov3)",
-           {"unet", "dit", "rrdb", "srvgg"});
+           std::move(types));
   v.group("net", net, "the UNet");
   v.group("dit", dit, "the DiT");
   v.group("rrdb", rrdb, "the RRDBNet");
@@ -39,73 +41,40 @@ double input_scale(const ResShiftSchedule& schedule, int64_t t) {
   return 1 / std::sqrt(spread * spread + 1);
 }
 
-at::Tensor lr_of(const at::Tensor& y, int64_t scale) {
-  return y.slice(2, 0, std::nullopt, scale).slice(3, 0, std::nullopt, scale).contiguous();
-}
-
-template <class Net, class Settings>
-RestoringNet on_lr(Params& params, const Settings& settings, int64_t scale) {
-  const auto net = std::make_shared<Net>(params, settings);
-  return [net, scale](const at::Tensor&, const at::Tensor& y, const at::Tensor&) { return (*net)(lr_of(y, scale)).to(at::kFloat); };
-}
-
-template <class Net, class Settings>
-RestoringNet on_noise(Params& params, const Settings& settings, int64_t& multiple) {
-  const auto net = std::make_shared<Net>(params, settings);
-  multiple = net->multiple();
-  return [net](const at::Tensor& x, const at::Tensor& y, const at::Tensor& time) { return (*net)(x, y, time); };
-}
-
-// What the convolutions that make pictures on a CPU (nets/winograd.h) take.
-void check_eights(const char* setting, int64_t channels) {
-  if (channels % 8 != 0) throw usage_error(fmt::format("network_g.{}: expected a multiple of 8, found {}", setting, channels));
-}
-
 }  // namespace
 
 ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps) {
-  if (settings.policy == "direct") return direct_schedule(0);
+  if (settings.direct()) return direct_schedule(0);
   if (settings.policy == "flow") return flow_schedule(steps, settings.kappa);
   const ResShiftSchedule trained = resshift_schedule(settings.steps, settings.kappa, settings.min_noise);
   if (steps <= settings.steps) return thinned(trained, steps);
   return timed_as(resshift_schedule(steps, settings.kappa, settings.min_noise), trained);
 }
 
-Generator::Generator(const GeneratorSettings& given, uint64_t seed)
-    : settings(given), schedule(chain_of(given, given.steps)), params(seed), sees_lr(given.type == "rrdb" || given.type == "srvgg") {
-  if (sees_lr && given.policy != "direct")
+Generator::Generator(const GeneratorSettings& given, std::optional<uint64_t> seed)
+    : settings(given), schedule(chain_of(given, given.steps)), params(seed) {
+  const NetKind& kind = net_kind(given.type);
+  sees_lr = kind.sees_lr;
+  if (sees_lr && !given.direct())
     throw usage_error(fmt::format("network_g: type '{}' takes no noise: expected policy direct, found {}", given.type, given.policy));
   if (sees_lr && given.scale != direct_scale)
     throw usage_error(fmt::format("network_g: type '{}': expected scale {}, found {}", given.type, direct_scale, given.scale));
-  if (given.type == "rrdb") {
-    check_eights("rrdb.num_feat", given.rrdb.features);
-    check_eights("rrdb.num_grow_ch", given.rrdb.growth);
-  }
-  if (given.type == "srvgg") check_eights("srvgg.num_feat", given.srvgg.features);
-  if (given.type == "rrdb") {
-    net = on_lr<RRDB>(params, given.rrdb, given.scale);
-  } else if (given.type == "srvgg") {
-    net = on_lr<SRVGG>(params, given.srvgg, given.scale);
-  } else if (given.type == "dit") {
-    net = on_noise<DiT>(params, given.dit, multiple);
-  } else {
-    net = on_noise<UNet>(params, given.net, multiple);
-  }
+  net = kind.make(params, given);
 }
 
 Generator::Generator(const ScriptedNet& made)
-    : schedule(direct_schedule(made.takes_noise() ? 1 : 0)), params(0), sees_lr(true), script(made) {
+    : schedule(direct_schedule(made.takes_noise() ? 1 : 0)), params(std::nullopt), sees_lr(true), script(made) {
   settings.policy = "direct";
   for (const auto& [name, value] : made.parameters()) params.adopt(name, value);
   if (params.count() == 0)
     throw model_error(
         fmt::format("generator: {}: expected parameters to train, found none. was it frozen by torch.jit.freeze?", made.file()));
-  net = [made](const at::Tensor& x, const at::Tensor& y, const at::Tensor&) { return made(lr_of(y, direct_scale), x - y); };
+  net.restore = [made](const at::Tensor& x, const at::Tensor& y, const at::Tensor&) { return made(lr_in(y), x - y); };
 }
 
 at::Tensor Generator::predict(const at::Tensor& x_t, const at::Tensor& y, int64_t t) const {
-  const at::Tensor input = settings.policy == "direct" ? x_t : (x_t - 0.5) * input_scale(schedule, t) + 0.5;
-  return net(input, y, at::full({x_t.size(0)}, schedule.time.at(t), x_t.options().dtype(at::kFloat)));
+  const at::Tensor input = settings.direct() ? x_t : (x_t - 0.5) * input_scale(schedule, t) + 0.5;
+  return net.restore(input, y, at::full({x_t.size(0)}, schedule.time.at(t), x_t.options().dtype(at::kFloat)));
 }
 
 at::Tensor Generator::predict_each(const at::Tensor& x_t, const at::Tensor& y, const at::Tensor& t) const {
@@ -115,8 +84,8 @@ at::Tensor Generator::predict_each(const at::Tensor& x_t, const at::Tensor& y, c
     scale[n].fill_(input_scale(schedule, step));
     time[n].fill_(schedule.time.at(step));
   }
-  const at::Tensor input = settings.policy == "direct" ? x_t : (x_t - 0.5) * scale.to(x_t.device()) + 0.5;
-  return net(input, y, time.to(x_t.device()));
+  const at::Tensor input = settings.direct() ? x_t : (x_t - 0.5) * scale.to(x_t.device()) + 0.5;
+  return net.restore(input, y, time.to(x_t.device()));
 }
 
 at::Tensor Generator::condition(const at::Tensor& lr) const {
@@ -145,7 +114,9 @@ std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef sh
   return noise;
 }
 
-int64_t lr_multiple(const Generator& generator) { return generator.multiple / std::gcd(generator.multiple, generator.settings.scale); }
+int64_t lr_multiple(const Generator& generator) {
+  return generator.net.multiple / std::gcd(generator.net.multiple, generator.settings.scale);
+}
 
 void check_scale(const Generator& generator, int64_t degradation_scale) {
   if (degradation_scale != generator.settings.scale)
@@ -154,7 +125,7 @@ void check_scale(const Generator& generator, int64_t degradation_scale) {
 }
 
 void check_side(const Generator& generator, int64_t side, const std::string& setting) {
-  const int64_t multiple = std::lcm(generator.multiple, generator.settings.scale);
+  const int64_t multiple = std::lcm(generator.net.multiple, generator.settings.scale);
   if (side % multiple != 0)
     throw usage_error(fmt::format("{}: expected a multiple of {}, as this net needs, found {}", setting, multiple, side));
 }
@@ -187,7 +158,7 @@ void with_values(const Generator& generator, const std::vector<at::Tensor>& valu
 }
 
 std::filesystem::path save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
-                                     const std::map<std::string, std::string>& facts, at::ScalarType dtype) {
+                                     const std::map<std::string, std::string>& facts) {
   if (generator.script) {
     const auto module = std::filesystem::path(path).replace_extension(".pt");
     with_values(generator, values, [&] { generator.script->save(module, facts); });
@@ -195,7 +166,7 @@ std::filesystem::path save_generator(const std::filesystem::path& path, const Ge
   }
   TensorFile file;
   file.metadata = facts;
-  put(file, generator.params.named_as(values), dtype);
+  put(file, generator.params.named_as(values), at::kHalf);
   write_checkpoint(path, file, "generator", to_yaml(generator.settings));
   return path;
 }

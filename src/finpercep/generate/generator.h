@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "finpercep/generate/net_kinds.h"
 #include "finpercep/generate/resshift.h"
 #include "finpercep/generate/super_resolver.h"
 #include "finpercep/generate/torchscript.h"
@@ -20,7 +21,7 @@ namespace finpercep {
 
 struct GeneratorSettings {
   std::string policy = "resshift";  ///< flow, direct
-  std::string type = "unet";        ///< dit; rrdb, srvgg: direct nets
+  std::string type = "unet";        ///< of net_kinds()
   UNetSettings net;
   DiTSettings dit;
   RRDBSettings rrdb;
@@ -30,10 +31,8 @@ struct GeneratorSettings {
   double kappa = 1.0;
   double min_noise = 0.2;
   void visit(SettingsVisitor& v);
+  bool direct() const { return policy == "direct"; }
 };
-
-/// x_t, y, time (N, in [0,1]) -> x0.
-using RestoringNet = std::function<at::Tensor(const at::Tensor& x, const at::Tensor& y, const at::Tensor& time)>;
 
 /// The policy's chain of `steps` steps for a net that was trained with `settings.steps`. A flow is trained at all times and takes any
 /// number. A ResShift net knows its T noise levels only: fewer steps are some of these; in more steps it is told the nearest level that it
@@ -42,7 +41,8 @@ ResShiftSchedule chain_of(const GeneratorSettings& settings, int64_t steps);
 
 class Generator {
  public:
-  explicit Generator(const GeneratorSettings& settings, uint64_t seed = 0);  ///< usage_error for a net that does not fit the policy
+  /// usage_error for a net that does not fit the policy. Without a seed, weights are still to be loaded (Params).
+  explicit Generator(const GeneratorSettings& settings, std::optional<uint64_t> seed = 0);
   /// A module made elsewhere, as a direct net; with forward(lr, noise) its noise is that of the one step. model_error where it has nothing
   /// to train.
   explicit Generator(const ScriptedNet& script);
@@ -66,8 +66,7 @@ class Generator {
   GeneratorSettings settings;
   ResShiftSchedule schedule;
   Params params;
-  RestoringNet net;
-  int64_t multiple = 1;  ///< sides of pictures must be multiples of it
+  MadeNet net;
   bool sees_lr = false;  ///< the net takes the LR picture itself
   std::optional<ScriptedNet> script;
 };
@@ -85,11 +84,10 @@ void check_side(const Generator& generator, int64_t side, const std::string& set
 std::unique_ptr<Generator> load_generator(const std::string& name_or_file, at::Device device);
 /// Does `work` while the parameters hold `values`, in their order, and gives them their own back.
 void with_values(const Generator& generator, const std::vector<at::Tensor>& values, const std::function<void()>& work);
-/// fp16 unless told otherwise; `facts` go to the metadata (iterations, data, command). A TorchScript module is saved as one, in its own
-/// type, with the ending .pt.
-/// The file that was written.
+/// Saves the generator with these values of its parameters, in fp16; `facts` go to the metadata (iterations, data, command). A TorchScript
+/// module is saved as one, in its own type, with the ending .pt. Returns the file that was written.
 std::filesystem::path save_generator(const std::filesystem::path& path, const Generator& generator, const std::vector<at::Tensor>& values,
-                                     const std::map<std::string, std::string>& facts, at::ScalarType dtype = at::kHalf);
+                                     const std::map<std::string, std::string>& facts);
 
 Image upscale(const Generator& generator, const Image& lr, uint64_t seed, const UpscaleOptions& options);
 

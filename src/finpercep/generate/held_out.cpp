@@ -17,12 +17,7 @@ void ValSettings::visit(SettingsVisitor& v) {
 HeldOut::HeldOut(const ValSettings& settings, const DegradeSettings& degradation, const Compute& compute)
     : metrics_({"psnry", "ssim", "lpips"}, {.device = compute.device.str()}), options_{.tile = 0, .compute = compute} {
   const int size = static_cast<int>(settings.size);
-  const PhotoSet set(settings.photos, size, settings.count);
-  for (int64_t i = 0; i < set.size(); ++i) {
-    Image gt = set.centre_crop(i, size, size);
-    Image lr = degrade(gt, degradation, Random(0, "held-out", static_cast<uint64_t>(i)));
-    pairs_.push_back({std::move(gt), std::move(lr)});
-  }
+  pairs_ = centre_pairs(PhotoSet(settings.photos, size, settings.count), settings.count, size, degradation, 0, "held-out");
 }
 
 std::vector<Image> HeldOut::pictures(const Generator& generator, int64_t count) const {

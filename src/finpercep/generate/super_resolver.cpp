@@ -27,7 +27,8 @@ namespace {
 
 SuperResolver bicubic() {
   return [](const Image& lr, uint64_t) {
-    Image out = resize(lr, lr.width * 4, lr.height * 4, Resize::bicubic);
+    constexpr int scale = static_cast<int>(direct_scale);
+    Image out = resize(lr, lr.width * scale, lr.height * scale, Resize::bicubic);
     clamp_unit(out);
     return out;
   };
@@ -44,35 +45,49 @@ SuperResolver direct(const DirectNet& net, const UpscaleOptions& options) {
   };
 }
 
-// NAME@N, unless a file has that name.
-std::pair<std::string, int64_t> split_steps(const std::string& name) {
+bool is_file(const std::string& name) {
   std::error_code none;
-  const std::size_t at = name.rfind('@');
-  int64_t steps = 0;
-  if (at == std::string::npos || at + 1 == name.size() || std::filesystem::is_regular_file(name, none)) return {name, 0};
-  const auto [end, problem] = std::from_chars(name.data() + at + 1, name.data() + name.size(), steps);
-  if (problem != std::errc() || end != name.data() + name.size() || steps < 1 || steps > 1000)
-    throw usage_error(fmt::format("generator: {}: expected 1 to 1000 steps after the @, found '{}'", name, name.substr(at + 1)));
-  return {name.substr(0, at), steps};
+  return std::filesystem::is_regular_file(name, none);
 }
 
-SuperResolver trained(const std::string& given, const UpscaleOptions& options) {
-  const auto [name, steps] = split_steps(given);
-  std::error_code none;
+struct Stepped {
+  std::string name, suffix;  // NAME and "@N", N as it was given; the suffix is empty where there is none
+};
+
+// NAME@N, unless a file has that name.
+Stepped split_steps(const std::string& given) {
+  const std::size_t at = given.rfind('@');
+  if (at == std::string::npos || is_file(given)) return {given, ""};
+  return {given.substr(0, at), given.substr(at)};
+}
+
+// N of a suffix "@N", 0 without one.
+int64_t steps_of(const std::string& given, const std::string& suffix) {
+  if (suffix.empty()) return 0;
+  const std::string number = suffix.substr(1);
+  int64_t steps = 0;
+  const auto [end, problem] = std::from_chars(number.data(), number.data() + number.size(), steps);
+  if (problem != std::errc() || end != number.data() + number.size() || steps < 1 || steps > 1000)
+    throw usage_error(fmt::format("generator: {}: expected 1 to 1000 steps after the @, found '{}'", given, number));
+  return steps;
+}
+
+SuperResolver trained(const std::string& given, const Stepped& split, const UpscaleOptions& options) {
+  const std::string& name = split.name;
+  const int64_t steps = steps_of(given, split.suffix);
   const auto shipped = shipped_models();
-  if (!std::filesystem::is_regular_file(name, none) &&
-      std::ranges::find(shipped, name, [](const auto& path) { return path.stem().string(); }) == shipped.end()) {
+  if (!is_file(name) && std::ranges::find(shipped, name, [](const auto& path) { return path.stem().string(); }) == shipped.end()) {
     const std::vector<std::string> names = generator_names();
     const std::string near = nearest(name, names);
     throw model_error(fmt::format("generator: '{}': expected a file or one of: {}; found neither{}", name, fmt::join(names, ", "),
                                   near.empty() ? "" : fmt::format(". did you mean '{}'?", near)));
   }
   std::shared_ptr<Generator> generator = load_generator(name, options.compute.device);
-  if (steps > 0 && generator->settings.policy == "direct")
+  if (steps > 0 && generator->settings.direct())
     throw usage_error(fmt::format("generator: {}: expected no @N, found one. a direct net has no steps", given));
   if (steps > 0) generator->schedule = chain_of(generator->settings, steps);
   const SuperResolver net = generator->sees_lr
-                                ? direct(for_pictures(*generator, options.compute), options)
+                                ? direct(for_pictures(generator, options.compute), options)
                                 : [generator, options](const Image& lr, uint64_t seed) { return upscale(*generator, lr, seed, options); };
   // Weights of a run that diverged may be finite and yet overflow in the net: files would hold black pictures.
   return [net, given](const Image& lr, uint64_t seed) {
@@ -87,7 +102,7 @@ SuperResolver trained(const std::string& given, const UpscaleOptions& options) {
 
 std::string weights_hash(const std::string& given) {
   constexpr uint64_t limit = uint64_t{1} << 36;
-  const std::string name = split_steps(given).first;
+  const std::string name = split_steps(given).name;
   if (is_public_net(name)) {
     std::filesystem::path file = ncnn_weight_file(name);
     std::vector<std::byte> bytes = read_file(file, limit);
@@ -95,8 +110,7 @@ std::string weights_hash(const std::string& given) {
     bytes.insert(bytes.end(), weights.begin(), weights.end());
     return hash_of(bytes);
   }
-  std::error_code none;
-  if (std::filesystem::is_regular_file(name, none)) return hash_of(read_file(name, limit));
+  if (is_file(name)) return hash_of(read_file(name, limit));
   for (const std::filesystem::path& path : shipped_models())
     if (path.stem() == name) return hash_of(read_file(path, limit));
   return "";
@@ -112,17 +126,16 @@ std::vector<std::string> generator_names() {
 SuperResolver make_super_resolver(const std::string& name, const UpscaleOptions& options) {
   std::error_code none;
   if (name == "bicubic") return bicubic();
-  if (is_public_net(name)) return direct(for_pictures(*load_public_net(name), options.compute), options);
-  const std::string before_at = name.substr(0, name.find('@'));
-  if (before_at != name && (before_at == "bicubic" || is_public_net(before_at)))
-    throw usage_error(
-        fmt::format("generator: {}: expected {} alone, which has no steps. leave out {}", name, before_at, name.substr(before_at.size())));
+  if (is_public_net(name)) return direct(for_pictures(load_public_net(name), options.compute), options);
+  const Stepped split = split_steps(name);
+  if (!split.suffix.empty() && (split.name == "bicubic" || is_public_net(split.name)))
+    throw usage_error(fmt::format("generator: {}: expected {} alone, which has no steps. leave out {}", name, split.name, split.suffix));
   if (std::filesystem::is_directory(name, none))
     throw usage_error(fmt::format(
         "generator: {}: expected a name or a file, found a folder. pictures made elsewhere are compared by eval --set NAME=LQ:GT:SR",
         name));
   if (may_be_torchscript(name)) return load_torchscript(name, options);
-  return trained(name, options);
+  return trained(name, split, options);
 }
 
 }  // namespace finpercep

@@ -3,6 +3,7 @@
 #pragma once
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -22,14 +23,14 @@ std::vector<std::string> shipped_names(const std::string& kind);
 
 /// Reads and checks: our format, checksum, `kind` ("generator", "reward"; "" for either). The config is metadata["config"].
 TensorFile read_checkpoint(const std::string& name_or_file, const std::string& kind);
-/// A net of the settings that the checkpoint carries; model_error where there is none of such settings: they are the file's, not the
-/// user's.
+/// A net of the settings that the checkpoint carries, whose weights are still to be loaded (Params without a seed); model_error where there
+/// is none of such settings: they are the file's, not the user's.
 template <class Net, class Settings>
 std::unique_ptr<Net> from_config(const TensorFile& file, const std::string& where) {
   try {
     Settings settings;
     load_settings(settings, file.metadata.at("config"), where);
-    return std::make_unique<Net>(settings);
+    return std::make_unique<Net>(settings, std::nullopt);
   } catch (const Error& error) {
     throw model_error(error.what());
   }

@@ -62,6 +62,24 @@ TEST_CASE("parameters: the spread of a layer is gain / sqrt(fan_in), and no name
   CHECK_THROWS(params.constant("c.bias", {1}, 0));
 }
 
+TEST_CASE("parameters: without a seed all are NaN, until they are loaded") {
+  Params params(std::nullopt);
+  make_conv(params, "a", 4, 6, 3, {.gain = 0});
+  make_group_norm(params, "n", 8, 4);
+  make_linear(params, "b", 6, 2);
+  for (const auto& [name, tensor] : params.named()) CHECK(tensor.isnan().all().item<bool>());
+  const auto values = [&](double value) {
+    TensorFile file;
+    for (const auto& [name, tensor] : params.named()) file.tensors[name] = to_data(at::full_like(tensor, value));
+    return file;
+  };
+  TensorFile file = values(2);
+  load(params, file, "FILE");
+  for (const auto& [name, tensor] : params.named()) CHECK(tensor.eq(2).all().item<bool>());
+  file.tensors.erase("n.bias");
+  CHECK(test::message_of(ExitCode::model, [&] { load(params, file, "FILE"); }).find("expected tensor 'n.bias'") != std::string::npos);
+}
+
 TEST_CASE("parameters: moving them is seen by the layers that hold them") {
   Params params(1);
   const Linear layer = make_linear(params, "l", 3, 2);

@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <set>
 
 #include "finpercep/base/error.h"
@@ -56,13 +57,13 @@ at::Tensor Params::add(const std::string& name, at::Tensor value) {
 }
 
 at::Tensor Params::normal(const std::string& name, at::IntArrayRef shape, double gain, int64_t fan_in) {
-  if (gain == 0) return constant(name, shape, 0);
-  Random random(seed_, "init", tensors_.size());
+  if (gain == 0 || !seed_) return constant(name, shape, 0);
+  Random random(*seed_, "init", tensors_.size());
   return add(name, normal_tensor(random, shape).mul_(gain / std::sqrt(static_cast<double>(fan_in))));
 }
 
 at::Tensor Params::constant(const std::string& name, at::IntArrayRef shape, double value) {
-  return add(name, at::full(shape, value, at::kFloat));
+  return add(name, at::full(shape, seed_ ? value : std::numeric_limits<double>::quiet_NaN(), at::kFloat));
 }
 
 std::vector<at::Tensor> Params::with_prefix(const std::string& prefix) const {

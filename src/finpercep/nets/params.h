@@ -4,6 +4,7 @@
 #pragma once
 #include <torch/types.h>
 
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -17,8 +18,9 @@ using NamedTensors = std::vector<std::pair<std::string, at::Tensor>>;
 
 class Params {
  public:
-  /// Initial values come from the Philox stream (seed, "init", position): the same on every machine.
-  explicit Params(uint64_t seed) : seed_(seed) {}
+  /// Initial values come from the Philox stream (seed, "init", position): the same on every machine. Without a seed nothing is drawn and
+  /// every number is NaN, for a net whose weights are loaded: one that a loader forgets is seen in every result.
+  explicit Params(std::optional<uint64_t> seed) : seed_(seed) {}
 
   /// Normal with standard deviation gain / sqrt(fan_in); gain sqrt(2) is He's for ReLU, 0 gives zeros.
   at::Tensor normal(const std::string& name, at::IntArrayRef shape, double gain, int64_t fan_in);
@@ -40,7 +42,7 @@ class Params {
 
  private:
   at::Tensor add(const std::string& name, at::Tensor value);
-  uint64_t seed_;
+  std::optional<uint64_t> seed_;
   NamedTensors tensors_;
 };
 

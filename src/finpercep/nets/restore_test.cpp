@@ -78,13 +78,13 @@ at::Tensor formula_picture(int64_t height, int64_t width) {
 }
 
 const RRDBSettings small_rrdb{.features = 8, .growth = 4, .blocks = 2};
-const SRVGGSettings small_srvgg{.features = 8, .convs = 3, .scale = 4};
+const SRVGGSettings small_srvgg{.features = 8, .convs = 3};
 
 }  // namespace
 
 TEST_CASE("RRDB: its weights come out of its own graph, tensor by tensor") {
   at::NoGradGuard no_grad;
-  Params one(1), two(2);
+  Params one(1), two(std::nullopt);
   const RRDB net(one, small_rrdb, 0.5), read(two, small_rrdb);
   const NcnnGraph graph = graph_of(net);
   const RRDBSettings found = rrdb_settings(graph, "FILE");
@@ -112,12 +112,12 @@ TEST_CASE("RRDB: in place for speed or not for gradients, the picture is the sam
 
 TEST_CASE("SRVGG: its weights come out of its own graph, tensor by tensor") {
   at::NoGradGuard no_grad;
-  Params one(1), two(2);
+  Params one(1), two(std::nullopt);
   const SRVGG net(one, small_srvgg), read(two, small_srvgg);
   for (std::size_t k = 0; k < net.slopes.size(); ++k) net.slopes[k].add_(formula_noise(fmt::format("{}", k), net.slopes[k].sizes()), 0.1);
   const NcnnGraph graph = graph_of(net);
   const SRVGGSettings found = srvgg_settings(graph, "FILE");
-  CHECK((found.features == 8 && found.convs == 3 && found.scale == 4));
+  CHECK((found.features == 8 && found.convs == 3));
   load_ncnn(read, graph, "FILE");
   for (std::size_t i = 0; i < one.named().size(); ++i) CHECK(at::equal(one.named()[i].second, two.named()[i].second));
   CHECK((read(formula_picture(5, 7)).sizes() == at::IntArrayRef{1, 3, 20, 28}));
@@ -190,15 +190,15 @@ TEST_CASE("parity with ncnn: the published nets on the fixture's picture") {
     }
     const NcnnGraph graph = read_ncnn(file);
     const at::Tensor x = formula_picture(fixture.at("height"), fixture.at("width"));
-    Params params(0);
+    Params params(std::nullopt);
     at::Tensor out, fast;
     if (layer_count(graph, "PReLU") > 0) {
-      const SRVGG net(params, srvgg_settings(graph, name), 0);
+      const SRVGG net(params, srvgg_settings(graph, name));
       load_ncnn(net, graph, name);
       out = net(x);
       fast = compiled(net)(x);
     } else {
-      const RRDB net(params, rrdb_settings(graph, name), 0);
+      const RRDB net(params, rrdb_settings(graph, name));
       load_ncnn(net, graph, name);
       out = net(x);
       fast = compiled(net)(x);

@@ -19,7 +19,7 @@ struct RRDBSettings {
 struct RRDB {
   using Dense = std::array<Conv, 5>;  ///< each sees the block's input and the outputs of those before it
 
-  /// `gain` of the initial weights: small, as in the paper; 0 where weights are loaded anyway.
+  /// `gain` of the initial weights: small, as in the paper.
   RRDB(Params& params, const RRDBSettings& settings, double gain = 0.1);
 
   /// N x 3 x H x W in [0,1] of the parameters' type -> N x 3 x 4H x 4W, not clamped.

@@ -14,11 +14,11 @@ void SRVGGSettings::visit(SettingsVisitor& v) {
   v.field("num_conv", convs, "convolutions between the first and the last", {.min = 1, .max = 128});
 }
 
-SRVGG::SRVGG(Params& params, const SRVGGSettings& settings, double gain) : scale(settings.scale) {
+SRVGG::SRVGG(Params& params, const SRVGGSettings& settings) {
   for (int64_t k = 0; k < settings.convs + 2; ++k) {
     const bool final = k == settings.convs + 1;
     convs.push_back(make_conv(params, fmt::format("convs.{}", k), k == 0 ? 3 : settings.features,
-                              final ? 3 * scale * scale : settings.features, 3, {.gain = gain}));
+                              final ? 3 * scale * scale : settings.features, 3, {.gain = 1}));
     if (!final) slopes.push_back(params.constant(fmt::format("slopes.{}", k), {settings.features}, 0.25));
   }
 }
@@ -48,15 +48,16 @@ std::function<at::Tensor(const at::Tensor& lr)> compiled(const SRVGG& net) {
 }
 
 SRVGGSettings srvgg_settings(const NcnnGraph& graph, const std::string& where) {
-  SRVGGSettings settings{.features = 0, .convs = layer_count(graph, "PReLU") - 1, .scale = 0};
+  SRVGGSettings settings{.features = 0, .convs = layer_count(graph, "PReLU") - 1};
+  int64_t scale = 0;
   for (const NcnnLayer& layer : graph.layers) {
     if (layer.type == "PReLU" && settings.features == 0) settings.features = layer.whole(0, 0);
-    if (layer.type == "PixelShuffle") settings.scale = layer.whole(0, 0);
+    if (layer.type == "PixelShuffle") scale = layer.whole(0, 0);
   }
-  if (settings.convs < 1 || settings.convs > 128 || settings.features < 1 || settings.features > 256 || settings.scale != 4)
+  if (settings.convs < 1 || settings.convs > 128 || settings.features < 1 || settings.features > 256 || scale != SRVGG::scale)
     throw model_error(fmt::format(
         "ncnn: {}: expected an SRVGGNet of scale 4, at most 129 PReLUs and 256 channels, found scale {}, {} and {}. is it another model?",
-        where, settings.scale, settings.convs + 1, settings.features));
+        where, scale, settings.convs + 1, settings.features));
   return settings;
 }
 

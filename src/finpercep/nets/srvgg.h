@@ -11,17 +11,18 @@
 namespace finpercep {
 
 struct SRVGGSettings {
-  int64_t features = 64, convs = 16, scale = 4;  ///< realesr-animevideov3; `convs` between the first and the last
+  int64_t features = 64, convs = 16;  ///< realesr-animevideov3; `convs` between the first and the last
   void visit(SettingsVisitor& v);
 };
 
 struct SRVGG {
-  SRVGG(Params& params, const SRVGGSettings& settings, double gain = 1);
+  static constexpr int64_t scale = 4;
 
-  /// N x 3 x H x W in [0,1] of the parameters' type -> N x 3 x scale H x scale W, not clamped.
+  SRVGG(Params& params, const SRVGGSettings& settings);
+
+  /// N x 3 x H x W in [0,1] of the parameters' type -> N x 3 x 4H x 4W, not clamped.
   at::Tensor operator()(const at::Tensor& lr) const;
 
-  int64_t scale;
   std::vector<Conv> convs;         ///< all but the last are followed by a PReLU
   std::vector<at::Tensor> slopes;  ///< of a channel
 };

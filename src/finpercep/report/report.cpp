@@ -25,6 +25,7 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxPoints = 2000;        // a curve: more than a screen has columns
+constexpr int kMaxSide = 1280;                  // a picture: about what a screen shows of it, and a page of many stays of a size to send
 constexpr int64_t kLosslessPixels = 160 * 160;  // a small LR is looked at enlarged, where JPEG blocks would pass for its own defects
 
 std::string base64(std::span<const std::byte> bytes) {
@@ -124,9 +125,6 @@ json table_json(const ReportTable& table) {
     auto& row = values.emplace_back();
     for (const auto& cell : table.rows[r]) row.push_back(leading_number(cell));
   }
-  const auto ranked = [&](std::size_t r) {
-    return std::find(table.unranked_rows.begin(), table.unranked_rows.end(), r) == table.unranked_rows.end();
-  };
   for (std::size_t c = 0; c < table.columns.size(); ++c) {
     const Better better = c < table.better.size() ? table.better[c] : Better::none;
     std::optional<double> best;
@@ -135,13 +133,13 @@ json table_json(const ReportTable& table) {
       filled += !is_blank(table.rows[r][c]);
       if (!values[r][c]) continue;
       ++numbers;
-      if (!ranked(r) || better == Better::none) continue;
+      if (better == Better::none) continue;
       ++competing;
       if (!best || (better == Better::up ? *values[r][c] > *best : *values[r][c] < *best)) best = values[r][c];
     }
     json best_rows = json::array();
     for (std::size_t r = 0; best && competing > 1 && r < values.size(); ++r) {
-      if (ranked(r) && values[r][c] == best) best_rows.push_back(r);
+      if (values[r][c] == best) best_rows.push_back(r);
     }
     columns.push_back({{"name", table.columns[c]},
                        {"better", better == Better::up     ? "up"
@@ -195,10 +193,10 @@ json chart_json(const Chart& chart) {
   return {{"title", chart.title}, {"xLabel", chart.x_label}, {"yLabel", chart.y_label}, {"curves", curves}, {"markers", markers}};
 }
 
-Image shrunk(const Image& image, int max_side) {
+Image shrunk(const Image& image) {
   const int side = std::max(image.width, image.height);
-  if (side <= max_side) return image;
-  const auto scaled = [&](int n) { return std::max(1, static_cast<int>(std::lround(static_cast<double>(n) * max_side / side))); };
+  if (side <= kMaxSide) return image;
+  const auto scaled = [&](int n) { return std::max(1, static_cast<int>(std::lround(static_cast<double>(n) * kMaxSide / side))); };
   Image small = resize(image, scaled(image.width), scaled(image.height), Resize::area);
   clamp_unit(small);
   return small;
@@ -211,7 +209,7 @@ std::string picture_uri(const Image& image) {
   return "data:image/jpeg;base64," + base64(encode_jpeg(image, 90, false));
 }
 
-json strip_json(const Strip& strip, int max_side) {
+json strip_json(const Strip& strip) {
   json images = json::array();
   for (const auto& entry : strip.images) {
     const Image& image = entry.image;
@@ -223,7 +221,7 @@ json strip_json(const Strip& strip, int max_side) {
                 {"caption", entry.caption},
                 {"width", image.width},
                 {"height", image.height},
-                {"src", picture_uri(shrunk(image, max_side))}};
+                {"src", picture_uri(shrunk(image))}};
     if (entry.map) {
       const Image& map = *entry.map;
       if (map.channels != 1 || map.plane_size() == 0) {
@@ -234,7 +232,7 @@ json strip_json(const Strip& strip, int max_side) {
       }
       double sum = 0;
       for (const float v : map.data) sum += v;
-      out["map"] = {{"src", picture_uri(shrunk(map, max_side))},
+      out["map"] = {{"src", picture_uri(shrunk(map))},
                     {"max", rounded(*std::max_element(map.data.begin(), map.data.end()))},
                     {"mean", rounded(sum / static_cast<double>(map.data.size()))}};
     }
@@ -257,7 +255,7 @@ json page_json(const ReportPage& page) {
     json drawn = chart_json(chart);
     if (!drawn["curves"].empty()) data["charts"].push_back(std::move(drawn));  // empty axes say nothing
   }
-  for (const auto& strip : page.strips) data["strips"].push_back(strip_json(strip, std::max(page.max_side, 16)));
+  for (const auto& strip : page.strips) data["strips"].push_back(strip_json(strip));
   return data;
 }
 

@@ -38,7 +38,6 @@ struct ReportTable {
   std::vector<std::string> columns{};
   std::vector<Better> better{};                  ///< one a column; missing ones are `none`
   std::vector<std::vector<std::string>> rows{};  ///< the leading number of a cell ("27.1 ± 0.2") is its value; the best ones are bold
-  std::vector<std::size_t> unranked_rows{};      ///< rows that do not compete, e.g. the ground truth
   std::string note{};
 };
 
@@ -65,11 +64,11 @@ struct ReportPage {
   std::vector<Strip> strips{};
   std::vector<std::string> notes{};
   std::string value_label{};  ///< what the strips' values are
-  int max_side = 1280;        ///< larger pictures are shrunk for the page
 };
 
-/// The complete HTML. Depends on the page alone (no clock, no host name), so equal pages give equal bytes. All strings are plain text.
-/// Throws usage_error for a table row of the wrong length or a map that does not have one channel.
+/// The complete HTML; pictures of more than 1280 pixels a side are shrunk for it. Depends on the page alone (no clock, no host name), so
+/// equal pages give equal bytes. All strings are plain text. Throws usage_error for a table row of the wrong length or a map that does not
+/// have one channel.
 std::string render_report(const ReportPage& page);
 
 }  // namespace finpercep

@@ -10,7 +10,15 @@
 
 namespace finpercep {
 
-std::vector<uint16_t> best_samples(const std::vector<Image>& maps, double smooth) {
+namespace {
+
+// Sigmas of Gaussians, pixels.
+constexpr double smooth = 8;   // of what maps are compared by: a region is chosen, not a pixel
+constexpr double feather = 4;  // of the borders between the chosen regions: no seam, and what is chosen is not washed out by its neighbours
+
+}  // namespace
+
+std::vector<uint16_t> best_samples(const std::vector<Image>& maps) {
   TORCH_CHECK(!maps.empty() && maps.size() <= 65536, "best_samples: expected 1 to 65536 maps, found ", maps.size());
   Image lowest = blur_by(maps.front(), smooth);
   std::vector<uint16_t> best(lowest.data.size(), 0);
@@ -26,9 +34,9 @@ std::vector<uint16_t> best_samples(const std::vector<Image>& maps, double smooth
   return best;
 }
 
-Image compose_best(const std::vector<Image>& samples, const std::vector<Image>& maps, const BestOfSettings& settings) {
+Image compose_best(const std::vector<Image>& samples, const std::vector<Image>& maps) {
   TORCH_CHECK(samples.size() == maps.size(), "compose_best: expected a map for each of ", samples.size(), " samples, found ", maps.size());
-  const std::vector<uint16_t> best = best_samples(maps, settings.smooth);
+  const std::vector<uint16_t> best = best_samples(maps);
   const Image& first = samples.front();
   TORCH_CHECK(best.size() == first.plane_size(), "compose_best: expected maps of the samples' size");
   // As steps away from the first sample, the weights need no sum of exactly 1.
@@ -37,7 +45,7 @@ Image compose_best(const std::vector<Image>& samples, const std::vector<Image>& 
     TORCH_CHECK(samples[i].data.size() == first.data.size(), "compose_best: expected samples of one size");
     Image weight(first.width, first.height, 1);
     for (std::size_t at = 0; at < best.size(); ++at) weight.data[at] = best[at] == i ? 1.0f : 0.0f;
-    weight = blur_by(weight, settings.feather);
+    weight = blur_by(weight, feather);
     for (int c = 0; c < first.channels; ++c)
       for (std::size_t at = 0; at < best.size(); ++at) out.plane(c)[at] += weight.data[at] * (samples[i].plane(c)[at] - first.plane(c)[at]);
   }

@@ -8,18 +8,13 @@
 
 namespace finpercep {
 
-struct BestOfSettings {
-  double smooth = 8;   ///< sigma, pixels, of the Gaussian under which maps are compared: a region is chosen, not a pixel
-  double feather = 4;  ///< sigma, pixels, of the Gaussian that softens the borders between the chosen regions
-};
-
 /// At every pixel the index of the sample whose smoothed map is lowest, the first of equals. Maps: one channel, equal sizes, at least one,
 /// at most 65536.
-std::vector<uint16_t> best_samples(const std::vector<Image>& maps, double smooth);
+std::vector<uint16_t> best_samples(const std::vector<Image>& maps);
 
 /// Every sample where it is best, fading into its neighbours: sum_i w_i sample_i, w_i the feathered region of sample i, sum_i w_i = 1.
 /// Where samples are identical the result is, bit for bit. Samples (any channels) and maps are of one size; samples in [0,1] give a result
 /// in [0,1].
-Image compose_best(const std::vector<Image>& samples, const std::vector<Image>& maps, const BestOfSettings& settings = {});
+Image compose_best(const std::vector<Image>& samples, const std::vector<Image>& maps);
 
 }  // namespace finpercep

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <charconv>
 
 #include "finpercep/base/error.h"
@@ -12,38 +13,47 @@
 
 namespace finpercep {
 
+// What every net of EncoderNet answers, by overloads: channels_of, taps_of, load_public. What only some can is asked of the net itself:
+// lower and upper, pack, and script_of. A new net is a type in EncoderNet, a line in encoder_table and these overloads.
 namespace {
 
 constexpr std::string_view prefix = "encoder.";
 const std::vector<int64_t> dino_layers = {3, 6, 9, 12};  // early blocks tell where, late ones what
 
-std::variant<EfficientNetLite0, ClipResNet, Dino> make_net(Params& params, const std::string& name) {
-  const std::string start(prefix);
-  if (name == "efficientnet") return EfficientNetLite0(params, start);
-  if (name == "clip") return ClipResNet(params, start, false);
-  if (name == "dinov2") return Dino(params, DinoVersion::v2, start);
-  throw usage_error(fmt::format("encoder: expected one of {}, found '{}'", fmt::join(encoder_names(), ", "), name));
+struct EncoderEntry {
+  std::string name;
+  EncoderNet (*make)(Params& params, const std::string& prefix);
+};
+
+const std::vector<EncoderEntry>& encoder_table() {
+  static const std::vector<EncoderEntry> table = {
+      {"efficientnet", [](Params& params, const std::string& start) -> EncoderNet { return EfficientNetLite0(params, start); }},
+      {"dinov2", [](Params& params, const std::string& start) -> EncoderNet { return Dino(params, DinoVersion::v2, start); }},
+      {"clip", [](Params& params, const std::string& start) -> EncoderNet { return ClipResNet(params, start, false); }},
+  };
+  return table;
 }
 
-}  // namespace
-
-const std::vector<std::string>& encoder_names() {
-  static const std::vector<std::string> names = {"efficientnet", "dinov2", "clip"};
-  return names;
+EncoderNet make_net(Params& params, const std::string& name) {
+  const auto found = std::ranges::find(encoder_table(), name, &EncoderEntry::name);
+  if (found == encoder_table().end())
+    throw usage_error(fmt::format("encoder: expected one of {}, found '{}'", fmt::join(encoder_names(), ", "), name));
+  return found->make(params, std::string(prefix));
 }
 
-RewardEncoder::RewardEncoder(Params& params, const std::string& name) : net_(make_net(params, name)) {
-  if (std::holds_alternative<EfficientNetLite0>(net_)) channels_ = EfficientNetLite0::tap_channels;
-  else if (std::holds_alternative<ClipResNet>(net_)) channels_ = ClipResNet::tap_channels;
-  else channels_.fill(Dino::width);
+std::array<int64_t, 5> channels_of(const EfficientNetLite0&) { return EfficientNetLite0::tap_channels; }
+std::array<int64_t, 5> channels_of(const ClipResNet&) { return ClipResNet::tap_channels; }
+std::array<int64_t, 5> channels_of(const Dino&) {
+  std::array<int64_t, 5> channels;
+  channels.fill(Dino::width);
+  return channels;
 }
 
-std::array<at::Tensor, 5> RewardEncoder::operator()(const at::Tensor& x) const {
-  if (const auto* net = std::get_if<EfficientNetLite0>(&net_)) return (*net)(x);
-  if (const auto* net = std::get_if<ClipResNet>(&net_)) return (*net)(x);
+std::array<at::Tensor, 5> taps_of(const EfficientNetLite0& net, const at::Tensor& x) { return net(x); }
+std::array<at::Tensor, 5> taps_of(const ClipResNet& net, const at::Tensor& x) { return net(x); }
+std::array<at::Tensor, 5> taps_of(const Dino& dino, const at::Tensor& x) {
   // Stretched to whole patches: the grid of tokens then covers the picture and no more, and whoever resamples it finds each token at its
   // place.
-  const Dino& dino = std::get<Dino>(net_);
   const auto whole = [&](int64_t side) { return (side + dino.patch - 1) / dino.patch * dino.patch; };
   const auto tokens = dino.tokens(upsample_to(x, whole(x.size(-2)), whole(x.size(-1))), dino_layers);
   const auto on_stride = [&](const at::Tensor& t, int64_t stride) {
@@ -52,25 +62,87 @@ std::array<at::Tensor, 5> RewardEncoder::operator()(const at::Tensor& x) const {
   return {tokens[0], tokens[0], tokens[1], on_stride(tokens[2], 16), on_stride(tokens[3], 32)};
 }
 
-void RewardEncoder::pack(at::ScalarType dtype) {
-  if (auto* net = std::get_if<EfficientNetLite0>(&net_)) net->pack(dtype);
+void load_public(const EfficientNetLite0& net) {
+  const auto path = weight_file("efficientnet_lite0");
+  load_imagenet(net, read_safetensors(path, Checksum::if_present), path.string());
 }
+void load_public(const ClipResNet& net) {
+  const auto path = supplied_weight_file("clipiqa", "RN50.pt of OpenAI CLIP");
+  load_clip(net, read_safetensors(path, Checksum::if_present), path.string());
+}
+void load_public(const Dino& net) { load_pretrained(net, DinoVersion::v2); }
 
-std::string RewardEncoder::script() const {
-  if (const auto* net = std::get_if<EfficientNetLite0>(&net_)) return encoder_script(*net, std::string(prefix));
+std::string script_of(const EfficientNetLite0& net) { return encoder_script(net, std::string(prefix)); }
+template <class Net>
+std::string script_of(const Net&) {
   throw model_error("export: expected a reward whose encoder is efficientnet, found another. dinov2 and clip have no TorchScript form");
 }
 
+template <class Net>
+concept InParts = requires(const Net& net, const at::Tensor& x) {
+  net.lower(x);
+  net.upper(x);
+};
+
+template <class Net>
+concept Packable = requires(Net& net, at::ScalarType dtype) {
+  net.pack(dtype);
+};
+
+}  // namespace
+
+const std::vector<std::string>& encoder_names() {
+  static const std::vector<std::string> names = [] {
+    std::vector<std::string> all;
+    for (const EncoderEntry& entry : encoder_table()) all.push_back(entry.name);
+    return all;
+  }();
+  return names;
+}
+
+RewardEncoder::RewardEncoder(Params& params, const std::string& name)
+    : net_(make_net(params, name)), channels_(std::visit([](const auto& net) { return channels_of(net); }, net_)) {}
+
+std::array<at::Tensor, 5> RewardEncoder::operator()(const at::Tensor& x) const {
+  return std::visit([&](const auto& net) { return taps_of(net, x); }, net_);
+}
+
+bool RewardEncoder::in_parts() const {
+  return std::visit([]<class Net>(const Net&) { return InParts<Net>; }, net_);
+}
+
+std::array<at::Tensor, 3> RewardEncoder::lower(const at::Tensor& x) const {
+  return std::visit(
+      [&]<class Net>(const Net& net) -> std::array<at::Tensor, 3> {
+        if constexpr (InParts<Net>) return net.lower(x);
+        else TORCH_CHECK(false, "RewardEncoder: lower of an encoder that is not in_parts()");
+      },
+      net_);
+}
+
+std::array<at::Tensor, 2> RewardEncoder::upper(const at::Tensor& at_stride_8) const {
+  return std::visit(
+      [&]<class Net>(const Net& net) -> std::array<at::Tensor, 2> {
+        if constexpr (InParts<Net>) return net.upper(at_stride_8);
+        else TORCH_CHECK(false, "RewardEncoder: upper of an encoder that is not in_parts()");
+      },
+      net_);
+}
+
+void RewardEncoder::pack(at::ScalarType dtype) {
+  std::visit(
+      [&]<class Net>(Net& net) {
+        if constexpr (Packable<Net>) net.pack(dtype);
+      },
+      net_);
+}
+
+std::string RewardEncoder::script() const {
+  return std::visit([](const auto& net) { return script_of(net); }, net_);
+}
+
 void RewardEncoder::load_pretrained() const {
-  if (const auto* net = std::get_if<EfficientNetLite0>(&net_)) {
-    const auto path = weight_file("efficientnet_lite0");
-    load_imagenet(*net, read_safetensors(path, Checksum::if_present), path.string());
-  } else if (const auto* net = std::get_if<ClipResNet>(&net_)) {
-    const auto path = supplied_weight_file("clipiqa", "RN50.pt of OpenAI CLIP");
-    load_clip(*net, read_safetensors(path, Checksum::if_present), path.string());
-  } else {
-    finpercep::load_pretrained(std::get<Dino>(net_), DinoVersion::v2);
-  }
+  std::visit([](const auto& net) { load_public(net); }, net_);
 }
 
 bool RewardEncoder::in_first_blocks(const std::string& name, int64_t blocks) {

@@ -17,6 +17,9 @@ namespace finpercep {
 /// are supplied by the user).
 const std::vector<std::string>& encoder_names();
 
+/// One of these, made by name. What the class asks of a net stands at the head of encoder.cpp.
+using EncoderNet = std::variant<EfficientNetLite0, ClipResNet, Dino>;
+
 class RewardEncoder {
  public:
   RewardEncoder(Params& params, const std::string& name);
@@ -29,9 +32,9 @@ class RewardEncoder {
 
   /// The same in two parts, so that a large picture's fine taps can be made of tiles: strides 2, 4 and 8, and from the last of them 16
   /// and 32. Only where in_parts(): a transformer's tokens see the whole picture.
-  bool in_parts() const { return std::holds_alternative<EfficientNetLite0>(net_); }
-  std::array<at::Tensor, 3> lower(const at::Tensor& x) const { return std::get<EfficientNetLite0>(net_).lower(x); }
-  std::array<at::Tensor, 2> upper(const at::Tensor& at_stride_8) const { return std::get<EfficientNetLite0>(net_).upper(at_stride_8); }
+  bool in_parts() const;
+  std::array<at::Tensor, 3> lower(const at::Tensor& x) const;
+  std::array<at::Tensor, 2> upper(const at::Tensor& at_stride_8) const;
   /// Conv::pack of every convolution; nothing for nets that have no packed form.
   void pack(at::ScalarType dtype);
 
@@ -45,8 +48,8 @@ class RewardEncoder {
   static bool in_first_blocks(const std::string& name, int64_t blocks);
 
  private:
+  EncoderNet net_;
   std::array<int64_t, 5> channels_;
-  std::variant<EfficientNetLite0, ClipResNet, Dino> net_;
 };
 
 }  // namespace finpercep

@@ -23,7 +23,8 @@ void RewardSettings::visit(SettingsVisitor& v) {
   v.field("head_width", head_width, "hidden units of the score MLP", {.min = 1, .max = 4096});
 }
 
-RewardModel::RewardModel(const RewardSettings& given, uint64_t seed) : settings(given), params(seed), encoder_(params, given.encoder) {
+RewardModel::RewardModel(const RewardSettings& given, std::optional<uint64_t> seed)
+    : settings(given), params(seed), encoder_(params, given.encoder) {
   if (settings.widths.size() != finest_stage + 1)
     throw usage_error(fmt::format("widths: expected {} numbers, found {}", finest_stage + 1, settings.widths.size()));
   const auto& taps = encoder_.channels();
@@ -180,13 +181,13 @@ std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::De
 }
 
 void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts,
-                 const std::map<std::string, std::string>& notes, at::ScalarType dtype) {
+                 const std::map<std::string, std::string>& notes) {
   TensorFile file;
   file.metadata = notes;
   file.metadata["label_alpha"] = fmt::format("{}", facts.label_alpha);
   file.metadata["label_scale"] = fmt::format("{}", facts.label_scale);
   file.metadata["label_features"] = facts.label_features;
-  put(file, model.params.named(), dtype);
+  put(file, model.params.named(), at::kHalf);
   write_checkpoint(path, file, "reward", to_yaml(model.settings));
 }
 

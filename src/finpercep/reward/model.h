@@ -2,6 +2,7 @@
 // FinPercep-RM: encoder, decoder, sigmoid -> Perceptual Degradation Map (PDM), and S = sigmoid(MLP(pool(f_N * interp(PDM)))).
 #pragma once
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "finpercep/base/settings.h"
@@ -37,7 +38,7 @@ at::Tensor mirrored_to(at::Tensor x, int64_t height, int64_t width);
 /// keeps its head. Stage k is judged with levels 1..k and head k.
 class RewardModel {
  public:
-  explicit RewardModel(const RewardSettings& settings, uint64_t seed = 0);
+  explicit RewardModel(const RewardSettings& settings, std::optional<uint64_t> seed = 0);  ///< none: weights are loaded, see Params
   RewardModel(const RewardModel&) = delete;
   RewardModel& operator=(const RewardModel&) = delete;
 
@@ -112,7 +113,8 @@ struct RewardFacts {
 };
 /// A shipped model's name or a checkpoint. model_error for what is none or is damaged; input_error where the file cannot be read.
 std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts = nullptr);
+/// In fp16; `notes` go to the metadata.
 void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts,
-                 const std::map<std::string, std::string>& notes, at::ScalarType dtype = at::kHalf);
+                 const std::map<std::string, std::string>& notes);
 
 }  // namespace finpercep

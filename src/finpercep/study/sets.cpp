@@ -15,7 +15,6 @@
 #include "finpercep/evaluate/test_set.h"
 #include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/io.h"
-#include "finpercep/image/resize.h"
 
 namespace finpercep {
 
@@ -24,19 +23,16 @@ namespace {
 std::string fingerprint(const std::string& text) { return hash_of(std::as_bytes(std::span(text))); }
 std::string fingerprint(const Image& picture) { return hash_of(std::as_bytes(std::span(picture.data))); }
 
-StudySet held_out(const HeldOutSettings& settings, DegradeSettings degradation) {
+StudySet held_out(const HeldOutSettings& settings, const DegradeSettings& degradation) {
   const PhotoSet photos(settings.photos, 128, settings.count);
-  const auto pairs = std::make_shared<std::vector<TrainingPair>>();
+  // The stream's name is that of the command that first drew these pictures; published numbers are of them.
+  const auto pairs = std::make_shared<const std::vector<TrainingPair>>(
+      centre_pairs(photos, settings.count, static_cast<int>(settings.side), degradation, 1, "demo"));
   StudySet set{.name = "held-out", .title = "Held-out photographs", .facts = ""};
   std::string seen;
-  for (int64_t i = 0; i < std::min(settings.count, photos.size()); ++i) {
-    const int scale = static_cast<int>(degradation.scale), side = static_cast<int>(settings.side) / scale * scale;
-    const Image full = photos.centre_crop(i, side, side);
-    Image gt = crop(full, 0, 0, full.width / scale * scale, full.height / scale * scale);
-    Image lr = degrade(gt, degradation, Random(1, "demo", static_cast<uint64_t>(i)));
-    seen += fingerprint(gt) + fingerprint(lr);
-    pairs->push_back({std::move(gt), std::move(lr)});
-    set.names.push_back(photos.name(i));
+  for (std::size_t i = 0; i < pairs->size(); ++i) {
+    seen += fingerprint((*pairs)[i].gt) + fingerprint((*pairs)[i].lr);
+    set.names.push_back(photos.name(static_cast<int64_t>(i)));
   }
   set.facts = fmt::format("centre crops of {} px of {}, {}", settings.side, fmt::join(settings.photos.photos, ", "), fingerprint(seen));
   set.lq = [pairs](int64_t i) { return (*pairs)[i].lr; };
