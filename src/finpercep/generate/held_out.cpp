@@ -5,6 +5,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/log.h"
+#include "finpercep/image/resize.h"
 
 namespace finpercep {
 
@@ -22,8 +23,10 @@ HeldOut::HeldOut(const ValSettings& settings, const DegradeSettings& degradation
 
 std::vector<Image> HeldOut::pictures(const Generator& generator, int64_t count) const {
   std::vector<Image> pictures;
-  for (std::size_t i = 0; i < pairs_.size() && static_cast<int64_t>(i) < count; ++i)
+  for (std::size_t i = 0; i < pairs_.size() && static_cast<int64_t>(i) < count; ++i) {
     pictures.push_back(upscale(generator, pairs_[i].lr, i, options_));
+    round_to_bytes(pictures.back());
+  }
   return pictures;
 }
 
