@@ -203,7 +203,7 @@ void run(const Flags& flags) {
   int64_t failures = 0;
   std::string first_failure;
   for (const SetRows& of : sets) {
-    Methods methods;
+    MethodResults methods;
     for (const Row& row : of.rows) {
       EvaluateOptions one = options;
       one.progress = fmt::format("{} {}", of.set.name, row.name);

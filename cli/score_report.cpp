@@ -79,7 +79,7 @@ std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& 
     out["metrics"][column.name] = {{"mean", column.interval.mean},
                                    {"low", column.interval.low},
                                    {"high", column.interval.high},
-                                   {"confidence", 0.95},
+                                   {"confidence", interval_confidence},
                                    {"count", column.count},
                                    {"higher_is_better", column_higher_is_better(column.name)},
                                    {"variant", column_variant(job, column.name)}};

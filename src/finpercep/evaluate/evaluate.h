@@ -36,14 +36,14 @@ Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& optio
 /// What each metric is, in one line.
 std::string variants_text(const EvaluateOptions& options);
 
-/// Methods by name, each measured on the same pictures.
-using Methods = std::vector<std::pair<std::string, Evaluation>>;
+/// What was measured of each method, by name, on the same pictures.
+using MethodResults = std::vector<std::pair<std::string, Evaluation>>;
 /// One row a method, one column a metric with its interval, best in bold; the caption states the variants.
-Table comparison_table(const Methods& methods, const EvaluateOptions& options);
+Table comparison_table(const MethodResults& methods, const EvaluateOptions& options);
 /// One row for each method but `baseline`: its mean less the baseline's over the pictures that both have, in percent of the baseline's mean
 /// (absolute for PSNR, S and severity), with the bootstrap interval over pictures and Wilcoxon's p. No rows where the baseline is not
 /// there.
-Table difference_table(const Methods& methods, const std::string& baseline, const EvaluateOptions& options);
+Table difference_table(const MethodResults& methods, const std::string& baseline, const EvaluateOptions& options);
 /// Direction, decimals and title of a column of either; the judged metrics are titled S and severity.
 Column comparison_column(const std::string& metric);
 /// One row a picture; the caption states version and variants.

@@ -107,6 +107,11 @@ TEST_CASE("the interval is as wide as the standard error says, and repeats") {
   CHECK_THROWS_AS(bootstrap_mean({}), Error);
 }
 
+TEST_CASE("the standard deviation is the unbiased one") {
+  CHECK(deviation_of({2, 4, 4, 6}) == doctest::Approx(std::sqrt(8.0 / 3)));
+  CHECK(std::isnan(deviation_of({3})));
+}
+
 TEST_CASE("bootstrap by groups: items of one are drawn together") {
   // Ten photographs of five samples that are all alike: the interval is that of ten values, not of fifty.
   std::vector<double> few, many;
