@@ -173,7 +173,7 @@ void run(const Flags& flags) {
   }
   if (std::ranges::any_of(options.measure.metrics, is_judged)) options.measure.judge = &judge_of();
   for (const std::string& metric : options.measure.metrics)
-    if (is_judged(metric) && metric != score_metric && judge_of().stage() == 0)
+    if (const JudgedColumn* judged = find_judged(metric); judged && judged->of_map && judge_of().stage() == 0)
       throw usage_error(
           fmt::format("--metrics: {}: expected --stage 1 or more, found RM_0 of {}, which has no map", metric, flags.reward.model));
   check_metrics(options.measure);

@@ -82,7 +82,10 @@ ScoreJob make_job(const Flags& flags, std::optional<Judge>& judge) {
     throw usage_error("-r: expected a metric that compares with a reference, found none. add one to -m, e.g. psnr");
   if (references_used)
     for (const Pair& pair : match_pairs(job.pictures, list_images(flags.references))) job.references.push_back(pair.second);
-  if (judging) job.judge = &judge.emplace(flags.judge);
+  if (judging) {
+    job.judge = &judge.emplace(flags.judge);
+    job.judge_stamp = stamp_of(*judge);
+  }
   return job;
 }
 
@@ -141,7 +144,7 @@ void run(const Flags& flags) {
         if (job.pictures.size() > 1) log_warning(line.error);  // of one it is the error itself, below
         if (failures++ == 0) first_failure = line.error;
       }
-      if (flags.outputs.json == "-") print(json_line(line));  // as they come: a reader need not wait for the last
+      if (flags.outputs.json == "-") print(json_line(columns, line));  // as they come: a reader need not wait for the last
       lines.push_back(std::move(line));
       progress.advance();
       return !interrupted() && !(flags.strict && failures > 0);

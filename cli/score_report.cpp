@@ -14,6 +14,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/evaluate/columns.h"
 #include "finpercep/version.h"
 
 namespace finpercep {
@@ -60,7 +61,8 @@ std::string provenance(const ScoreJob& job, std::vector<std::string> columns) {
   columns.insert(columns.end(), job.set_metrics.begin(), job.set_metrics.end());
   std::string text = fmt::format("finpercep {}, protocol {}", version, name_of(job.metric.protocol));
   for (const std::string& column : columns)
-    if (!column.starts_with("finpercep.map")) text += fmt::format("; {}: {}", column, column_variant(job, column));
+    if (const JudgedColumn* judged = find_judged(column); !judged || judged->stamped)
+      text += fmt::format("; {}: {}", column, column_variant(job, column));
   return text;
 }
 
@@ -92,16 +94,18 @@ std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& 
 void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<ScoreLine>& lines,
                    const std::vector<ColumnSummary>& summary, int64_t failures) {
   const std::vector<std::string> columns = score_columns(job);
-  Table table = score_table(lines);
   Writer writer;
   if (!outputs.csv.empty())
-    writer.write(outputs.csv, render(score_table(lines, true), TableFormat::csv));  // the same columns whatever happens
-  std::string json;
-  for (const ScoreLine& line : lines) json += json_line(line);
-  if (outputs.json != "-") writer.write(outputs.json, json);
+    writer.write(outputs.csv, render(score_table(columns, lines, true), TableFormat::csv));  // the same columns whatever happens
+  if (!outputs.json.empty() && outputs.json != "-") {
+    std::string json;
+    for (const ScoreLine& line : lines) json += json_line(columns, line);
+    writer.write(outputs.json, json);
+  }
   if (!outputs.summary.empty()) writer.write(outputs.summary, summary_json(job, summary, failures));
   writer.finish();
   if (outputs.json.empty() && outputs.csv.empty() && outputs.summary.empty()) {
+    Table table = score_table(columns, lines);
     if (lines.size() > 1) {
       std::vector<Cell> mean(table.columns.size());
       mean[0] = std::string("mean [95 %]");
@@ -151,7 +155,7 @@ Gate parse_gate(const std::string& text, const std::vector<std::string>& columns
   const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), gate.limit);
   if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(gate.limit))
     throw usage_error(fmt::format("--fail-under: expected METRIC=NUMBER, found '{}'", text));
-  if (gate.column == "finpercep") gate.column = "finpercep.score";
+  if (gate.column == "finpercep") gate.column = score_metric;
   if (std::find(columns.begin(), columns.end(), gate.column) == columns.end())
     throw usage_error(fmt::format("--fail-under: expected one of {}, found '{}'. what else is to be computed is named with -m",
                                   fmt::join(columns, ", "), gate.column));

@@ -62,8 +62,7 @@ Cell difference_cell(const PairedValues& pairs, bool percent, const BootstrapOpt
 
 Column comparison_column(const std::string& metric) {
   Column column = metric_column(metric);
-  if (metric == score_metric) column.title = "S";
-  if (metric == severity_metric) column.title = "severity";
+  if (const JudgedColumn* judged = find_judged(metric)) column.title = judged->title;
   return column;
 }
 

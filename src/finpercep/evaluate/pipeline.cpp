@@ -111,10 +111,6 @@ Split split(const std::vector<std::string>& metrics) {
 
 }  // namespace
 
-bool is_judged(const std::string& metric) {
-  return std::ranges::any_of(judged_columns, [&](const JudgedColumn& column) { return metric == column.name; });
-}
-
 void check_metrics(const PipelineOptions& options) {
   for (const JudgedColumn& column : judged_columns)
     if (std::ranges::count(options.metrics, column.name) > 1)
@@ -185,10 +181,10 @@ void measure_pictures(const std::vector<std::string>& names, const LoadSample& l
     if (out.failure.empty()) {
       std::size_t next_plain = 0, next_learned = 0;
       for (const std::string& name : options.metrics) {
-        const auto* judged = std::ranges::find(judged_columns, name, [](const JudgedColumn& column) { return std::string(column.name); });
-        out.values.push_back(judged != judged_columns.end() ? double{verdict.*(judged->value)}
-                             : find_metric(name).runs_net   ? of_nets[next_learned++]
-                                                            : item.plain[next_plain++]);
+        const JudgedColumn* judged = find_judged(name);
+        out.values.push_back(judged                       ? double{verdict.*(judged->value)}
+                             : find_metric(name).runs_net ? of_nets[next_learned++]
+                                                          : item.plain[next_plain++]);
       }
     }
     if (!take(std::move(out))) return;

@@ -2,31 +2,18 @@
 // Pictures through metrics and judge: reading and the metrics in plain C++ on workers, one picture a thread; nets on the calling thread,
 // where torch has its own; values handed out in order.
 #pragma once
-#include <array>
 #include <filesystem>
 #include <functional>
 #include <string>
 #include <vector>
 
+#include "finpercep/evaluate/columns.h"
 #include "finpercep/image.h"
 #include "finpercep/image/probe.h"
 #include "finpercep/judge.h"
 #include "finpercep/metrics/registry.h"
 
 namespace finpercep {
-
-/// What a judge says of a picture, by names beside the registry's: its score, the mean of its map over the picture's worst pixels, the
-/// map's largest value and mean.
-struct JudgedColumn {
-  const char* name;
-  float Verdict::*value;
-};
-inline constexpr const char *score_metric = "finpercep.score", *severity_metric = "finpercep.severity";
-inline constexpr std::array<JudgedColumn, 4> judged_columns = {{{score_metric, &Verdict::score},
-                                                                {severity_metric, &Verdict::severity},
-                                                                {"finpercep.map_max", &Verdict::map_max},
-                                                                {"finpercep.map_mean", &Verdict::map_mean}}};
-bool is_judged(const std::string& metric);
 
 struct PipelineOptions {
   std::vector<std::string> metrics = {};  ///< of the registry and of judged_columns
