@@ -138,7 +138,7 @@ void show(const std::string& stem, const std::string& title, const Table& table,
 // The reward's verdicts are the same on every machine unless another type is asked for; as in `score`.
 std::string judge_dtype(const Flags& flags) { return flags.dtype == "auto" ? "fp32" : flags.dtype; }
 
-void ask_reward(const Flags& flags) {
+void ask_reward(const Flags& flags, const std::function<const Judge&()>& judge_of) {
   RewardQuestions questions = flags.reward;
   questions.device = flags.device;
   questions.dtype = judge_dtype(flags);
@@ -146,7 +146,7 @@ void ask_reward(const Flags& flags) {
   questions.seed = flags.seed;
   if (!flags.generators.empty()) questions.generators.clear();
   for (const std::string& text : flags.generators) questions.generators.push_back(parse_named(text, "-g").what);
-  answer_reward_questions(questions, [&](const std::string& stem, const Table& table) { show(stem, stem, table, flags); });
+  answer_reward_questions(questions, judge_of, [&](const std::string& stem, const Table& table) { show(stem, stem, table, flags); });
 }
 
 void run(const Flags& flags) {
@@ -176,7 +176,7 @@ void run(const Flags& flags) {
     if (const JudgedColumn* judged = find_judged(metric); judged && judged->of_map && judge_of().stage() == 0)
       throw usage_error(
           fmt::format("--metrics: {}: expected --stage 1 or more, found RM_0 of {}, which has no map", metric, flags.reward.model));
-  check_metrics(options.measure);
+  const Pipeline pipeline(options.measure);
   if (!flags.baseline.empty() && flags.sets.empty())
     throw usage_error("--baseline: expected a --set whose rows are compared, found none. did you mean --baselines?");
   std::vector<SetRows> sets;  // what does not fit in one set is said before the work on the others
@@ -198,28 +198,25 @@ void run(const Flags& flags) {
       if (!row.generator.empty() && !generators.contains(row.generator))
         generators.emplace(row.generator, make_super_resolver(row.generator, {.compute = compute}));
   if (!flags.output.empty()) make_directory(flags.output);
-  if (!flags.reward.empty()) ask_reward(flags);
+  if (!flags.reward.empty()) ask_reward(flags, judge_of);
 
   int64_t failures = 0;
   std::string first_failure;
   for (const SetRows& of : sets) {
     MethodResults methods;
     for (const Row& row : of.rows) {
-      EvaluateOptions one = options;
-      one.progress = fmt::format("{} {}", of.set.name, row.name);
+      const std::string label = fmt::format("{} {}", of.set.name, row.name);
       if (row.generator.empty()) {
-        methods.emplace_back(row.name, evaluate(row.pairs, one));
+        methods.emplace_back(row.name, evaluate(pipeline, row.pairs, {}, label));
       } else {
         const SuperResolver& generator = generators.at(row.generator);
-        one.measure.threads = 1;  // the generator uses all cores itself
-        one.measure.metric.threads = 0;
         const auto load = [&](int64_t i, const Reserve&) {
           Sample sample{generator(read_image(row.pairs[i].first), flags.seed), {}};
           round_to_bytes(sample.sr);  // as `upscale` writes it: rows of generators and of folders are alike
           if (!row.pairs[i].second.empty()) sample.ref = read_image(row.pairs[i].second);
           return sample;
         };
-        methods.emplace_back(row.name, evaluate(names_of(row.pairs), load, one));
+        methods.emplace_back(row.name, evaluate(pipeline, names_of(row.pairs), load, {.alone = true}, label));
       }
       const Evaluation& evaluation = methods.back().second;
       for (const std::string& failure : evaluation.failures)

@@ -10,10 +10,10 @@
 
 namespace finpercep {
 
+/// What is measured, and the intervals of its means.
 struct EvaluateOptions {
   PipelineOptions measure{.metrics = {"psnry", "ssim", "lpips"}};
   BootstrapOptions bootstrap{};
-  std::string progress{};  ///< label of a progress bar; "": none
 };
 
 struct Evaluation {
@@ -28,10 +28,11 @@ struct Evaluation {
   bool measured(std::size_t picture) const;
 };
 
-/// measure_pictures with a progress bar; a failure is a warning too. usage_error when there are no pictures.
-Evaluation evaluate(const std::vector<std::string>& names, const LoadSample& load, const EvaluateOptions& options = {});
+/// A run of the pipeline with a progress bar of that label ("": none); a failure is a warning too. usage_error when there are no pictures.
+Evaluation evaluate(const Pipeline& pipeline, const std::vector<std::string>& names, const LoadSample& load, const RunOptions& run = {},
+                    const std::string& progress = "");
 /// Reads the files as they are needed; a pair without a second file has no reference.
-Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& options = {});
+Evaluation evaluate(const Pipeline& pipeline, const std::vector<Pair>& pairs, const RunOptions& run = {}, const std::string& progress = "");
 
 /// What each metric is, in one line.
 std::string variants_text(const EvaluateOptions& options);

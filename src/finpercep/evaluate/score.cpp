@@ -27,14 +27,12 @@ std::string not_finite(const std::vector<std::string>& columns, const std::vecto
 ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLine)>& on_line) {
   if (!job.references.empty() && job.references.size() != job.pictures.size())
     throw Error(ExitCode::internal, "score: expected one reference a picture");
-  PipelineOptions options{.metrics = score_columns(job),
-                          .metric = job.metric,
-                          .judge = job.judge,
-                          .threads = job.threads,
-                          .pixels_in_flight = job.pixels_in_flight};
+  const std::vector<std::string> columns = score_columns(job);
   const auto count = static_cast<int64_t>(job.pictures.size());
   const int threads = job.threads > 0 ? job.threads : default_threads();
-  options.metric.threads = static_cast<int>(std::max<int64_t>(1, threads / std::max<int64_t>(1, count)));
+  MetricOptions metric = job.metric;
+  metric.threads = static_cast<int>(std::max<int64_t>(1, threads / std::max<int64_t>(1, count)));
+  const Pipeline pipeline({.metrics = columns, .metric = metric, .judge = job.judge});
   std::vector<std::string> names;
   for (const auto& picture : job.pictures) names.push_back(picture.string());
   std::vector<SampleInfo> infos(count);  // of those that could be read
@@ -47,7 +45,7 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
   const auto take = [&](Measured measured) {
     const std::size_t i = next++;
     ScoreLine line{names[i], {}, std::move(measured.failure)};
-    const std::string fault = not_finite(options.metrics, measured.values);
+    const std::string fault = not_finite(columns, measured.values);
     if (!fault.empty()) line.error = fmt::format("{}: {}", names[i], fault);
     if (line.error.empty()) line.values = std::move(measured.values);
     const SampleInfo& info = infos[i];
@@ -56,7 +54,7 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
     return on_line(std::move(line));
   };
   try {
-    measure_pictures(names, load, options, take);
+    pipeline.run(names, load, {.threads = job.threads, .pixels_in_flight = job.pixels_in_flight}, take);
   } catch (const Error& error) {
     if (error.code() != ExitCode::interrupted) throw;  // in the middle of a picture: the lines before it stand
   }
