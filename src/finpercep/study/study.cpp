@@ -11,10 +11,8 @@
 #include "finpercep/base/files.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
-#include "finpercep/evaluate/test_set.h"
-#include "finpercep/generate/super_resolver.h"
+#include "finpercep/evaluate/rows.h"
 #include "finpercep/image/io.h"
-#include "finpercep/image/resize.h"
 #include "finpercep/study/page.h"
 #include "finpercep/study/runs.h"
 
@@ -51,9 +49,7 @@ class Rows {
     std::optional<SuperResolver> net;  // opened when a picture has to be made
     take(row, fmt::format("generator {}, {}, seed 0, 8 bits", model_facts(generator), c10::toString(compute_.dtype)), [&](int64_t i) {
       if (!net) net = make_super_resolver(generator, {.compute = compute_});
-      Image picture = (*net)(set_.lq(i), 0);  // as `eval` and `upscale` do
-      round_to_bytes(picture);                // as a file has it
-      return picture;
+      return make_as_file(*net, set_.lq(i), 0);  // as `eval` does
     });
   }
   void take(const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make) {
