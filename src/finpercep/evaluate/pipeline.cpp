@@ -143,14 +143,14 @@ std::vector<double> Pipeline::in_order(const std::vector<double>& plain, const s
   return values;
 }
 
-void Pipeline::run(const std::vector<std::string>& names, const LoadSample& load, const RunOptions& run,
+void Pipeline::run(const std::vector<std::string>& names, const LoadSample& load, const RunOptions& options,
                    const std::function<bool(Measured)>& take) const {
-  const MetricSet& plain = run.alone ? plain_alone_ : plain_;
+  const MetricSet& plain = options.alone ? plain_alone_ : plain_;
   const bool deep = judges_ || !learned_.names().empty();
   const auto count = static_cast<int64_t>(names.size());
-  const int threads = run.alone ? 1 : run.threads > 0 ? run.threads : default_threads();
+  const int threads = options.alone ? 1 : options.threads > 0 ? options.threads : default_threads();
 
-  PixelBudget budget(run.pixels_in_flight);
+  PixelBudget budget(options.pixels_in_flight);
   Prefetcher<Item> items(0, count, threads, std::max(pictures_ahead, 2 * threads), [&](int64_t i) {
     Item item;
     bool entered = false;

@@ -60,7 +60,7 @@ class Pipeline {
 
   /// Measures sample i, called names[i] in messages, for each i in order; `take` returns false to stop early. The same numbers for any
   /// number of threads. Failures are those of single pictures: input_error and memory that is out. All else is thrown.
-  void run(const std::vector<std::string>& names, const LoadSample& load, const RunOptions& run,
+  void run(const std::vector<std::string>& names, const LoadSample& load, const RunOptions& options,
            const std::function<bool(Measured)>& take) const;
 
  private:
