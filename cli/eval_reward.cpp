@@ -12,7 +12,6 @@
 #include "finpercep/degrade/photos.h"
 #include "finpercep/evaluate/localise.h"
 #include "finpercep/evaluate/score_response.h"
-#include "finpercep/judge.h"
 
 namespace finpercep {
 
@@ -61,9 +60,10 @@ void add_reward_flags(CLI::App& command, RewardQuestions& q) {
       ->check(CLI::NonNegativeNumber);
 }
 
-void answer_reward_questions(const RewardQuestions& q, const std::function<void(const std::string&, const Table&)>& on_table) {
+void answer_reward_questions(const RewardQuestions& q, const std::function<const Judge&()>& judge_of,
+                             const std::function<void(const std::string&, const Table&)>& on_table) {
   if (q.size % 4 != 0) throw usage_error(fmt::format("--size: expected a multiple of 4, found {}", q.size));
-  const Judge judge({.model = q.model, .stage = q.stage, .device = q.device, .dtype = q.dtype});
+  const Judge& judge = judge_of();
   const BootstrapOptions bootstrap{.resamples = q.resamples};
   // What cannot be had for the second question is said before the work on the first.
   const Compute compute = resolve_compute(q.device, q.dtype);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "finpercep/evaluate/table.h"
+#include "finpercep/judge.h"
 
 namespace finpercep {
 
@@ -24,8 +25,8 @@ struct RewardQuestions {
 void add_reward_flags(CLI::App& command, RewardQuestions& questions);
 /// Stems of the tables that the answer consists of, in order.
 std::vector<std::string> reward_tables(const RewardQuestions& questions);
-/// Hands out each table with its stem.
-void answer_reward_questions(const RewardQuestions& questions,
+/// Hands out each table with its stem. `judge_of` opens the reward's judge, or has it open already.
+void answer_reward_questions(const RewardQuestions& questions, const std::function<const Judge&()>& judge_of,
                              const std::function<void(const std::string& stem, const Table& table)>& on_table);
 
 }  // namespace finpercep

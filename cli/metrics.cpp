@@ -4,7 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
+#include <map>
 #include <memory>
+#include <utility>
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
@@ -60,10 +62,14 @@ struct Checked {
   std::string problem;
 };
 
-Checked check(const CalibrationRow& row, const Image& reference, const std::string& device) {
+// Opened once for all pictures.
+using OpenMetrics = std::map<std::pair<std::string, Protocol>, MetricSet>;
+
+Checked check(const CalibrationRow& row, const Image& reference, const std::string& device, OpenMetrics& open) {
   try {
-    const MetricSet metric({row.metric}, {.protocol = row.protocol, .device = device, .threads = 0});
-    return {metric.compute(calibration_picture(row.picture), reference)[0], ""};
+    const std::pair key(row.metric, row.protocol);
+    if (!open.contains(key)) open.emplace(key, MetricSet({row.metric}, {.protocol = row.protocol, .device = device, .threads = 0}));
+    return {open.at(key).compute(calibration_picture(row.picture), reference)[0], ""};
   } catch (const Error& error) {
     if (error.code() != ExitCode::model) throw;
     return {0, "weights missing"};
@@ -79,9 +85,10 @@ void examine(const std::string& device) {
   table.columns.push_back({"deviation", std::nullopt, 0});
   table.columns.push_back({"tolerance", std::nullopt, 4});
   table.columns.push_back({"verdict", std::nullopt, 0});
+  OpenMetrics open;
   int over = 0, skipped = 0;
   for (const CalibrationRow& row : calibration_table()) {
-    const Checked checked = check(row, reference, device);
+    const Checked checked = check(row, reference, device, open);
     if (!checked.problem.empty()) {
       ++skipped;
       table.rows.push_back({row.metric, name_of(row.protocol), row.picture, row.expected, {}, {}, row.tolerance(), checked.problem});

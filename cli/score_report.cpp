@@ -8,12 +8,16 @@
 #include <charconv>
 #include <cmath>
 #include <exception>
+#include <filesystem>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <system_error>
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/evaluate/columns.h"
 #include "finpercep/version.h"
 
 namespace finpercep {
@@ -55,12 +59,19 @@ Table set_table(const std::vector<ColumnSummary>& summary) {
   return table;
 }
 
-/// Under every table and in every summary: where the numbers come from.
-std::string provenance(const ScoreJob& job, std::vector<std::string> columns) {
+// Of pictures, then of sets.
+std::vector<std::string> all_columns(const ScoreJob& job) {
+  std::vector<std::string> columns = score_columns(job);
   columns.insert(columns.end(), job.set_metrics.begin(), job.set_metrics.end());
+  return columns;
+}
+
+/// Under every table and in every summary: where the numbers come from.
+std::string provenance(const ScoreJob& job) {
   std::string text = fmt::format("finpercep {}, protocol {}", version, name_of(job.metric.protocol));
-  for (const std::string& column : columns)
-    if (!column.starts_with("finpercep.map")) text += fmt::format("; {}: {}", column, column_variant(job, column));
+  for (const std::string& column : all_columns(job))
+    if (const JudgedColumn* judged = find_judged(column); !judged || judged->stamped)
+      text += fmt::format("; {}: {}", column, column_variant(job, column));
   return text;
 }
 
@@ -79,7 +90,7 @@ std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& 
     out["metrics"][column.name] = {{"mean", column.interval.mean},
                                    {"low", column.interval.low},
                                    {"high", column.interval.high},
-                                   {"confidence", 0.95},
+                                   {"confidence", interval_confidence},
                                    {"count", column.count},
                                    {"higher_is_better", column_higher_is_better(column.name)},
                                    {"variant", column_variant(job, column.name)}};
@@ -87,21 +98,64 @@ std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& 
   return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
+Gate parse_gate(const std::string& text, const std::vector<std::string>& columns) {
+  const auto equals = text.find('=');
+  Gate gate{text.substr(0, equals), 0};
+  const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
+  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), gate.limit);
+  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(gate.limit))
+    throw usage_error(fmt::format("--fail-under: expected METRIC=NUMBER, found '{}'", text));
+  if (gate.column == "finpercep") gate.column = score_metric;
+  if (std::find(columns.begin(), columns.end(), gate.column) == columns.end())
+    throw usage_error(fmt::format("--fail-under: expected one of {}, found '{}'. what else is to be computed is named with -m",
+                                  fmt::join(columns, ", "), gate.column));
+  return gate;
+}
+
 }  // namespace
+
+void check_outputs(const ScoreOutputs& outputs, const ScoreJob& job) {
+  if ((outputs.json == "-") + (outputs.csv == "-") + (outputs.summary == "-") > 1)
+    throw usage_error("stdout: expected one of --json -, --csv -, --summary -, found several. give files");
+  std::set<std::filesystem::path> files;
+  std::error_code ignored;
+  for (const std::string& file : {outputs.json, outputs.csv, outputs.summary}) {
+    if (file.empty() || file == "-") continue;
+    if (!files.insert(std::filesystem::weakly_canonical(file, ignored)).second)
+      throw usage_error(fmt::format("output: {}: expected a file for each of --json, --csv and --summary, found it twice", file));
+    for (const auto* list : {&job.pictures, &job.references, &job.set_references})
+      for (const auto& path : *list) {
+        if (std::filesystem::equivalent(path, file, ignored))
+          throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another name", file));
+      }
+    check_output_file(file, outputs.overwrite);
+  }
+}
+
+void warn_of(const ScoreNotes& notes, std::size_t count) {
+  if (notes.with_alpha > 0)
+    log_warning(fmt::format("alpha: {} of {} pictures have an alpha channel, which is dropped; the first: {}", notes.with_alpha, count,
+                            notes.first_alpha));
+  if (notes.of_mixed_depth > 0)
+    log_warning(fmt::format("depth: {} of {} pairs have different bits a sample and are compared as values in [0,1]; the first: {}",
+                            notes.of_mixed_depth, count, notes.first_mixed));
+}
 
 void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<ScoreLine>& lines,
                    const std::vector<ColumnSummary>& summary, int64_t failures) {
   const std::vector<std::string> columns = score_columns(job);
-  Table table = score_table(lines);
   Writer writer;
   if (!outputs.csv.empty())
-    writer.write(outputs.csv, render(score_table(lines, true), TableFormat::csv));  // the same columns whatever happens
-  std::string json;
-  for (const ScoreLine& line : lines) json += json_line(line);
-  if (outputs.json != "-") writer.write(outputs.json, json);
+    writer.write(outputs.csv, render(score_table(columns, lines, true), TableFormat::csv));  // the same columns whatever happens
+  if (!outputs.json.empty() && outputs.json != "-") {
+    std::string json;
+    for (const ScoreLine& line : lines) json += json_line(columns, line);
+    writer.write(outputs.json, json);
+  }
   if (!outputs.summary.empty()) writer.write(outputs.summary, summary_json(job, summary, failures));
   writer.finish();
   if (outputs.json.empty() && outputs.csv.empty() && outputs.summary.empty()) {
+    Table table = score_table(columns, lines);
     if (lines.size() > 1) {
       std::vector<Cell> mean(table.columns.size());
       mean[0] = std::string("mean [95 %]");
@@ -115,7 +169,7 @@ void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::
       if (!sets.rows.empty()) print(render(sets, TableFormat::text) + "\n");
       sets = std::move(table);
     }
-    sets.caption = provenance(job, columns);
+    sets.caption = provenance(job);
     print(render(sets, TableFormat::text));
   } else if (lines.size() > 1 || columns.empty()) {
     for (const ColumnSummary& column : summary) {
@@ -144,18 +198,11 @@ std::string failed_gates(const std::vector<Gate>& gates, const std::vector<Colum
   return failed.empty() ? "" : fmt::format("gate: {}", fmt::join(failed, "; "));
 }
 
-Gate parse_gate(const std::string& text, const std::vector<std::string>& columns) {
-  const auto equals = text.find('=');
-  Gate gate{text.substr(0, equals), 0};
-  const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), gate.limit);
-  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(gate.limit))
-    throw usage_error(fmt::format("--fail-under: expected METRIC=NUMBER, found '{}'", text));
-  if (gate.column == "finpercep") gate.column = "finpercep.score";
-  if (std::find(columns.begin(), columns.end(), gate.column) == columns.end())
-    throw usage_error(fmt::format("--fail-under: expected one of {}, found '{}'. what else is to be computed is named with -m",
-                                  fmt::join(columns, ", "), gate.column));
-  return gate;
+std::vector<Gate> parse_gates(const std::vector<std::string>& texts, const ScoreJob& job) {
+  const std::vector<std::string> columns = all_columns(job);
+  std::vector<Gate> gates;
+  for (const std::string& text : texts) gates.push_back(parse_gate(text, columns));
+  return gates;
 }
 
 }  // namespace finpercep

@@ -32,6 +32,13 @@ double mean_of(const std::vector<double>& values) {
   return sum / static_cast<double>(values.size());
 }
 
+double deviation_of(const std::vector<double>& values) {
+  const double mean = mean_of(values);
+  double squares = 0;
+  for (const double v : values) squares += (v - mean) * (v - mean);
+  return std::sqrt(squares / (static_cast<double>(values.size()) - 1));
+}
+
 Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options, const std::vector<std::string>& groups) {
   const auto mean = [&](const std::vector<int64_t>& items) {
     double sum = 0;
@@ -80,7 +87,7 @@ Interval bootstrap_statistic(int64_t count, const std::function<double(const std
   }
   if (!std::isfinite(out.mean) || values.empty()) return {nothing, nothing, nothing};
   std::sort(values.begin(), values.end());
-  const double tail = (1 - options.confidence) / 2;
+  constexpr double tail = (1 - interval_confidence) / 2;
   out.low = quantile(values, tail);
   out.high = quantile(values, 1 - tail);
   return out;

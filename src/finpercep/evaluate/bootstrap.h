@@ -13,13 +13,17 @@ struct Interval {
   double mean = 0, low = 0, high = 0;
 };
 
+/// Of every interval; captions and titles state it.
+inline constexpr double interval_confidence = 0.95;
+
 struct BootstrapOptions {
   int resamples = 10'000;
   uint64_t seed = 0;  ///< the same seed gives the same interval on every machine
-  double confidence = 0.95;
 };
 
 double mean_of(const std::vector<double>& values);
+/// Standard deviation, unbiased (n - 1): NaN for a single value.
+double deviation_of(const std::vector<double>& values);
 
 /// usage_error for no values or fewer than one resample. A single value has an interval of zero width; where a value is not finite, neither
 /// is the mean nor the interval. `groups` as in bootstrap_statistic.

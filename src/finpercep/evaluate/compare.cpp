@@ -62,8 +62,7 @@ Cell difference_cell(const PairedValues& pairs, bool percent, const BootstrapOpt
 
 Column comparison_column(const std::string& metric) {
   Column column = metric_column(metric);
-  if (metric == score_metric) column.title = "S";
-  if (metric == severity_metric) column.title = "severity";
+  if (const JudgedColumn* judged = find_judged(metric)) column.title = judged->title;
   return column;
 }
 
@@ -87,7 +86,7 @@ std::string variants_text(const EvaluateOptions& options) {
   return fmt::format("{}", fmt::join(texts, "; "));
 }
 
-Table comparison_table(const Methods& methods, const EvaluateOptions& options) {
+Table comparison_table(const MethodResults& methods, const EvaluateOptions& options) {
   Table table{.columns = {{"method", std::nullopt, 0}, {"images", std::nullopt, 0}}, .rows = {}, .caption = "", .mark_best = true};
   for (const std::string& metric : options.measure.metrics) table.columns.push_back(comparison_column(metric));
   for (const auto& [name, evaluation] : methods) {
@@ -98,14 +97,14 @@ Table comparison_table(const Methods& methods, const EvaluateOptions& options) {
   const bool alike =
       std::ranges::all_of(methods, [&](const auto& method) { return measured_names(method.second) == measured_names(methods[0].second); });
   table.mark_best = alike;
-  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]{}. {}.", 100 * options.bootstrap.confidence,
+  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]{}. {}.", 100 * interval_confidence,
                               options.bootstrap.resamples,
                               alike ? "" : "; the rows are over DIFFERENT images, those that could be measured: do not compare their means",
                               variants_text(options));
   return table;
 }
 
-Table difference_table(const Methods& methods, const std::string& baseline, const EvaluateOptions& options) {
+Table difference_table(const MethodResults& methods, const std::string& baseline, const EvaluateOptions& options) {
   Table table{.columns = {{"method", std::nullopt, 0}}, .rows = {}, .caption = ""};
   for (const std::string& metric : options.measure.metrics) {
     Column column = comparison_column(metric);
@@ -124,7 +123,7 @@ Table difference_table(const Methods& methods, const std::string& baseline, cons
   table.caption = fmt::format(
       "Row less {} on the same images [{:g} % bootstrap interval over images], in percent of {}'s mean where the column says so, else "
       "absolute; p of Wilcoxon's two-sided signed-rank test, not corrected for the number of comparisons.",
-      baseline, 100 * options.bootstrap.confidence, baseline);
+      baseline, 100 * interval_confidence, baseline);
   return table;
 }
 

@@ -28,14 +28,15 @@ bool Evaluation::measured(std::size_t picture) const {
   return !std::ranges::all_of(values[picture], [](double value) { return std::isnan(value); });
 }
 
-Evaluation evaluate(const std::vector<std::string>& names, const LoadSample& load, const EvaluateOptions& options) {
+Evaluation evaluate(const Pipeline& pipeline, const std::vector<std::string>& names, const LoadSample& load, const RunOptions& run,
+                    const std::string& progress) {
   if (names.empty()) throw usage_error("evaluate: expected at least one picture, found none");
   Evaluation out;
-  out.metrics = options.measure.metrics;
+  out.metrics = pipeline.options().metrics;
   out.names = names;
   std::optional<Progress> bar;
-  if (!options.progress.empty()) bar.emplace(options.progress, static_cast<int64_t>(names.size()));
-  measure_pictures(names, load, options.measure, [&](Measured measured) {
+  if (!progress.empty()) bar.emplace(progress, static_cast<int64_t>(names.size()));
+  pipeline.run(names, load, run, [&](Measured measured) {
     if (!measured.failure.empty()) {
       log_warning(measured.failure);
       out.failures.push_back(std::move(measured.failure));
@@ -49,9 +50,9 @@ Evaluation evaluate(const std::vector<std::string>& names, const LoadSample& loa
   return out;
 }
 
-Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& options) {
-  return evaluate(
-      names_of(pairs), [&](int64_t i, const Reserve& reserve) { return read_sample(pairs[i].first, pairs[i].second, reserve); }, options);
+Evaluation evaluate(const Pipeline& pipeline, const std::vector<Pair>& pairs, const RunOptions& run, const std::string& progress) {
+  const auto load = [&](int64_t i, const Reserve& reserve) { return read_sample(pairs[i].first, pairs[i].second, reserve); };
+  return evaluate(pipeline, names_of(pairs), load, run, progress);
 }
 
 Table per_image_table(const Evaluation& evaluation, const EvaluateOptions& options) {

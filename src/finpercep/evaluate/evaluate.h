@@ -10,10 +10,10 @@
 
 namespace finpercep {
 
+/// What is measured, and the intervals of its means.
 struct EvaluateOptions {
   PipelineOptions measure{.metrics = {"psnry", "ssim", "lpips"}};
   BootstrapOptions bootstrap{};
-  std::string progress{};  ///< label of a progress bar; "": none
 };
 
 struct Evaluation {
@@ -28,22 +28,23 @@ struct Evaluation {
   bool measured(std::size_t picture) const;
 };
 
-/// measure_pictures with a progress bar; a failure is a warning too. usage_error when there are no pictures.
-Evaluation evaluate(const std::vector<std::string>& names, const LoadSample& load, const EvaluateOptions& options = {});
+/// A run of the pipeline with a progress bar of that label ("": none); a failure is a warning too. usage_error when there are no pictures.
+Evaluation evaluate(const Pipeline& pipeline, const std::vector<std::string>& names, const LoadSample& load, const RunOptions& run = {},
+                    const std::string& progress = "");
 /// Reads the files as they are needed; a pair without a second file has no reference.
-Evaluation evaluate(const std::vector<Pair>& pairs, const EvaluateOptions& options = {});
+Evaluation evaluate(const Pipeline& pipeline, const std::vector<Pair>& pairs, const RunOptions& run = {}, const std::string& progress = "");
 
 /// What each metric is, in one line.
 std::string variants_text(const EvaluateOptions& options);
 
-/// Methods by name, each measured on the same pictures.
-using Methods = std::vector<std::pair<std::string, Evaluation>>;
+/// What was measured of each method, by name, on the same pictures.
+using MethodResults = std::vector<std::pair<std::string, Evaluation>>;
 /// One row a method, one column a metric with its interval, best in bold; the caption states the variants.
-Table comparison_table(const Methods& methods, const EvaluateOptions& options);
+Table comparison_table(const MethodResults& methods, const EvaluateOptions& options);
 /// One row for each method but `baseline`: its mean less the baseline's over the pictures that both have, in percent of the baseline's mean
 /// (absolute for PSNR, S and severity), with the bootstrap interval over pictures and Wilcoxon's p. No rows where the baseline is not
 /// there.
-Table difference_table(const Methods& methods, const std::string& baseline, const EvaluateOptions& options);
+Table difference_table(const MethodResults& methods, const std::string& baseline, const EvaluateOptions& options);
 /// Direction, decimals and title of a column of either; the judged metrics are titled S and severity.
 Column comparison_column(const std::string& metric);
 /// One row a picture; the caption states version and variants.

@@ -107,6 +107,11 @@ TEST_CASE("the interval is as wide as the standard error says, and repeats") {
   CHECK_THROWS_AS(bootstrap_mean({}), Error);
 }
 
+TEST_CASE("the standard deviation is the unbiased one") {
+  CHECK(deviation_of({2, 4, 4, 6}) == doctest::Approx(std::sqrt(8.0 / 3)));
+  CHECK(std::isnan(deviation_of({3})));
+}
+
 TEST_CASE("bootstrap by groups: items of one are drawn together") {
   // Ten photographs of five samples that are all alike: the interval is that of ten values, not of fifty.
   std::vector<double> few, many;
@@ -158,13 +163,14 @@ std::vector<std::string> names(int count) {
 Sample loaded(int64_t i, const Reserve&) { return sample(i); }
 
 TEST_CASE("evaluate: order, values and threads") {
-  EvaluateOptions options{.measure = {.metrics = {"ssim", "psnr"}, .threads = 1}, .bootstrap = {.resamples = 200}};
-  const Evaluation one = evaluate(names(11), loaded, options);
-  options.measure.threads = 4;
-  const Evaluation four = evaluate(names(11), loaded, options);
+  const EvaluateOptions options{.measure = {.metrics = {"ssim", "psnr"}}, .bootstrap = {.resamples = 200}};
+  const Pipeline pipeline(options.measure);
+  const Evaluation one = evaluate(pipeline, names(11), loaded, {.threads = 1});
+  const Evaluation four = evaluate(pipeline, names(11), loaded, {.threads = 4});
   REQUIRE(one.names.size() == 11);
   CHECK(one.names[10] == "image10");
   CHECK(one.values == four.values);
+  CHECK(one.values == evaluate(pipeline, names(11), loaded, {.alone = true}).values);
   const Sample third = sample(3);
   CHECK(one.values[3][1] == psnr(third.sr, third.ref));
   const auto column = one.column("psnr");
@@ -173,13 +179,13 @@ TEST_CASE("evaluate: order, values and threads") {
   const auto psnr_of = [&](const Evaluation& e) { return std::get<Interval>(comparison_table({{"x", e}}, options).rows[0][3]).mean; };
   CHECK(psnr_of(one) == doctest::Approx(mean));
   CHECK_THROWS_AS(one.column("lpips"), Error);
-  CHECK_THROWS_AS(evaluate({}, loaded, options), Error);
+  CHECK_THROWS_AS(evaluate(pipeline, std::vector<std::string>(), loaded), Error);
   // A picture that fails is left out and said; the others keep their values.
   const auto broken = [](int64_t i, const Reserve&) -> Sample {
-    if (i == 2) throw input_error("two is broken");
+    if (i == 2) throw input_error("image2: two is broken");  // as a reader names its file
     return i == 4 ? Sample{noise(24, 20, 1), noise(24, 21, 1)} : sample(i);
   };
-  const Evaluation rest = evaluate(names(11), broken, options);
+  const Evaluation rest = evaluate(pipeline, names(11), broken);
   REQUIRE(rest.failures.size() == 2);
   CHECK(rest.failures[0] == "image2: two is broken");
   CHECK(rest.failures[1].find("image4: expected the size of its reference, 24x21, found 24x20") == 0);
@@ -187,13 +193,10 @@ TEST_CASE("evaluate: order, values and threads") {
   CHECK(rest.values[3] == one.values[3]);
   CHECK(psnr_of(rest) == doctest::Approx((11 * mean - one.values[2][1] - one.values[4][1]) / 9));
   CHECK(std::get<double>(comparison_table({{"x", rest}}, options).rows[0][1]) == 9);  // images
-  const Evaluation none = evaluate(
-      names(3), [](int64_t, const Reserve&) -> Sample { throw input_error("all are broken"); }, options);
+  const Evaluation none = evaluate(pipeline, names(3), [](int64_t, const Reserve&) -> Sample { throw input_error("all are broken"); });
   CHECK(none.failures.size() == 3);
   CHECK(std::holds_alternative<std::monostate>(comparison_table({{"x", none}}, options).rows[0][3]));
-  CHECK_THROWS_AS(evaluate(
-                      names(3), [](int64_t, const Reserve&) -> Sample { throw model_error("no model"); }, options),
-                  Error);
+  CHECK_THROWS_AS(evaluate(pipeline, names(3), [](int64_t, const Reserve&) -> Sample { throw model_error("no model"); }), Error);
 }
 
 TEST_CASE("evaluate: files, and pairs of different sizes") {
@@ -204,15 +207,26 @@ TEST_CASE("evaluate: files, and pairs of different sizes") {
   };
   const Sample a = sample(0);
   const std::vector<Pair> pairs = {{"a", file("a.png", a.sr), file("ra.png", a.ref)}};
-  const EvaluateOptions options{.measure = {.metrics = {"psnr"}}};
-  CHECK(evaluate(pairs, options).values[0][0] == doctest::Approx(psnr(a.sr, a.ref)).epsilon(1e-9));
+  const Pipeline pipeline({.metrics = {"psnr"}});
+  CHECK(evaluate(pipeline, pairs).values[0][0] == doctest::Approx(psnr(a.sr, a.ref)).epsilon(1e-9));
   const std::vector<Pair> bad = {{"b", pairs[0].first, file("rb.png", noise(24, 21, 9))}};
-  CHECK(evaluate(bad, options).failures.at(0).find("rb.png, 24x21, found 24x20") != std::string::npos);
+  CHECK(evaluate(pipeline, bad).failures.at(0).find("rb.png, 24x21, found 24x20") != std::string::npos);
+}
+
+TEST_CASE("a pipeline says what is wrong before it measures; a small picture fails alone and by name") {
+  CHECK_THROWS_WITH_AS(Pipeline({.metrics = {"ssim", "psnr", "ssim"}}), "metric: 'ssim' is given twice. name it once", Error);
+  CHECK_THROWS_WITH_AS(Pipeline({.metrics = {"lpips", "nothing"}}), doctest::Contains("found 'nothing'"), Error);
+  CHECK_THROWS_WITH_AS(Pipeline({.metrics = {"psnr", "fid"}}), doctest::Contains("one number a set"), Error);
+  CHECK_THROWS_AS(Pipeline({.metrics = {score_metric}}), Error);  // without a judge
+  const auto small = [](int64_t i, const Reserve&) { return i == 1 ? Sample{noise(3, 3, 1), noise(3, 3, 2)} : sample(i); };
+  const Evaluation found = evaluate(Pipeline({.metrics = {"ssim"}}), names(3), small);
+  REQUIRE(found.failures.size() == 1);
+  CHECK(found.failures[0].find("image1: ssim: expected sides of at least") == 0);
 }
 
 TEST_CASE("tables of an evaluation state the variants") {
   EvaluateOptions options{.measure = {.metrics = {"psnry", "ssim"}}, .bootstrap = {.resamples = 100}};
-  const Evaluation evaluation = evaluate(names(2), loaded, options);
+  const Evaluation evaluation = evaluate(Pipeline(options.measure), names(2), loaded);
   const std::string text = render(comparison_table({{"ours", evaluation}, {"same", evaluation}}, options), TableFormat::text);
   CHECK(text.find("psnry ↑") != std::string::npos);
   CHECK(text.find("Y of studio YCbCr, not rounded, mse + 1e-8, crop 0") != std::string::npos);

@@ -144,8 +144,155 @@ Interval seam_ratio(const std::vector<Found>& controls, const std::vector<Found>
       bootstrap, photos);
 }
 
-// The kinds of one source are one row, and so are all clean swaps.
-std::string row_of(const FgrFacts& facts) { return is_control(facts) ? "seam control" : facts.source.substr(0, facts.source.find(':')); }
+using MapRow = Row<map_measures.size()>;
+using ScoreRow = Row<score_measures.size()>;
+
+// What is found of one maker of maps, the reward or a rival, on samples with a defect.
+struct Maker {
+  Tally tally;
+  std::vector<MapRow> rows;
+  std::vector<Found> whole_plcc;
+
+  void measure(const FgrSample& sample, const Image& map, bool whole, bool fitting) {
+    rows.push_back({sample.facts.photo, tally.measure(map, sample.label, fitting)});
+    if (whole) whole_plcc.push_back({sample.facts.photo, rows.back().values[plcc]});
+  }
+};
+
+// What is found of all samples.
+struct Findings {
+  Maker reward;
+  std::vector<Maker> rivals;                                      // in the order of map_rivals()
+  std::map<std::string, std::vector<MapRow>> maps_by_source;      // of the reward
+  std::map<std::string, std::vector<ScoreRow>> scores_by_source;  // without seam controls
+  std::vector<ScoreRow> all_scores, control_scores;
+  std::vector<Found> seams, swaps;  // means of the map inside the mask
+  std::vector<Found> whole_score;   // S of whole swaps, and their distances
+  std::vector<double> whole_lpips, whole_dists;
+};
+
+// The kinds of one source are one row.
+std::string source_of(const FgrFacts& facts) { return facts.source.substr(0, facts.source.find(':')); }
+
+// Adds sample after sample; those of one crop stand side by side and share the verdict of its clean picture.
+class Examiner {
+ public:
+  Examiner(const Judge& judge, const std::vector<MapRival>& rivals, const std::string& device)
+      : judge_(judge), rivals_(rivals), distances_({"lpips", "dists"}, MetricOptions{.device = device}) {
+    found_.rivals.resize(rivals.size());
+  }
+
+  // `fitting`: of the first half, which the thresholds are fitted to.
+  void add(const FgrSample& sample, bool fitting) {
+    if (sample.gt.data != clean_.data) {
+      clean_ = sample.gt;
+      of_clean_ = judge_(clean_);
+    }
+    const FgrFacts& facts = sample.facts;
+    const bool control = is_control(facts), whole = facts.mask == "whole", defective = !control && facts.severity > 0.01;
+    const Image picture = compose(sample.gt, sample.sr, sample.mask);
+    const Verdict verdict = judge_(picture);
+    if (defective) add_defect(sample, picture, verdict, whole, fitting);
+    const double inside = weighted_mean(verdict.map, sample.mask, true);
+    if (!whole && (control || defective)) (control ? found_.seams : found_.swaps).push_back({facts.photo, inside});
+    const double order = defective ? in_order(sample, verdict, whole) : undefined;
+    const ScoreRow row{facts.photo, {order, inside, weighted_mean(verdict.map, sample.mask, false), of_clean_.map_mean}};
+    if (control) {
+      found_.control_scores.push_back(row);
+    } else {
+      found_.scores_by_source[source_of(facts)].push_back(row);
+      found_.all_scores.push_back(row);
+    }
+  }
+  const Findings& found() const { return found_; }
+
+ private:
+  void add_defect(const FgrSample& sample, const Image& picture, const Verdict& verdict, bool whole, bool fitting) {
+    found_.reward.measure(sample, verdict.map, whole, fitting);
+    found_.maps_by_source[source_of(sample.facts)].push_back(found_.reward.rows.back());
+    for (std::size_t r = 0; r < rivals_.size(); ++r) found_.rivals[r].measure(sample, rivals_[r].map(picture, clean_), whole, fitting);
+    if (!whole) return;
+    const std::vector<double> distances = distances_.compute(picture, clean_);
+    found_.whole_score.push_back({sample.facts.photo, verdict.score});
+    found_.whole_lpips.push_back(distances[0]);
+    found_.whole_dists.push_back(distances[1]);
+  }
+  // S_SR < S_syn < S_GT, of which the middle one is the first where the swap is whole.
+  bool in_order(const FgrSample& sample, const Verdict& verdict, bool whole) const {
+    if (whole) return verdict.score < of_clean_.score;
+    return judge_(sample.sr).score < verdict.score && verdict.score < of_clean_.score;
+  }
+
+  const Judge& judge_;
+  const std::vector<MapRival>& rivals_;
+  MetricSet distances_;
+  Image clean_;
+  Verdict of_clean_;
+  Findings found_;
+};
+
+std::string threshold_text(const Tally& t) { return t.threshold < 0 ? std::string("none") : fmt::format("{:.3f}", t.threshold); }
+
+Table map_table(const Findings& found, const std::vector<MapRival>& rivals, int64_t samples, const BootstrapOptions& bootstrap) {
+  Table table{.columns = columns_of(map_measures), .rows = {}, .caption = ""};
+  for (const auto& [source, rows] : found.maps_by_source) add_row(table, source, rows, bootstrap);
+  if (!found.reward.rows.empty()) add_row(table, "all", found.reward.rows, bootstrap);
+  std::string thresholds = threshold_text(found.reward.tally);
+  for (std::size_t r = 0; r < rivals.size(); ++r) {
+    add_row(table, fmt::format("baseline: {}", rivals[r].name), found.rivals[r].rows, bootstrap);
+    thresholds += fmt::format(", {} {}", rivals[r].name, threshold_text(found.rivals[r].tally));
+  }
+  table.caption = fmt::format(
+      "Mean [95 % bootstrap interval over photographs] on the swapped pictures. Defect pixels: label >= {:.1f}; SRCC on means of 8 x 8 "
+      "pixels; "
+      "IoU and F1 of the map at 0.5; F1*: at the threshold that is "
+      "best on the first half of the samples ({}), measured on the second half; cP, cR at the same threshold: share of the map's (label's) "
+      "components of at least 1/{} of the picture that "
+      "lie by half on the label's (map's) pixels. |x - GT| and 1 - SSIM see the clean picture. {} samples.",
+      defect_label, thresholds, smallest_component, samples);
+  return table;
+}
+
+Table order_table(const Findings& found, const BootstrapOptions& bootstrap) {
+  Table table{.columns = columns_of(score_measures), .rows = {}, .caption = ""};
+  for (const auto& [source, rows] : found.scores_by_source) add_row(table, source, rows, bootstrap);
+  if (!found.all_scores.empty()) add_row(table, "all", found.all_scores, bootstrap);
+  if (!found.control_scores.empty()) add_row(table, "seam control", found.control_scores, bootstrap);
+  table.caption =
+      "Mean [95 % bootstrap interval over photographs]. order: S_SR < S_syn < S_GT (whole swaps: S_SR < S_GT); map_in, map_out: mean map "
+      "inside and outside the mask; map_clean: of the clean picture.";
+  return table;
+}
+
+Table summary_table(const Findings& found, const std::vector<MapRival>& rivals, const BootstrapOptions& bootstrap) {
+  Table table{
+      .columns = {{"question", std::nullopt, 0}, {"samples", std::nullopt, 0}, {"value", std::nullopt, 3}}, .rows = {}, .caption = ""};
+  const auto answer = [&](const std::string& question, std::size_t samples, const Cell& value) {
+    table.rows.push_back({question, static_cast<double>(samples), value});
+  };
+  if (!found.seams.empty() && !found.swaps.empty())
+    answer("seam ratio", found.seams.size(), seam_ratio(found.seams, found.swaps, bootstrap));
+  const auto answer_whole = [&](const std::string& name, std::vector<Found> plccs) {
+    std::erase_if(plccs, [](const Found& f) { return std::isnan(f.value); });  // a constant has none
+    if (plccs.size() > 2) answer(fmt::format("PLCC of {} and the label, whole swaps", name), plccs.size(), mean_of_found(plccs, bootstrap));
+  };
+  answer_whole("the map", found.reward.whole_plcc);
+  for (std::size_t r = 0; r < rivals.size(); ++r) answer_whole(rivals[r].name, found.rivals[r].whole_plcc);
+  if (found.whole_score.size() > 2) {
+    for (const auto& [title, correlation] : {std::pair<const char*, Correlation>("PLCC", pearson), {"SRCC", spearman}})
+      for (const auto& [metric, distances] :
+           {std::pair<const char*, const std::vector<double>*>("LPIPS-alex", &found.whole_lpips), {"DISTS", &found.whole_dists}})
+        answer(fmt::format("{} of S and {}, whole swaps", title, metric), found.whole_score.size(),
+               bootstrap_correlation(correlation, values_of(found.whole_score), *distances, bootstrap, photos_of(found.whole_score)));
+  }
+  table.caption =
+      "Value [95 % bootstrap interval over photographs]. seam ratio: mean of the map in the mask of regions, clean pixels swapped in over "
+      "I_SR "
+      "swapped in; 0 is best. PLCC of a map: over the pixels of one picture, mean of the pictures. S is better where it is higher, the "
+      "distances where "
+      "they are lower: -1 is best. They only judge.";
+  return table;
+}
 
 }  // namespace
 
@@ -153,112 +300,16 @@ Localisation localise(const FgrSet& set, const Judge& judge, const LocaliseOptio
   const std::vector<int64_t> chosen = set.some(options.count);
   const auto count = static_cast<int64_t>(chosen.size());
   const std::vector<MapRival> rivals = options.baselines ? map_rivals() : std::vector<MapRival>{};
-  const MetricSet judges({"lpips", "dists"}, MetricOptions{.device = options.device});
-  std::map<std::string, std::vector<Row<map_measures.size()>>> maps, of_rivals;
-  std::map<std::string, std::vector<Row<score_measures.size()>>> scores;
-  std::vector<Found> seams, swaps, whole_score;
-  std::vector<double> whole_lpips, whole_dists;
-  std::map<std::string, std::vector<Found>> whole_plcc;  // of the maps of each maker
-  Tally tally;
-  std::map<std::string, Tally> rival_tallies;
+  Examiner examiner(judge, rivals, options.device);
   Progress progress(options.progress, count);
-  Image clean;  // samples of one crop stand side by side and share it
-  Verdict of_clean;
   for (int64_t k = 0; k < count; ++k) {
     stop_if_interrupted();
-    const FgrSample sample = set.sample(chosen[k]);
-    if (sample.gt.data != clean.data) {
-      clean = sample.gt;
-      of_clean = judge(clean);
-    }
-    const bool control = is_control(sample.facts), whole = sample.facts.mask == "whole",
-               defective = !control && sample.facts.severity > 0.01;
-    const Image picture = compose(sample.gt, sample.sr, sample.mask);
-    const Verdict syn = judge(picture);
-    const std::string row = row_of(sample.facts), photo = sample.facts.photo;
-    double order = undefined;
-    if (defective) {
-      const float sr = whole ? syn.score : judge(sample.sr).score;
-      order = whole ? sr < of_clean.score : sr < syn.score && syn.score < of_clean.score;
-      const bool fitting = 2 * k < count;
-      maps[row].push_back({photo, tally.measure(syn.map, sample.label, fitting)});
-      maps["all"].push_back(maps[row].back());
-      for (const MapRival& rival : rivals)
-        of_rivals[rival.name].push_back({photo, rival_tallies[rival.name].measure(rival.map(picture, clean), sample.label, fitting)});
-      if (whole) {
-        whole_plcc["reward"].push_back({photo, maps[row].back().values[plcc]});
-        for (const MapRival& rival : rivals) whole_plcc[rival.name].push_back({photo, of_rivals[rival.name].back().values[plcc]});
-      }
-      if (whole) {
-        const std::vector<double> distances = judges.compute(picture, clean);
-        whole_score.push_back({photo, syn.score});
-        whole_lpips.push_back(distances[0]);
-        whole_dists.push_back(distances[1]);
-      }
-    }
-    const double inside = weighted_mean(syn.map, sample.mask, true);
-    if (!whole && (control || defective)) (control ? seams : swaps).push_back({photo, inside});
-    scores[row].push_back({photo, {order, inside, weighted_mean(syn.map, sample.mask, false), of_clean.map_mean}});
-    if (!control) scores["all"].push_back(scores[row].back());
+    examiner.add(set.sample(chosen[k]), 2 * k < count);
     progress.advance();
   }
-
-  Localisation out;
-  out.maps.columns = columns_of(map_measures);
-  for (const auto& [name, samples] : maps)
-    if (name != "all") add_row(out.maps, name, samples, options.bootstrap);
-  if (maps.contains("all")) add_row(out.maps, "all", maps["all"], options.bootstrap);
-  const auto threshold_text = [](const Tally& t) { return t.threshold < 0 ? std::string("none") : fmt::format("{:.3f}", t.threshold); };
-  std::string thresholds = threshold_text(tally);
-  for (const MapRival& rival : rivals) {
-    add_row(out.maps, fmt::format("baseline: {}", rival.name), of_rivals[rival.name], options.bootstrap);
-    thresholds += fmt::format(", {} {}", rival.name, threshold_text(rival_tallies[rival.name]));
-  }
-  out.maps.caption = fmt::format(
-      "Mean [95 % bootstrap interval over photographs] on the swapped pictures. Defect pixels: label >= {:.1f}; SRCC on means of 8 x 8 "
-      "pixels; "
-      "IoU and F1 of the map at 0.5; F1*: at the threshold that is "
-      "best on the first half of the samples ({}), measured on the second half; cP, cR at the same threshold: share of the map's (label's) "
-      "components of at least 1/{} of the picture that "
-      "lie by half on the label's (map's) pixels. |x - GT| and 1 - SSIM see the clean picture. {} samples.",
-      defect_label, thresholds, smallest_component, count);
-
-  out.scores.columns = columns_of(score_measures);
-  for (const auto& [name, samples] : scores)
-    if (name != "all" && name != "seam control") add_row(out.scores, name, samples, options.bootstrap);
-  for (const char* name : {"all", "seam control"})
-    if (scores.contains(name)) add_row(out.scores, name, scores[name], options.bootstrap);
-  out.scores.caption =
-      "Mean [95 % bootstrap interval over photographs]. order: S_SR < S_syn < S_GT (whole swaps: S_SR < S_GT); map_in, map_out: mean map "
-      "inside and outside the mask; map_clean: of the clean picture.";
-
-  out.summary.columns = {{"question", std::nullopt, 0}, {"samples", std::nullopt, 0}, {"value", std::nullopt, 3}};
-  const auto answer = [&](const std::string& question, std::size_t samples, const Cell& value) {
-    out.summary.rows.push_back({question, static_cast<double>(samples), value});
-  };
-  if (!seams.empty() && !swaps.empty()) answer("seam ratio", seams.size(), seam_ratio(seams, swaps, options.bootstrap));
-  const auto answer_whole = [&](const std::string& name, const std::string& maker) {
-    std::vector<Found> found = whole_plcc[maker];
-    std::erase_if(found, [](const Found& f) { return std::isnan(f.value); });  // a constant has none
-    if (found.size() > 2)
-      answer(fmt::format("PLCC of {} and the label, whole swaps", name), found.size(), mean_of_found(found, options.bootstrap));
-  };
-  answer_whole("the map", "reward");
-  for (const MapRival& rival : rivals) answer_whole(rival.name, rival.name);
-  if (whole_score.size() > 2) {
-    for (const auto& [title, correlation] : {std::pair<const char*, Correlation>("PLCC", pearson), {"SRCC", spearman}})
-      for (const auto& [metric, distances] :
-           {std::pair<const char*, const std::vector<double>*>("LPIPS-alex", &whole_lpips), {"DISTS", &whole_dists}})
-        answer(fmt::format("{} of S and {}, whole swaps", title, metric), whole_score.size(),
-               bootstrap_correlation(correlation, values_of(whole_score), *distances, options.bootstrap, photos_of(whole_score)));
-  }
-  out.summary.caption =
-      "Value [95 % bootstrap interval over photographs]. seam ratio: mean of the map in the mask of regions, clean pixels swapped in over "
-      "I_SR "
-      "swapped in; 0 is best. PLCC of a map: over the pixels of one picture, mean of the pictures. S is better where it is higher, the "
-      "distances where "
-      "they are lower: -1 is best. They only judge.";
-  return out;
+  const Findings& found = examiner.found();
+  return {map_table(found, rivals, count, options.bootstrap), order_table(found, options.bootstrap),
+          summary_table(found, rivals, options.bootstrap)};
 }
 
 }  // namespace finpercep

@@ -7,7 +7,6 @@
 #include <condition_variable>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <utility>
 
 #include "finpercep/base/error.h"
@@ -65,64 +64,51 @@ struct Item {
   std::string failure;
 };
 
-// A path may stand anywhere in a message about it; a stem ("a") is in many words.
-bool names_it(const std::string& message, const std::string& name) {
-  if (name.find_first_of("./") != std::string::npos) return message.find(name) != std::string::npos;
-  return message.starts_with(name + ": ") || message.find("/" + name + ".") != std::string::npos;
-}
-
-// What `work` throws for this picture alone.
+// What `work` throws for this picture alone, in one line that names it. Errors of reading have the file's name already.
 template <class Work>
-std::string failure_of(const std::string& name, const Work& work) {
-  std::string text;
+std::string failure_of(const std::string& name, bool reading, const Work& work) {
   try {
     work();
     return "";
   } catch (const Error& error) {
     if (error.code() != ExitCode::input) throw;
-    text = error.what();
+    const std::string text = error.what(), line = text.substr(0, text.find('\n'));
+    return reading ? line : fmt::format("{}: {}", name, line);
   } catch (const std::exception& error) {
     if (!out_of_memory(error)) throw;
-    text = "expected enough memory for this picture, ran out. measure it alone, or make it smaller";
+    return name + ": expected enough memory for this picture, ran out. measure it alone, or make it smaller";
   }
-  text = text.substr(0, text.find('\n'));
-  return names_it(text, name) ? text : fmt::format("{}: {}", name, text);
 }
 
+// `picture` and `reference` are how the message calls them: "sr/a.png: " and " gt/a.png", or nothing.
 void check_sizes(const Sample& sample, const std::string& picture, const std::string& reference) {
   const Image &sr = sample.sr, &ref = sample.ref;
   if (!ref.data.empty() && (sr.width != ref.width || sr.height != ref.height))
-    throw input_error(fmt::format("{}: expected the size of its reference{}, {}x{}, found {}x{}. resize or crop one of them", picture,
+    throw input_error(fmt::format("{}expected the size of its reference{}, {}x{}, found {}x{}. resize or crop one of them", picture,
                                   reference, ref.width, ref.height, sr.width, sr.height));
 }
 
-struct Split {
-  std::vector<std::string> plain, learned;
-  bool judged = false;
-};
-Split split(const std::vector<std::string>& metrics) {
-  Split out;
-  for (const std::string& name : metrics) {
-    if (is_judged(name)) out.judged = true;
-    else (find_metric(name).runs_net ? out.learned : out.plain).push_back(name);
+// Metrics without a reference look at the first only.
+const Image& reference_of(const Sample& sample) { return sample.ref.data.empty() ? sample.sr : sample.ref; }
+
+// Those of the registry with or without a net. Names are checked here, for all of them, so that a wrong one is said before a net is opened.
+std::vector<std::string> registry_names(const std::vector<std::string>& metrics, bool learned) {
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < metrics.size(); ++i) {
+    const bool of_registry = !is_judged(metrics[i]), runs_net = of_registry && find_metric(metrics[i]).runs_net;
+    if (std::find(metrics.begin(), metrics.begin() + i, metrics[i]) != metrics.begin() + i)
+      throw usage_error(fmt::format("metric: '{}' is given twice. name it once", metrics[i]));
+    if (of_registry && runs_net == learned) out.push_back(metrics[i]);
   }
   return out;
 }
 
+MetricOptions with_threads(MetricOptions options, int threads) {
+  options.threads = threads;
+  return options;
+}
+
 }  // namespace
-
-bool is_judged(const std::string& metric) {
-  return std::ranges::any_of(judged_columns, [&](const JudgedColumn& column) { return metric == column.name; });
-}
-
-void check_metrics(const PipelineOptions& options) {
-  for (const JudgedColumn& column : judged_columns)
-    if (std::ranges::count(options.metrics, column.name) > 1)
-      throw usage_error(fmt::format("metric: '{}' is given twice. name it once", column.name));
-  std::vector<std::string> of_registry = options.metrics;
-  std::erase_if(of_registry, is_judged);
-  const MetricSet known(of_registry, options.metric);
-}
 
 Sample read_sample(const std::filesystem::path& picture, const std::filesystem::path& reference, const Reserve& reserve, SampleInfo* info) {
   const bool paired = !reference.empty();
@@ -131,20 +117,38 @@ Sample read_sample(const std::filesystem::path& picture, const std::filesystem::
   const int64_t most = ReadLimits().max_pixels;  // larger ones are refused by the decoder
   reserve(std::min(found.sr.pixels(), most) + std::min(found.ref.pixels(), most));
   Sample sample{decode_image(bytes, picture.string()), paired ? decode_image(other, reference.string()) : Image()};
-  check_sizes(sample, picture.string(), " " + reference.string());
+  check_sizes(sample, picture.string() + ": ", " " + reference.string());
   if (info) *info = found;
   return sample;
 }
 
-void measure_pictures(const std::vector<std::string>& names, const LoadSample& load, const PipelineOptions& options,
-                      const std::function<bool(Measured)>& take) {
-  const Split metrics = split(options.metrics);
-  TORCH_CHECK(!metrics.judged || options.judge, "measure_pictures: a judged column needs a judge");
-  const MetricSet plain(metrics.plain, options.metric), learned(metrics.learned, options.metric);
-  const bool deep = metrics.judged || !metrics.learned.empty();
+Pipeline::Pipeline(PipelineOptions options)
+    : options_(std::move(options)),
+      judges_(std::ranges::any_of(options_.metrics, is_judged)),
+      learned_(registry_names(options_.metrics, true), options_.metric),
+      plain_(registry_names(options_.metrics, false), options_.metric),
+      plain_alone_(plain_.names(), with_threads(options_.metric, 0)) {
+  if (judges_ && !options_.judge) throw Error(ExitCode::internal, "pipeline: expected a judge for the judged columns, found none");
+  for (const std::string& name : options_.metrics) {
+    const JudgedColumn* judged = find_judged(name);
+    columns_.push_back({judged, !judged && find_metric(name).runs_net});
+  }
+}
+
+std::vector<double> Pipeline::in_order(const std::vector<double>& plain, const std::vector<double>& learned, const Verdict& verdict) const {
+  std::vector<double> values;
+  auto next_plain = plain.begin(), next_learned = learned.begin();
+  for (const Column& column : columns_)
+    values.push_back(column.judged ? double{verdict.*(column.judged->value)} : column.runs_net ? *next_learned++ : *next_plain++);
+  return values;
+}
+
+void Pipeline::run(const std::vector<std::string>& names, const LoadSample& load, const RunOptions& options,
+                   const std::function<bool(Measured)>& take) const {
+  const MetricSet& plain = options.alone ? plain_alone_ : plain_;
+  const bool deep = judges_ || !learned_.names().empty();
   const auto count = static_cast<int64_t>(names.size());
-  const int threads = options.threads > 0 ? options.threads : default_threads();
-  const auto reference = [](const Sample& sample) -> const Image& { return sample.ref.data.empty() ? sample.sr : sample.ref; };
+  const int threads = options.alone ? 1 : options.threads > 0 ? options.threads : default_threads();
 
   PixelBudget budget(options.pixels_in_flight);
   Prefetcher<Item> items(0, count, threads, std::max(pictures_ahead, 2 * threads), [&](int64_t i) {
@@ -155,13 +159,13 @@ void measure_pictures(const std::vector<std::string>& names, const LoadSample& l
       budget.enter(i, pixels);
       item.pixels = pixels;
     };
-    item.failure = failure_of(names[i], [&] {
-      item.sample = load(i, enter);
-      enter(0);
-      check_sizes(item.sample, names[i], "");
-      item.plain = plain.compute(item.sample.sr, reference(item.sample));
-    });
+    item.failure = failure_of(names[i], true, [&] { item.sample = load(i, enter); });
     enter(0);
+    if (item.failure.empty())
+      item.failure = failure_of(names[i], false, [&] {
+        check_sizes(item.sample, "", "");
+        item.plain = plain.compute(item.sample.sr, reference_of(item.sample));
+      });
     if (!deep || !item.failure.empty()) {
       item.sample = {};
       budget.leave(std::exchange(item.pixels, 0));
@@ -176,21 +180,13 @@ void measure_pictures(const std::vector<std::string>& names, const LoadSample& l
     std::vector<double> of_nets;
     Verdict verdict;
     if (out.failure.empty() && deep)
-      out.failure = failure_of(names[i], [&] {
-        if (!metrics.learned.empty()) of_nets = learned.compute(item.sample.sr, reference(item.sample));
-        if (metrics.judged) verdict = (*options.judge)(item.sample.sr);
+      out.failure = failure_of(names[i], false, [&] {
+        if (!learned_.names().empty()) of_nets = learned_.compute(item.sample.sr, reference_of(item.sample));
+        if (judges_) verdict = (*options_.judge)(item.sample.sr);
       });
     item.sample = {};
     budget.leave(item.pixels);
-    if (out.failure.empty()) {
-      std::size_t next_plain = 0, next_learned = 0;
-      for (const std::string& name : options.metrics) {
-        const auto* judged = std::ranges::find(judged_columns, name, [](const JudgedColumn& column) { return std::string(column.name); });
-        out.values.push_back(judged != judged_columns.end() ? double{verdict.*(judged->value)}
-                             : find_metric(name).runs_net   ? of_nets[next_learned++]
-                                                            : item.plain[next_plain++]);
-      }
-    }
+    if (out.failure.empty()) out.values = in_order(item.plain, of_nets, verdict);
     if (!take(std::move(out))) return;
   }
 }

@@ -50,22 +50,22 @@ TEST_CASE("OSEDiff's published log is reproduced per image") {
       pairs.push_back({name, folder / "osediff" / (name + ".webp"), folder / "hr" / (name + ".webp")});
   REQUIRE(pairs.size() == count);
 
-  EvaluateOptions options{.measure = {.metrics = {"psnry", "ssim", "lpips"}, .metric = {.device = "cpu"}}};
+  PipelineOptions options{.metrics = {"psnry", "ssim", "lpips"}, .metric = {.device = "cpu"}};
   Evaluation evaluation;
   try {
-    evaluation = evaluate(pairs, options);
+    evaluation = evaluate(Pipeline(options), pairs);
   } catch (const Error& error) {
     if (error.code() != ExitCode::model) throw;
     MESSAGE("without LPIPS: " << error.what());
-    options.measure.metrics.pop_back();
-    evaluation = evaluate(pairs, options);
+    options.metrics.pop_back();
+    evaluation = evaluate(Pipeline(options), pairs);
   }
   const Logged tolerance = {1e-4, 1e-5, 1e-3};
   Logged largest{};
   for (std::size_t i = 0; i < pairs.size(); ++i)
-    for (std::size_t m = 0; m < options.measure.metrics.size(); ++m) {
+    for (std::size_t m = 0; m < options.metrics.size(); ++m) {
       CAPTURE(pairs[i].name);
-      CAPTURE(options.measure.metrics[m]);
+      CAPTURE(options.metrics[m]);
       const double gap = std::abs(evaluation.values[i][m] - logged.at(pairs[i].name)[m]);
       CHECK(gap < tolerance[m]);
       largest[m] = std::max(largest[m], gap);

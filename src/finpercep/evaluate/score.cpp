@@ -27,14 +27,12 @@ std::string not_finite(const std::vector<std::string>& columns, const std::vecto
 ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLine)>& on_line) {
   if (!job.references.empty() && job.references.size() != job.pictures.size())
     throw Error(ExitCode::internal, "score: expected one reference a picture");
-  PipelineOptions options{.metrics = score_columns(job),
-                          .metric = job.metric,
-                          .judge = job.judge,
-                          .threads = job.threads,
-                          .pixels_in_flight = job.pixels_in_flight};
+  const std::vector<std::string> columns = score_columns(job);
   const auto count = static_cast<int64_t>(job.pictures.size());
   const int threads = job.threads > 0 ? job.threads : default_threads();
-  options.metric.threads = static_cast<int>(std::max<int64_t>(1, threads / std::max<int64_t>(1, count)));
+  MetricOptions metric = job.metric;
+  metric.threads = static_cast<int>(std::max<int64_t>(1, threads / std::max<int64_t>(1, count)));
+  const Pipeline pipeline({.metrics = columns, .metric = metric, .judge = job.judge});
   std::vector<std::string> names;
   for (const auto& picture : job.pictures) names.push_back(picture.string());
   std::vector<SampleInfo> infos(count);  // of those that could be read
@@ -47,50 +45,45 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
   const auto take = [&](Measured measured) {
     const std::size_t i = next++;
     ScoreLine line{names[i], {}, std::move(measured.failure)};
-    const std::string fault = not_finite(options.metrics, measured.values);
+    const std::string fault = not_finite(columns, measured.values);
     if (!fault.empty()) line.error = fmt::format("{}: {}", names[i], fault);
-    if (line.error.empty())
-      for (std::size_t c = 0; c < options.metrics.size(); ++c) line.values.emplace_back(options.metrics[c], measured.values[c]);
+    if (line.error.empty()) line.values = std::move(measured.values);
     const SampleInfo& info = infos[i];
     if (info.sr.alpha && notes.with_alpha++ == 0) notes.first_alpha = line.path;
     if (!job.references.empty() && info.sr.bits != info.ref.bits && notes.of_mixed_depth++ == 0) notes.first_mixed = line.path;
     return on_line(std::move(line));
   };
   try {
-    measure_pictures(names, load, options, take);
+    pipeline.run(names, load, {.threads = job.threads, .pixels_in_flight = job.pixels_in_flight}, take);
   } catch (const Error& error) {
     if (error.code() != ExitCode::interrupted) throw;  // in the middle of a picture: the lines before it stand
   }
   return notes;
 }
 
+std::string stamp_of(const Judge& judge) {
+  return fmt::format("model {} {}, stage {}", judge.model(), weights_hash(judge.model()), judge.stage());
+}
+
 std::vector<std::string> score_columns(const ScoreJob& job) {
   std::vector<std::string> columns;
   for (const JudgedColumn& column : judged_columns)
-    if (job.judge && (job.judge->stage() > 0 || column.name == std::string(score_metric)))  // RM_0 has no map
-      columns.emplace_back(column.name);
+    if (job.judge && (job.judge->stage() > 0 || !column.of_map)) columns.emplace_back(column.name);
   columns.insert(columns.end(), job.metrics.begin(), job.metrics.end());
   return columns;
 }
 
 std::string column_variant(const ScoreJob& job, const std::string& column) {
-  if (!column.starts_with("finpercep.")) return variant_text(column, job.metric.protocol, job.metric.crop_border);
-  return fmt::format("model {} {}, stage {}", job.judge->model(), weights_hash(job.judge->model()), job.judge->stage());
-}
-
-bool column_higher_is_better(const std::string& column) {
-  if (column.starts_with("finpercep.")) return column == "finpercep.score";
-  return find_metric(column).higher_is_better;
+  return is_judged(column) ? job.judge_stamp : variant_text(column, job.metric.protocol, job.metric.crop_border);
 }
 
 std::vector<ColumnSummary> summarise(const std::vector<ScoreLine>& lines, const std::vector<std::string>& columns) {
   std::vector<ColumnSummary> out;
-  for (const std::string& name : columns) {
+  for (std::size_t c = 0; c < columns.size(); ++c) {
     std::vector<double> values;
     for (const ScoreLine& line : lines)
-      for (const auto& [column, value] : line.values)
-        if (column == name && value) values.push_back(*value);
-    if (!values.empty()) out.push_back({name, static_cast<int64_t>(values.size()), bootstrap_mean(values)});
+      if (!line.values.empty() && !std::isnan(line.values[c])) values.push_back(line.values[c]);
+    if (!values.empty()) out.push_back({columns[c], static_cast<int64_t>(values.size()), bootstrap_mean(values)});
   }
   return out;
 }

@@ -17,7 +17,8 @@ namespace finpercep {
 struct ScoreJob {
   std::vector<std::filesystem::path> pictures;
   std::vector<std::filesystem::path> references;      ///< one a picture, or none
-  const Judge* judge = nullptr;                       ///< of finpercep.score, .severity, .map_max, .map_mean; of RM_0 the score; null: none
+  const Judge* judge = nullptr;                       ///< of the judged columns; null: none
+  std::string judge_stamp;                            ///< stamp_of(*judge): it reads the whole file of weights, so once for all columns
   std::vector<std::string> metrics;                   ///< full-reference ones need references
   std::vector<std::string> set_metrics;               ///< for score_set: not computed here, and no columns
   std::vector<std::filesystem::path> set_references;  ///< the set that they compare with
@@ -36,12 +37,13 @@ struct ScoreNotes {
 /// false to stop early. model_error for absent weights comes before the first line.
 ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLine)>& on_line);
 
-/// The columns that the job's lines have.
+/// "model finpercep-rm xxh3:.., stage 4": what a judged column means.
+std::string stamp_of(const Judge& judge);
+
+/// The columns that the job's lines have; of RM_0, which has no map, the score only.
 std::vector<std::string> score_columns(const ScoreJob& job);
-/// What exactly a column means: "Y of studio YCbCr, .., crop 0"; for finpercep the model.
+/// What exactly a column means: "Y of studio YCbCr, .., crop 0"; of a judged one the judge's stamp.
 std::string column_variant(const ScoreJob& job, const std::string& column);
-/// Of finpercep.score and of any metric.
-bool column_higher_is_better(const std::string& column);
 
 struct ColumnSummary {
   std::string name;
@@ -49,7 +51,8 @@ struct ColumnSummary {
   Interval interval;
   int64_t references = 0;  ///< of a metric of sets: how many pictures the other set has; the interval is its one value then
 };
-/// Mean and 95 % bootstrap interval of each column over the lines that have it; columns without any value are left out.
+/// Mean and 95 % bootstrap interval of each column, which are those of the lines, over the lines that have it; columns without any value
+/// are left out.
 std::vector<ColumnSummary> summarise(const std::vector<ScoreLine>& lines, const std::vector<std::string>& columns);
 
 }  // namespace finpercep

@@ -29,14 +29,6 @@ void require_photos(const std::vector<Image>& photos) {
   if (photos.empty()) throw usage_error("response: expected at least one photograph, found none");
 }
 
-// Unbiased.
-double deviation(const std::vector<double>& values) {
-  const double mean = mean_of(values);
-  double sum = 0;
-  for (const double v : values) sum += (v - mean) * (v - mean);
-  return std::sqrt(sum / (static_cast<double>(values.size()) - 1));
-}
-
 Image blend(const Image& a, const Image& b, double share) {
   Image out = a;
   for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] += static_cast<float>(share) * (b.data[i] - out.data[i]);
@@ -194,9 +186,9 @@ Table reward_variance(const std::vector<Image>& photos, const std::function<std:
     }
     stages.resize(of_draws.size());
     for (std::size_t k = 0; k < of_draws.size(); ++k) {
-      stages[k].score.push_back(deviation(of_draws[k].score));
-      stages[k].logit.push_back(deviation(of_draws[k].logit));
-      stages[k].region.push_back(deviation(of_draws[k].region));
+      stages[k].score.push_back(deviation_of(of_draws[k].score));
+      stages[k].logit.push_back(deviation_of(of_draws[k].logit));
+      stages[k].region.push_back(deviation_of(of_draws[k].region));
       stages[k].mean.push_back(mean_of(of_draws[k].score));
     }
   }
@@ -212,7 +204,7 @@ Table reward_variance(const std::vector<Image>& photos, const std::function<std:
     const Spread& s = stages[k];
     std::vector<Cell> row = {fmt::format("{}", k), static_cast<double>(photos.size())};
     for (const auto* values : {&s.score, &s.logit, &s.region, &s.mean}) row.push_back(mean_cell(*values, options.bootstrap));
-    row.push_back(photos.size() < 2 ? Cell{} : Cell{mean_of(s.score) / deviation(s.mean)});
+    row.push_back(photos.size() < 2 ? Cell{} : Cell{mean_of(s.score) / deviation_of(s.mean)});
     table.rows.push_back(std::move(row));
   }
   table.caption = fmt::format(

@@ -8,6 +8,7 @@
 
 #include "finpercep/base/files.h"
 #include "finpercep/base/test_folder.h"
+#include "finpercep/evaluate/columns.h"
 #include "finpercep/image/io.h"
 
 using namespace finpercep;
@@ -99,8 +100,7 @@ TEST_CASE("stopping early ends the workers") {
 }
 
 TEST_CASE("summaries are means with intervals over the lines that have a value") {
-  const std::vector<ScoreLine> lines = {
-      {"a", {{"psnr", 20.0}, {"ssim", 0.5}}}, {"b", {}, "bad"}, {"c", {{"psnr", 30.0}, {"ssim", std::nullopt}}}};
+  const std::vector<ScoreLine> lines = {{"a", {20.0, 0.5, std::nan("")}}, {"b", {}, "bad"}, {"c", {30.0, std::nan(""), std::nan("")}}};
   const auto summary = summarise(lines, {"psnr", "ssim", "lpips"});
   REQUIRE(summary.size() == 2);
   CHECK(summary[0].count == 2);

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/interrupt.h"
+#include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
 #include "finpercep/image/io.h"
 #include "finpercep/metrics/fid.h"
@@ -45,6 +47,31 @@ ColumnSummary score_set(const ScoreJob& job, const std::string& metric, const st
                    references = features_of(fid, job.set_references, job.threads, on_picture);
   const double value = frechet_distance(pictures, references);
   return {metric, pictures.size(0), {value, value, value}, references.size(0)};
+}
+
+std::vector<ColumnSummary> score_sets(const ScoreJob& job, std::string& failure) {
+  std::vector<ColumnSummary> summary;
+  for (const std::string& name : job.set_metrics) {
+    try {
+      Progress progress(name, static_cast<int64_t>(job.pictures.size() + job.set_references.size()));
+      summary.push_back(score_set(job, name, [&] {
+        stop_if_interrupted(name + " was not finished");
+        progress.advance();
+      }));
+      const ColumnSummary& made = summary.back();
+      if (std::min(made.count, made.references) < fid_full_rank)
+        log_warning(
+            fmt::format("{}: expected at least {} pictures a set, found {} and {}: the covariances are singular and the value is biased by "
+                        "the counts. compare it only "
+                        "with sets of these sizes",
+                        name, fid_full_rank, made.count, made.references));
+    } catch (const Error& error) {
+      if (error.code() != ExitCode::input || score_columns(job).empty()) throw;
+      log_warning(error.what());
+      if (failure.empty()) failure = error.what();
+    }
+  }
+  return summary;
 }
 
 }  // namespace finpercep

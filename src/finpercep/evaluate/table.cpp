@@ -8,7 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "finpercep/base/error.h"
-#include "finpercep/metrics/registry.h"
+#include "finpercep/evaluate/columns.h"
 
 namespace finpercep {
 
@@ -20,14 +20,7 @@ TableFormat parse_table_format(const std::string& name) {
   throw usage_error(fmt::format("table: expected one of text, md, csv, tex, found '{}'", name));
 }
 
-Column metric_column(const std::string& name) {
-  Column column{name, std::nullopt, name.starts_with("psnr") ? 2 : 4};
-  for (const auto& info : metric_list())
-    if (info.name == name) column.higher_is_better = info.higher_is_better;
-  if (name == "finpercep" || name == "finpercep.score") column.higher_is_better = true;
-  if (name.starts_with("finpercep.map") || name == "finpercep.severity") column.higher_is_better = false;
-  return column;
-}
+Column metric_column(const std::string& name) { return {name, column_higher_is_better(name), name.starts_with("psnr") ? 2 : 4}; }
 
 Cell mean_cell(const std::vector<double>& values, const BootstrapOptions& bootstrap) {
   std::vector<double> defined;
@@ -36,36 +29,34 @@ Cell mean_cell(const std::vector<double>& values, const BootstrapOptions& bootst
   return defined.empty() ? Cell{} : Cell{bootstrap_mean(defined, bootstrap)};
 }
 
-std::string json_line(const ScoreLine& line) {
+std::string json_line(const std::vector<std::string>& columns, const ScoreLine& line) {
   nlohmann::ordered_json object;
   object["path"] = line.path;
-  for (const auto& [name, value] : line.values) {
-    if (!value || !std::isfinite(*value)) continue;
+  for (std::size_t c = 0; c < line.values.size(); ++c) {
+    if (!std::isfinite(line.values[c])) continue;
+    const std::string& name = columns[c];
     const auto dot = name.find('.');
-    if (dot == std::string::npos) object[name] = *value;
-    else object[name.substr(0, dot)][name.substr(dot + 1)] = *value;
+    if (dot == std::string::npos) object[name] = line.values[c];
+    else object[name.substr(0, dot)][name.substr(dot + 1)] = line.values[c];
   }
   if (!line.error.empty()) object["error"] = line.error;
   // A path that is not UTF-8 must not end the run: its odd bytes are replaced.
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-Table score_table(const std::vector<ScoreLine>& lines, bool always_error) {
+Table score_table(const std::vector<std::string>& columns, const std::vector<ScoreLine>& lines, bool always_error) {
   Table table;
   table.columns.push_back({"path", std::nullopt, 0});
-  std::vector<std::string> names;
-  for (const auto& line : lines)
-    for (const auto& [name, value] : line.values)
-      if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
-  for (const auto& name : names) table.columns.push_back(metric_column(name));
-  const bool failed = std::any_of(lines.begin(), lines.end(), [](const ScoreLine& line) { return !line.error.empty(); });
-  if (failed || always_error) table.columns.push_back({"error", std::nullopt, 0});
+  if (std::ranges::any_of(lines, [](const ScoreLine& line) { return !line.values.empty(); }))
+    for (const auto& name : columns) table.columns.push_back(metric_column(name));
+  if (always_error || std::ranges::any_of(lines, [](const ScoreLine& line) { return !line.error.empty(); }))
+    table.columns.push_back({"error", std::nullopt, 0});
   for (const auto& line : lines) {
     std::vector<Cell> row(table.columns.size());
     if (!line.error.empty()) row.back() = line.error;
     row[0] = line.path;
-    for (const auto& [name, value] : line.values)
-      if (value && std::isfinite(*value)) row[1 + (std::find(names.begin(), names.end(), name) - names.begin())] = *value;
+    for (std::size_t c = 0; c < line.values.size(); ++c)
+      if (std::isfinite(line.values[c])) row[1 + c] = line.values[c];
     table.rows.push_back(std::move(row));
   }
   return table;

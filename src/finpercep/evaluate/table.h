@@ -3,7 +3,6 @@
 #pragma once
 #include <optional>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -17,7 +16,7 @@ struct Column {
   int decimals = 4;
 };
 
-/// Direction and decimals of a metric of the list, of finpercep.score and the map's parts; of another name neither.
+/// Direction and decimals of a metric of the registry or a judged column; usage_error for another name.
 Column metric_column(const std::string& name);
 
 /// A mean of paired differences, with the p of their test.
@@ -51,19 +50,15 @@ std::string cell_text(const Cell& cell, int decimals);
 /// column of intervals and a fourth (X_p) for one of differences.
 std::string render(const Table& table, TableFormat format);
 
-/// Name and value; a dot in the name nests: "finpercep.score".
-using NamedValues = std::vector<std::pair<std::string, std::optional<double>>>;
-
 struct ScoreLine {
   std::string path;
-  NamedValues values;
-  std::string error = "";  ///< why there are no values
+  std::vector<double> values;  ///< one a column, NaN where it has none; empty for a picture that could not be scored
+  std::string error = "";      ///< why there are no values
 };
-/// {"path": .., "psnr": 27.1, "finpercep": {"score": 0.71, ..}} and a newline. Values that are absent or not finite are left out: no
-/// NaN, no null. A picture that could not be scored has "error".
-std::string json_line(const ScoreLine& line);
-/// One row a line; columns in order of first appearance, direction and decimals by the metric list where it knows the name; a last
-/// column "error" when a line has one, or always.
-Table score_table(const std::vector<ScoreLine>& lines, bool always_error = false);
+/// {"path": .., "psnr": 27.1, "finpercep": {"score": 0.71, ..}} and a newline: a dot in a column's name nests. Values that are not finite
+/// are left out: no NaN, no null. A picture that could not be scored has "error".
+std::string json_line(const std::vector<std::string>& columns, const ScoreLine& line);
+/// One row a line, by metric_column; without a line that has values only the paths. A last column "error" when a line has one, or always.
+Table score_table(const std::vector<std::string>& columns, const std::vector<ScoreLine>& lines, bool always_error = false);
 
 }  // namespace finpercep

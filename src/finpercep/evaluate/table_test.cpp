@@ -81,16 +81,17 @@ TEST_CASE("a number that is not finite is an empty cell in every format") {
 }
 
 TEST_CASE("json lines: dotted names nest, absent and not finite values are left out") {
-  CHECK(json_line({"a/b \"c\".png", {{"finpercep.score", 0.5}, {"finpercep.map_max", 0.75}, {"psnr", 27.25}}}) ==
+  CHECK(json_line({"finpercep.score", "finpercep.map_max", "psnr"}, {"a/b \"c\".png", {0.5, 0.75, 27.25}}) ==
         "{\"path\":\"a/b \\\"c\\\".png\",\"finpercep\":{\"score\":0.5,\"map_max\":0.75},\"psnr\":27.25}\n");
-  CHECK(json_line({"a.png", {{"psnr", std::nullopt}, {"finpercep.score", std::nan("")}, {"ssim", INFINITY}}}) == "{\"path\":\"a.png\"}\n");
-  CHECK_NOTHROW(json_line({"odd\xff.png", {}}));
+  CHECK(json_line({"psnr", "finpercep.score"}, {"a.png", {std::nan(""), INFINITY}}) == "{\"path\":\"a.png\"}\n");
+  CHECK(json_line({"psnr"}, {"a.png", {}, "why"}) == "{\"path\":\"a.png\",\"error\":\"why\"}\n");
+  CHECK_NOTHROW(json_line({"psnr"}, {"odd\xff.png", {}}));
 }
 
 TEST_CASE("score lines as a table") {
-  const Table table = score_table({{"a.png", {{"finpercep.score", 0.5}}}, {"b.png", {{"lpips", 0.25}, {"finpercep.score", 0.75}}}});
+  const Table table = score_table({"finpercep.score", "lpips"}, {{"a.png", {0.5, std::nan("")}}, {"b.png", {0.75, 0.25}}});
   CHECK(render(table, TableFormat::csv) == "path,finpercep.score,lpips\na.png,0.5,\nb.png,0.75,0.25\n");
-  CHECK(render(score_table({{"a.png", {{"lpips", 0.5}}}}, true), TableFormat::csv) == "path,lpips,error\na.png,0.5,\n");
+  CHECK(render(score_table({"lpips"}, {{"a.png", {0.5}}}, true), TableFormat::csv) == "path,lpips,error\na.png,0.5,\n");
   CHECK(render(table, TableFormat::text) ==
         "path   finpercep.score ↑  lpips ↓\n"
         "a.png             0.5000\n"

@@ -61,27 +61,15 @@ std::vector<double> StudyRow::by_picture(std::size_t metric) const {
   return means;
 }
 
-Meter::Meter(const StudySettings& study, const std::vector<std::string>& metrics, std::filesystem::path folder)
-    : folder_(std::move(folder)), judge_({.model = study.judge, .device = study.rl.device}) {
-  options_.measure.metrics = metrics;
-  options_.measure.metric.device = study.rl.device;
-  options_.measure.metric.threads = 0;
-  options_.measure.threads = 1;     // the generator uses all cores itself
-  check_metrics(options_.measure);  // what is wrong with them is said now, not after the training
-}
-
-EvaluateOptions Meter::options() const {
-  EvaluateOptions options = options_;
-  options.measure.judge = &judge_;
-  return options;
-}
+Meter::Meter(const Judge& judge, const std::vector<std::string>& metrics, const std::string& device, std::filesystem::path folder)
+    : folder_(std::move(folder)), pipeline_({.metrics = metrics, .metric = {.device = device}, .judge = &judge}) {}
 
 Evaluation Meter::measure(const StudySet& set, const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make,
                           int64_t keep, std::vector<Image>& pictures) const {
   std::string stem = row;
   std::ranges::replace(stem, '/', '_');
   const std::filesystem::path path = folder_ / set.name / (stem + ".csv");
-  EvaluateOptions options = this->options();
+  const EvaluateOptions options = this->options();
   const std::string all_facts = fmt::format("{}; {}; {}; finpercep {}", facts, set.facts, variants_text(options), version);
   keep = std::min(keep, set.size());
   pictures.resize(std::max<std::size_t>(pictures.size(), keep));  // one that cannot be made stays empty
@@ -101,8 +89,7 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
     if (i < keep) pictures[i] = sample.sr;
     return sample;
   };
-  options.progress = fmt::format("{} {}", set.name, row);
-  const Evaluation out = evaluate(set.names, load, options);
+  const Evaluation out = evaluate(pipeline_, set.names, load, {.alone = true}, fmt::format("{} {}", set.name, row));
   make_directory(path.parent_path());
   write_file(path, csv_of(out, options, all_facts));
   return out;

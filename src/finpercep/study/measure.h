@@ -27,8 +27,9 @@ struct StudyRow {
 
 class Meter {
  public:
-  /// usage_error for an unknown metric, model_error for absent weights. `folder` holds the CSVs: folder/SET/ROW.csv.
-  Meter(const StudySettings& study, const std::vector<std::string>& metrics, std::filesystem::path folder);
+  /// usage_error for an unknown metric, model_error for absent weights. `folder` holds the CSVs: folder/SET/ROW.csv. `judge` has to live
+  /// as long as this.
+  Meter(const Judge& judge, const std::vector<std::string>& metrics, const std::string& device, std::filesystem::path folder);
 
   /// Picture i is made by make(i). `facts`: one line of what these pictures come from; with those of set, metrics and judge it is the first
   /// line of the CSV, and where that line is the same, the CSV is read and nothing is made but the first `keep` pictures, which go to
@@ -36,14 +37,12 @@ class Meter {
   Evaluation measure(const StudySet& set, const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make,
                      int64_t keep, std::vector<Image>& pictures) const;
 
-  const Judge& judge() const { return judge_; }
-  /// Of the tables: the metrics, and the judge where they need it. Refers to this meter.
-  EvaluateOptions options() const;
+  /// Of the tables.
+  EvaluateOptions options() const { return {.measure = pipeline_.options()}; }
 
  private:
   std::filesystem::path folder_;
-  EvaluateOptions options_;
-  Judge judge_;
+  Pipeline pipeline_;
 };
 
 }  // namespace finpercep

@@ -4,16 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <optional>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
-#include "finpercep/evaluate/test_set.h"
-#include "finpercep/generate/super_resolver.h"
+#include "finpercep/evaluate/rows.h"
 #include "finpercep/image/io.h"
-#include "finpercep/image/resize.h"
 #include "finpercep/study/page.h"
 #include "finpercep/study/runs.h"
 
@@ -50,9 +49,7 @@ class Rows {
     std::optional<SuperResolver> net;  // opened when a picture has to be made
     take(row, fmt::format("generator {}, {}, seed 0, 8 bits", model_facts(generator), c10::toString(compute_.dtype)), [&](int64_t i) {
       if (!net) net = make_super_resolver(generator, {.compute = compute_});
-      Image picture = (*net)(set_.lq(i), 0);  // as `eval` and `upscale` do
-      round_to_bytes(picture);                // as a file has it
-      return picture;
+      return make_as_file(*net, set_.lq(i), 0);  // as `eval` does
     });
   }
   void take(const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make) {
@@ -108,14 +105,17 @@ StudyResult run_study(const StudySettings& settings, const std::vector<Method>& 
   const Compute compute = resolve_compute(settings.rl.device, settings.rl.dtype);
   const std::vector<std::string> others = measured_only(settings, methods);
   std::vector<StudySet> sets;
-  std::vector<Meter> meters;
+  std::optional<Judge> judge;
+  std::map<std::vector<std::string>, Meter> meters;  // by the metrics that they take
   if (options.evaluate) {
     for (const std::string& other : others) make_super_resolver(other, {.compute = compute});
     sets = study_sets(settings);
     std::vector<std::string> names = others;
     for (const Method& method : methods) names.push_back(method.name);
     for (const StudySet& set : sets) check_rows(set, names);
-    for (const StudySet& set : sets) meters.emplace_back(settings, set.metrics, output / "values");
+    judge.emplace(JudgeOptions{.model = settings.judge, .device = settings.rl.device});
+    for (const StudySet& set : sets)  // what is wrong with the metrics is said now, not after the training
+      meters.try_emplace(set.metrics, *judge, set.metrics, settings.rl.device, output / "values");
   }
   make_directory(output);
   write_file(output / "study.yaml", to_yaml(settings));
@@ -129,11 +129,12 @@ StudyResult run_study(const StudySettings& settings, const std::vector<Method>& 
   for (std::size_t s = 0; s < sets.size(); ++s) {
     const StudySet& set = sets[s];
     const bool first = s == 0;
-    Rows measured(set, meters[s], compute, first ? settings.strips : 0);
+    const Meter& meter = meters.at(set.metrics);
+    Rows measured(set, meter, compute, first ? settings.strips : 0);
     for (const std::string& other : others) measured.generator(other);
     for (const StudySet::Made& made : set.made) measured.pictures(made);
     for (const auto& of_method : finished) measured.method(of_method.front().method, of_method);
-    for (TitledTable& table : study_tables(set.title, measured.rows, baseline_of(settings), meters[s].options()))
+    for (TitledTable& table : study_tables(set.title, measured.rows, baseline_of(settings), meter.options()))
       tables.push_back(std::move(table));
     for (const StudyRow& row : measured.rows)
       for (const Evaluation& seed : row.values) failures.insert(failures.end(), seed.failures.begin(), seed.failures.end());
@@ -142,8 +143,7 @@ StudyResult run_study(const StudySettings& settings, const std::vector<Method>& 
   std::vector<StudyRun> charted;
   for (const auto& of_method : finished) charted.insert(charted.end(), of_method.begin(), of_method.end());
   write_file(output / "study.md", study_markdown(settings, methods, tables));
-  write_file(output / "report.html",
-             render_report(study_page(settings, methods, tables, charted, sets.front(), shown, meters.front().judge())));
+  write_file(output / "report.html", render_report(study_page(settings, methods, tables, charted, sets.front(), shown, *judge)));
   return {std::move(tables), std::move(failures)};
 }
 

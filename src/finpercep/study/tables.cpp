@@ -12,8 +12,8 @@ namespace finpercep {
 namespace {
 
 // A picture's value is the mean over the seeds.
-Methods over_seeds(const std::vector<StudyRow>& rows) {
-  Methods methods;
+MethodResults over_seeds(const std::vector<StudyRow>& rows) {
+  MethodResults methods;
   for (const StudyRow& row : rows) {
     Evaluation mean = row.values.front();
     for (std::size_t m = 0; m < mean.metrics.size(); ++m) {
@@ -37,11 +37,7 @@ std::string seeds_text(const StudyRow& row, std::size_t metric, int decimals) {
     texts.push_back(fmt::format("{:.{}f}", means.back(), decimals));
   }
   if (means.size() == 1) return texts.front();
-  const double mean = mean_of(means);
-  double squares = 0;
-  for (const double m : means) squares += (m - mean) * (m - mean);
-  return fmt::format("{:.{}f} ± {:.{}f} ({})", mean, decimals, std::sqrt(squares / static_cast<double>(means.size() - 1)), decimals,
-                     fmt::join(texts, " "));
+  return fmt::format("{:.{}f} ± {:.{}f} ({})", mean_of(means), decimals, deviation_of(means), decimals, fmt::join(texts, " "));
 }
 
 }  // namespace
@@ -63,7 +59,7 @@ Table seed_table(const std::vector<StudyRow>& rows, const std::vector<std::strin
 std::vector<TitledTable> study_tables(const std::string& title, const std::vector<StudyRow>& rows, const std::string& baseline,
                                       const EvaluateOptions& options) {
   const bool several = std::ranges::any_of(rows, [](const StudyRow& row) { return row.values.size() > 1; });
-  const Methods methods = over_seeds(rows);
+  const MethodResults methods = over_seeds(rows);
   Table levels = comparison_table(methods, options);
   if (several) levels.caption += " An image's value is the mean over the method's seeds.";
   std::vector<TitledTable> tables = {{title, std::move(levels)}};
