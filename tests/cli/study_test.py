@@ -46,7 +46,7 @@ class StudyTest(ProgramTest):
         whole, parts = self.dir / "whole", self.dir / "parts"
         first = self.works(*self.study(whole), env=ENVIRONMENT, timeout=500)
         self.assertEqual(sorted(p.name for p in (whole / "runs").iterdir()), ["control-seed1", "control-seed2", "other-seed1", "other-seed2"])
-        for words in ["Held-out photographs\n", "difference to sr-small", "set (3 pictures): seeds", "±", "report: "]:
+        for words in ["Held-out photographs\n", "difference to sr-small", "set (3 pictures): seeds", "interval over seeds", "report: "]:
             self.assertIn(words, first.stdout)
         for row in ["bicubic", "sr-small", "control", "other"]:
             self.assertEqual(len(re.findall(f"^{row} ", first.stdout, re.M)), {"bicubic": 4, "sr-small": 2}.get(row, 6), row)

@@ -107,6 +107,17 @@ TEST_CASE("the interval is as wide as the standard error says, and repeats") {
   CHECK_THROWS_AS(bootstrap_mean({}), Error);
 }
 
+TEST_CASE("Student's interval: of three values, and of so many that the quantile is its expansion") {
+  const Interval three = student_mean({0.30, 0.32, 0.34});
+  CHECK(three.mean == doctest::Approx(0.32));
+  CHECK(three.high - three.mean == doctest::Approx(4.302653 * 0.02 / std::sqrt(3.0)).epsilon(1e-4));
+  std::vector<double> many;
+  for (int i = 0; i <= 20; ++i) many.push_back(i);
+  const Interval of_many = student_mean(many);
+  CHECK(of_many.high - 10 == doctest::Approx(2.085963 * deviation_of(many) / std::sqrt(21.0)).epsilon(1e-3));
+  CHECK(student_mean({7}).low == 7);
+}
+
 TEST_CASE("the standard deviation is the unbiased one") {
   CHECK(deviation_of({2, 4, 4, 6}) == doctest::Approx(std::sqrt(8.0 / 3)));
   CHECK(std::isnan(deviation_of({3})));

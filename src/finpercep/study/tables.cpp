@@ -37,7 +37,9 @@ std::string seeds_text(const StudyRow& row, std::size_t metric, int decimals) {
     texts.push_back(fmt::format("{:.{}f}", means.back(), decimals));
   }
   if (means.size() == 1) return texts.front();
-  return fmt::format("{:.{}f} ± {:.{}f} ({})", mean_of(means), decimals, deviation_of(means), decimals, fmt::join(texts, " "));
+  const Interval over_seeds = student_mean(means);
+  return fmt::format("{:.{}f} [{:.{}f}, {:.{}f}] ({})", over_seeds.mean, decimals, over_seeds.low, decimals, over_seeds.high, decimals,
+                     fmt::join(texts, " "));
 }
 
 }  // namespace
@@ -45,7 +47,9 @@ std::string seeds_text(const StudyRow& row, std::size_t metric, int decimals) {
 Table seed_table(const std::vector<StudyRow>& rows, const std::vector<std::string>& metrics) {
   Table table{.columns = {{"method", std::nullopt, 0}, {"seeds", std::nullopt, 0}},
               .rows = {},
-              .caption = "Mean ± standard deviation over seeds (each seed) of the mean over images."};
+              .caption =
+                  "Mean over images, then over seeds [Student's 95 % interval over seeds] (each seed). What holds for the method and "
+                  "not for these trained nets alone is what this interval says."};
   for (const std::string& metric : metrics) table.columns.push_back(comparison_column(metric));
   for (const StudyRow& row : rows) {
     if (!row.trained) continue;
@@ -63,8 +67,10 @@ std::vector<TitledTable> study_tables(const std::string& title, const std::vecto
   Table levels = comparison_table(methods, options);
   if (several) levels.caption += " An image's value is the mean over the method's seeds.";
   std::vector<TitledTable> tables = {{title, std::move(levels)}};
-  if (Table differences = difference_table(methods, baseline, options); !differences.rows.empty())
+  if (Table differences = difference_table(methods, baseline, options); !differences.rows.empty()) {
+    if (several) differences.caption += " Of several seeds: interval and p are for the nets that were trained, not over seeds.";
     tables.push_back({fmt::format("{}: difference to {}", title, baseline), std::move(differences)});
+  }
   if (several) tables.push_back({fmt::format("{}: seeds", title), seed_table(rows, options.measure.metrics)});
   return tables;
 }

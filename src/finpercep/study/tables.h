@@ -13,7 +13,7 @@ struct TitledTable {
   Table table;
 };
 
-/// One row a trained method: mean and standard deviation over seeds of the mean over pictures, and that of each seed.
+/// One row a trained method: the mean over pictures of each seed, their mean and its interval.
 Table seed_table(const std::vector<StudyRow>& rows, const std::vector<std::string>& metrics);
 
 /// Levels, differences to `baseline` where there are any and, where a row has several seeds, seeds. A picture's value is the mean over the

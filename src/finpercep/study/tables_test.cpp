@@ -47,12 +47,12 @@ TEST_CASE("differences: paired, in percent of the baseline where that says somet
   CHECK(text(table, 0, 3) == "+0.0 [+0.0, +0.0] p 1.000");
 }
 
-TEST_CASE("seeds: their standard deviation and values; one seed has none") {
+TEST_CASE("seeds: their mean, its interval over them, and the values; one seed has none") {
   const std::vector<StudyRow> rows = {row("base", 20, {0.38}), row("m", 21, {0.28, 0.30, 0.32})};
   const Table table = seed_table(rows, metrics);
   REQUIRE(table.rows.size() == 1);
   CHECK(text(table, 0, 1) == "1 2 3");
-  CHECK(text(table, 0, 3) == "0.3200 ± 0.0200 (0.3000 0.3200 0.3400)");
+  CHECK(text(table, 0, 3) == "0.3200 [0.2703, 0.3697] (0.3000 0.3200 0.3400)");
   CHECK(study_tables("s", rows, "base", options).size() == 3);
   CHECK(study_tables("s", {rows[0]}, "base", options).size() == 1);
 }
