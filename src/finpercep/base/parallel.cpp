@@ -55,4 +55,11 @@ void parallel_for(int64_t count, int threads, const std::function<void(int64_t)>
   if (error) std::rethrow_exception(error);
 }
 
+void parallel_rows(int rows, int rows_per_task, int threads, const std::function<void(int, int)>& work) {
+  parallel_for((rows + rows_per_task - 1) / rows_per_task, threads, [&](int64_t task) {
+    const int first = static_cast<int>(task) * rows_per_task;
+    work(first, std::min(first + rows_per_task, rows));
+  });
+}
+
 }  // namespace finpercep

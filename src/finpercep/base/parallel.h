@@ -21,6 +21,10 @@ int default_threads();
 /// threads have stopped; no further items are started after it.
 void parallel_for(int64_t count, int threads, const std::function<void(int64_t)>& work);
 
+/// The same for runs of rows, so that scratch is set up once a run: work(first, end) for [0, rows) in runs of `rows_per_task`, the last of
+/// them perhaps shorter. The runs do not depend on the threads.
+void parallel_rows(int rows, int rows_per_task, int threads, const std::function<void(int first, int end)>& work);
+
 /// Makes items first, first+1, .. ahead of time on worker threads and hands them out in order.
 /// An exception in make(i) surfaces in the next() that would have returned item i. The destructor stops the workers.
 /// `threads` 0 = default_threads(); at most `depth` items (at least one) are made ahead of the one that next() waits for.

@@ -24,6 +24,24 @@ TEST_CASE("parallel_for does each item once, for any number of threads") {
   parallel_for(-3, 4, [](int64_t) { FAIL("no item to do"); });
 }
 
+TEST_CASE("parallel_rows gives out each row once, in the same parts for any number of threads") {
+  using Parts = std::set<std::pair<int, int>>;
+  const auto parts = [](int rows, int threads) {
+    std::mutex mutex;
+    Parts found;
+    parallel_rows(rows, 4, threads, [&](int first, int end) {
+      std::lock_guard lock(mutex);
+      found.emplace(first, end);
+    });
+    return found;
+  };
+  for (const int threads : {0, 1, 3}) {
+    CHECK((parts(10, threads) == Parts{{0, 4}, {4, 8}, {8, 10}}));
+    CHECK((parts(8, threads) == Parts{{0, 4}, {4, 8}}));
+    CHECK(parts(0, threads).empty());
+  }
+}
+
 TEST_CASE("parallel_for runs on several threads") {
   std::mutex mutex;
   std::set<std::thread::id> ids;

@@ -36,9 +36,8 @@ void scale_features(const Image& luma, int threads, double* to) {
   const Block<float> block{normal.data(), static_cast<std::size_t>(luma.width), luma.width, luma.height};
   // Moments of each row on its own, added up in order: no effect of the threads.
   std::vector<std::array<SignedMoments, 1 + shifts.size()>> of_rows(luma.height);
-  parallel_for((luma.height + rows_per_task - 1) / rows_per_task, threads, [&](int64_t task) {
-    const int first = static_cast<int>(task) * rows_per_task;
-    for (int y = first; y < std::min(first + rows_per_task, luma.height); ++y) {
+  parallel_rows(luma.height, rows_per_task, threads, [&](int first, int end) {
+    for (int y = first; y < end; ++y) {
       of_rows[y][0] = moments_of_row(block, y);
       for (std::size_t s = 0; s < shifts.size(); ++s) of_rows[y][1 + s] = moments_of_products(block, y, shifts[s][0], shifts[s][1]);
     }
@@ -84,8 +83,8 @@ Brisque Brisque::load() {
   return out;
 }
 
-std::array<double, Brisque::features> brisque_features(const Image& image, const BrisqueOptions& options) {
-  const ComparedRows rows(image, image.channels == 1 ? Channels::rgb : options.channels, 0, true);
+std::array<double, Brisque::features> brisque_features(const Image& image, int threads) {
+  const ComparedRows rows(image, image.channels == 1 ? Channels::rgb : Channels::yiq, 0, true);
   if (rows.width() < least_side || rows.height() < least_side)
     throw input_error(fmt::format("brisque: expected sides of at least {} pixels, found {}x{}", least_side, rows.width(), rows.height()));
   Image luma(rows.width(), rows.height(), 1);
@@ -96,13 +95,13 @@ std::array<double, Brisque::features> brisque_features(const Image& image, const
                    [](double v) { return static_cast<float>(v); });
   }
   std::array<double, Brisque::features> out{};
-  scale_features(luma, options.threads, out.data());
-  scale_features(resize_by(luma, .5, Resize::bicubic_matlab), options.threads, out.data() + Brisque::features / 2);
+  scale_features(luma, threads, out.data());
+  scale_features(resize_by(luma, .5, Resize::bicubic_matlab), threads, out.data() + Brisque::features / 2);
   return out;
 }
 
-double Brisque::operator()(const Image& image, const BrisqueOptions& options) const {
-  std::array<double, features> x = brisque_features(image, options);
+double Brisque::operator()(const Image& image, int threads) const {
+  std::array<double, features> x = brisque_features(image, threads);
   for (int i = 0; i < features; ++i) {
     if (!std::isfinite(x[i]))
       throw input_error(fmt::format("brisque: a picture of {}x{} without texture has no score", image.width, image.height));

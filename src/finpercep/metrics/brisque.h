@@ -11,11 +11,6 @@
 
 namespace finpercep {
 
-struct BrisqueOptions {
-  Channels channels = Channels::yiq;
-  int threads = 1;  ///< 0: all cores; the result is the same for any number
-};
-
 struct Brisque {
   static constexpr int features = 36;
   std::vector<double> vectors, coefficients;  ///< support vectors (n x 36) and their coefficients
@@ -24,11 +19,12 @@ struct Brisque {
   /// The published regression. model_error with the command that fetches it when it is absent.
   static Brisque load();
 
-  /// input_error when a side is below 16 pixels or the picture has no texture.
-  double operator()(const Image& image, const BrisqueOptions& options = {}) const;
+  /// input_error when a side is below 16 pixels or the picture has no texture. `threads` 0: all cores; the result is the same for any
+  /// number.
+  double operator()(const Image& image, int threads = 1) const;
 };
 
 /// The statistics as they are, before scaling to the ranges seen in training.
-std::array<double, Brisque::features> brisque_features(const Image& image, const BrisqueOptions& options = {});
+std::array<double, Brisque::features> brisque_features(const Image& image, int threads = 1);
 
 }  // namespace finpercep

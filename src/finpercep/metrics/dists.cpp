@@ -88,8 +88,9 @@ Dists Dists::load(at::Device device) {
   const at::Tensor sum = dists.alpha.sum() + dists.beta.sum();
   dists.alpha.div_(sum);
   dists.beta.div_(sum);
-  dists.mean = at::tensor({.485f, .456f, .406f}).view({1, 3, 1, 1}).to(device);
-  dists.deviation = at::tensor({.229f, .224f, .225f}).view({1, 3, 1, 1}).to(device);
+  const auto [mean, deviation] = imagenet_statistics(device);
+  dists.mean = mean;
+  dists.deviation = deviation;
   return dists;
 }
 

@@ -25,14 +25,13 @@ struct Framed {
   float* row(int y) { return values.data() + static_cast<std::size_t>(y + 1) * (width + 2) + 1; }
 };
 
-Framed halve(const Image& image, const GmsdOptions& options) {
-  const ComparedRows rows(image, image.channels == 1 ? Channels::rgb : options.channels, 0, true);
+Framed halve(const Image& image, int threads) {
+  const ComparedRows rows(image, image.channels == 1 ? Channels::rgb : Channels::yiq, 0, true);
   Framed out{rows.width() / 2, rows.height() / 2, {}};
   out.values.assign(static_cast<std::size_t>(out.width + 2) * (out.height + 2), 0);
-  parallel_for((out.height + rows_per_task - 1) / rows_per_task, options.threads, [&](int64_t task) {
+  parallel_rows(out.height, rows_per_task, threads, [&](int first, int end) {
     std::vector<double> top(rows.width()), bottom(rows.width());
-    const int first = static_cast<int>(task) * rows_per_task;
-    for (int y = first; y < std::min(first + rows_per_task, out.height); ++y) {
+    for (int y = first; y < end; ++y) {
       rows.read(0, 2 * y, top.data());
       rows.read(0, 2 * y + 1, bottom.data());
       float* to = out.row(y);
@@ -56,20 +55,19 @@ void gradient_row(const Framed& plane, int y, double* to) {
 
 }  // namespace
 
-double gmsd(const Image& sr, const Image& ref, const GmsdOptions& options) {
+double gmsd(const Image& sr, const Image& ref, int threads) {
   require_same_size(sr, ref, "gmsd");
   if (sr.width < least_side || sr.height < least_side)
     throw input_error(fmt::format("gmsd: expected sides of at least {} pixels, found {}x{}", least_side, sr.width, sr.height));
-  const Framed a = halve(sr, options), b = halve(ref, options);
+  const Framed a = halve(sr, threads), b = halve(ref, threads);
   // One minus the similarity is (g1 - g2)^2 / (g1^2 + g2^2 + T), which keeps its digits where the pictures are almost equal.
   struct Sums {
     double first = 0, second = 0;
   };
   std::vector<Sums> row_sums(a.height);  // added up in order: no effect of the threads
-  parallel_for((a.height + rows_per_task - 1) / rows_per_task, options.threads, [&](int64_t task) {
+  parallel_rows(a.height, rows_per_task, threads, [&](int first, int end) {
     std::vector<double> u(a.width), v(a.width);
-    const int first = static_cast<int>(task) * rows_per_task;
-    for (int y = first; y < std::min(first + rows_per_task, a.height); ++y) {
+    for (int y = first; y < end; ++y) {
       gradient_row(a, y, u.data());
       gradient_row(b, y, v.data());
 #pragma GCC ivdep

@@ -8,12 +8,8 @@
 
 namespace finpercep {
 
-struct GmsdOptions {
-  Channels channels = Channels::yiq;
-  int threads = 1;  ///< 0: all cores; the result is the same for any number
-};
-
 /// 0 for equal pictures, lower is better; below .5. Gray pictures are taken as they are. input_error when a side is below 4 pixels.
-double gmsd(const Image& sr, const Image& ref, const GmsdOptions& options = {});
+/// `threads` 0: all cores; the result is the same for any number.
+double gmsd(const Image& sr, const Image& ref, int threads = 1);
 
 }  // namespace finpercep

@@ -126,7 +126,6 @@ at::Tensor Lpips::streamed(const at::Tensor& x, const at::Tensor& y) const {
 }
 
 std::array<at::Tensor, 5> Lpips::distances(const at::Tensor& x, const at::Tensor& y) const {
-  require_pair(x, y);
   const auto fx = features((2 * x - 1 - shift) / scale), fy = features((2 * y - 1 - shift) / scale);
   std::array<at::Tensor, 5> out;
   for (std::size_t i = 0; i < out.size(); ++i) out[i] = ((unit(fx[i]) - unit(fy[i])).square() * weights[i]).sum(1, true);
@@ -146,6 +145,7 @@ at::Tensor Lpips::operator()(const at::Tensor& x, const at::Tensor& y) const {
 }
 
 at::Tensor Lpips::map(const at::Tensor& x, const at::Tensor& y) const {
+  require_pair(x, y);
   at::Tensor total;
   for (const auto& slice : distances(x, y)) {
     const at::Tensor enlarged = upsample_to(slice, x.size(2), x.size(3));

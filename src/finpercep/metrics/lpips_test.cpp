@@ -68,11 +68,11 @@ TEST_CASE("wrong shapes are refused") {
 }
 
 TEST_CASE("the trunks give five slices of the right sizes, down to the least picture") {
-  Params params(0);
-  const AlexNet alex(params, "alex.");
-  const Vgg16 vgg(params, "vgg.");
-  CHECK(params.with_prefix("alex.").size() == 10);
-  CHECK(params.with_prefix("vgg.").size() == 26);
+  Params alex_params(0), vgg_params(0);
+  const AlexNet alex(alex_params);
+  const Vgg16 vgg(vgg_params);
+  CHECK(alex_params.with_prefix("features.").size() == 10);
+  CHECK(vgg_params.with_prefix("features.").size() == 26);
   const auto a = alex(random_batch(0, {2, 3, 64, 96}));
   const auto v = vgg(random_batch(0, {2, 3, 64, 96}));
   for (std::size_t i = 0; i < 5; ++i) {

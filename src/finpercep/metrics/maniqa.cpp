@@ -68,10 +68,11 @@ Maniqa Maniqa::from(const TensorFile& file, const std::string& where, const std:
   m.positions = params.constant("vit.pos_embed", {1, tokens + 1, width}, 0);
   for (int64_t i = 0; i < first_tap + taps; ++i) {
     const std::string name = fmt::format("vit.blocks.{}.", i);
-    m.blocks.push_back(
-        {make_layer_norm(params, name + "norm1", width, vit_eps), make_layer_norm(params, name + "norm2", width, vit_eps),
-         make_linear(params, name + "attn.qkv", width, 3 * width, 0), make_linear(params, name + "attn.proj", width, width, 0),
-         make_linear(params, name + "mlp.fc1", width, 4 * width, 0), make_linear(params, name + "mlp.fc2", 4 * width, width, 0)});
+    m.blocks.push_back({make_layer_norm(params, name + "norm1", width, vit_eps), make_layer_norm(params, name + "norm2", width, vit_eps),
+                        make_linear(params, name + "attn.qkv", width, 3 * width, 0),
+                        make_linear(params, name + "attn.proj", width, width, 0),
+                        make_linear(params, name + "mlp.fc1", width, 4 * width, 0),
+                        make_linear(params, name + "mlp.fc2", 4 * width, width, 0), vit_heads});
   }
   m.stages.push_back(make_stage(params, 1, taps * width, width, scale));
   m.stages.push_back(make_stage(params, 2, width, narrow, scale));
@@ -89,10 +90,7 @@ std::pair<at::Tensor, at::Tensor> Maniqa::patches(const at::Tensor& crop) const 
   at::Tensor x = at::cat({class_token.expand({crop.size(0), 1, width}), embedded}, 1) + positions;
   std::vector<at::Tensor> tapped;
   for (std::size_t i = 0; i < blocks.size(); ++i) {
-    const VitBlock& block = blocks[i];
-    const auto qkv = block.qkv(block.norm1(x)).chunk(3, 2);
-    x = x + block.out(attend(qkv[0], qkv[1], qkv[2], vit_heads));
-    x = x + block.fc2(at::gelu(block.fc1(block.norm2(x))));
+    x = blocks[i](std::move(x));
     if (i >= first_tap) tapped.push_back(x.narrow(1, 1, tokens));
   }
   x = at::cat(tapped, 2);

@@ -14,10 +14,6 @@
 namespace finpercep {
 
 struct Maniqa {
-  struct VitBlock {
-    LayerNorm norm1, norm2;
-    Linear qkv, out, fc1, fc2;
-  };
   struct ChannelAttention {
     Linear query, key, value;
   };
@@ -41,7 +37,7 @@ struct Maniqa {
 
   Conv embedding;
   at::Tensor class_token, positions;
-  std::vector<VitBlock> blocks;
+  std::vector<TransformerBlock> blocks;
   std::vector<Stage> stages;
   Linear score1, score2, weight1, weight2;
 };

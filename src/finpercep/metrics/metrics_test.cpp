@@ -130,7 +130,10 @@ TEST_CASE("ssim: equal pictures, negatives, threads, sizes") {
 
 TEST_CASE("the registry") {
   for (const auto& info : metric_list()) {
+    CAPTURE(info.name);
     CHECK(find_metric(info.name).definition == info.definition);
+    CHECK((info.make == nullptr) == info.of_set);
+    REQUIRE(info.variant != nullptr);
     for (Protocol protocol : {Protocol::pyiqa, Protocol::basicsr, Protocol::stablesr})
       CHECK_FALSE(variant_text(info.name, protocol).empty());
   }

@@ -14,6 +14,7 @@ namespace finpercep {
 namespace {
 
 constexpr int64_t patch = 32, grid = 10, dim = 384, mlp = 1152, heads = 6, depth = 14, norm_groups = 32;
+constexpr double root_eps = 1e-6, block_eps = 1e-4;
 
 // TensorFlow's SAME padding: the odd pixel goes right and bottom.
 at::Tensor pad_same(const at::Tensor& x, int64_t kernel, int64_t stride) {
@@ -24,19 +25,9 @@ at::Tensor pad_same(const at::Tensor& x, int64_t kernel, int64_t stride) {
 
 at::Tensor same_conv(const Conv& conv, const at::Tensor& x) { return conv(pad_same(x, conv.weight.size(2), conv.stride)); }
 
-at::Tensor norm(const GroupNorm& g, const at::Tensor& x, double eps) { return at::group_norm(x, g.groups, g.weight, g.bias, eps); }
-
 // For each of `count` patches along a side, the cell of the grid of positions: nearest neighbour.
 at::Tensor cells(int64_t count, const at::TensorOptions& options) {
   return at::upsample_nearest1d(at::arange(grid, options).view({1, 1, grid}), at::IntArrayRef(count)).view({count}).to(at::kLong);
-}
-
-Linear linear_of(Params& params, const std::string& name, int64_t in, int64_t out) {
-  return {params.constant(name + ".weight", {out, in}, 0), params.constant(name + ".bias", {out}, 0)};
-}
-
-GroupNorm norm_of(Params& params, const std::string& name, int64_t channels) {
-  return make_group_norm(params, name, channels, norm_groups);
 }
 
 Conv conv_of(Params& params, const std::string& name, int64_t in, int64_t out, int64_t kernel, int64_t stride = 1) {
@@ -59,16 +50,16 @@ Musiq Musiq::from(const TensorFile& file, const std::string& where, at::Device d
   Params params(0);
   Musiq m;
   m.root = conv_of(params, "conv_root", 3, 64, 7, 2);
-  m.root_norm = norm_of(params, "gn_root", 64);
+  m.root_norm = make_group_norm(params, "gn_root", 64, norm_groups, root_eps);
   m.conv1 = conv_of(params, "block1.conv1", 64, 64, 1);
-  m.norm1 = norm_of(params, "block1.gn1", 64);
+  m.norm1 = make_group_norm(params, "block1.gn1", 64, norm_groups, block_eps);
   m.conv2 = conv_of(params, "block1.conv2", 64, 64, 3);
-  m.norm2 = norm_of(params, "block1.gn2", 64);
+  m.norm2 = make_group_norm(params, "block1.gn2", 64, norm_groups, block_eps);
   m.conv3 = conv_of(params, "block1.conv3", 64, 256, 1);
-  m.norm3 = norm_of(params, "block1.gn3", 256);
+  m.norm3 = make_group_norm(params, "block1.gn3", 256, norm_groups, block_eps);
   m.shortcut = conv_of(params, "block1.conv_proj", 64, 256, 1);
-  m.shortcut_norm = norm_of(params, "block1.gn_proj", 256);
-  m.embedding = linear_of(params, "embedding", 256 * (patch / 4) * (patch / 4), dim);
+  m.shortcut_norm = make_group_norm(params, "block1.gn_proj", 256, norm_groups, block_eps);
+  m.embedding = make_linear(params, "embedding", 256 * (patch / 4) * (patch / 4), dim, 0);
   const std::string encoder = "transformer_encoder.";
   m.positions = params.constant(encoder + "posembed_input.position_emb", {1, grid * grid, dim}, 0);
   m.scales = params.constant(encoder + "scaleembed_input.scale_emb", {3, dim}, 0);
@@ -76,14 +67,15 @@ Musiq Musiq::from(const TensorFile& file, const std::string& where, at::Device d
   m.final_norm = make_layer_norm(params, encoder + "encoder_norm", dim, 1e-6);
   for (int64_t i = 0; i < depth; ++i) {
     const std::string name = fmt::format("{}transformer.encoderblock_{}.", encoder, i);
-    m.blocks.push_back({make_layer_norm(params, name + "norm1", dim, 1e-6), make_layer_norm(params, name + "norm2", dim, 1e-6),
-                        linear_of(params, name + "attention.query", dim, dim), linear_of(params, name + "attention.key", dim, dim),
-                        linear_of(params, name + "attention.value", dim, dim), linear_of(params, name + "attention.out", dim, dim),
-                        linear_of(params, name + "mlp.fc1", dim, mlp), linear_of(params, name + "mlp.fc2", mlp, dim)});
+    m.blocks.push_back(
+        {make_layer_norm(params, name + "norm1", dim, 1e-6), make_layer_norm(params, name + "norm2", dim, 1e-6),
+         make_linear(params, name + "attention.query", dim, dim, 0), make_linear(params, name + "attention.key", dim, dim, 0),
+         make_linear(params, name + "attention.value", dim, dim, 0), make_linear(params, name + "attention.out", dim, dim, 0),
+         make_linear(params, name + "mlp.fc1", dim, mlp, 0), make_linear(params, name + "mlp.fc2", mlp, dim, 0)});
   }
   // AVA's head has ten grades and a softmax after it, which makes it "head.0" in the file.
   const bool graded = file.tensors.contains("head.0.weight");
-  m.head = linear_of(params, graded ? "head.0" : "head", dim, graded ? 10 : 1);
+  m.head = make_linear(params, graded ? "head.0" : "head", dim, graded ? 10 : 1, 0);
   finpercep::load(params, file, where);
   at::NoGradGuard no_grad;
   for (const Conv* conv : {&m.root, &m.conv1, &m.conv2, &m.conv3, &m.shortcut}) standardise(conv->weight);
@@ -108,11 +100,11 @@ at::Tensor Musiq::operator()(const at::Tensor& image) const {
     const int64_t rows = picture.size(2) / patch, columns = picture.size(3) / patch;
     at::Tensor h =
         picture.unflatten(2, {rows, patch}).unflatten(4, {columns, patch}).permute({0, 2, 4, 1, 3, 5}).reshape({-1, 3, patch, patch});
-    h = at::relu(norm(root_norm, same_conv(root, h), 1e-6));
+    h = at::relu(root_norm(same_conv(root, h)));
     h = at::max_pool2d(pad_same(h, 3, 2), 3, 2);
-    at::Tensor y = at::relu(norm(norm1, same_conv(conv1, h), 1e-4));
-    y = at::relu(norm(norm2, same_conv(conv2, y), 1e-4));
-    h = at::relu(norm(norm3, same_conv(conv3, y), 1e-4) + norm(shortcut_norm, same_conv(shortcut, h), 1e-4));
+    at::Tensor y = at::relu(norm1(same_conv(conv1, h)));
+    y = at::relu(norm2(same_conv(conv2, y)));
+    h = at::relu(norm3(same_conv(conv3, y)) + shortcut_norm(same_conv(shortcut, h)));
     h = embedding(h.permute({0, 2, 3, 1}).reshape({count, rows * columns, -1}));  // TensorFlow's order of channels
     const at::Tensor cell = (cells(rows, h.options()).unsqueeze(1) * grid + cells(columns, h.options())).flatten();
     tokens.push_back(h + positions[0].index_select(0, cell) + scales[scale]);

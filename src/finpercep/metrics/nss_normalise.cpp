@@ -19,16 +19,6 @@ double product_sum(const std::array<double, window>& w, bool as_float) {
   return sum;
 }
 
-// work(y) for all rows; each task has scratch of its own.
-template <class Scratch, class Work>
-void for_rows(int height, int threads, const Scratch& scratch, const Work& work) {
-  parallel_for((height + rows_per_task - 1) / rows_per_task, threads, [&](int64_t task) {
-    auto buffers = scratch();
-    const int first = static_cast<int>(task) * rows_per_task;
-    for (int y = first; y < std::min(first + rows_per_task, height); ++y) work(y, buffers);
-  });
-}
-
 }  // namespace
 
 LocalWindow LocalWindow::exact() {
@@ -52,35 +42,34 @@ LocalWindow LocalWindow::of_float32() {
 std::vector<double> contrast_normalised(const std::vector<double>& plane, int width, int height, const LocalWindow& given, int threads) {
   std::vector<double> out(plane.size());
   const std::array<double, window> w = given.weights;
-  struct Columns {
-    std::vector<double> mean, squares;
-  };
-  const auto scratch = [&] { return Columns{std::vector<double>(width + 2 * half), std::vector<double>(width + 2 * half)}; };
-  for_rows(height, threads, scratch, [&](int y, Columns& columns) {
-    std::array<const double*, window> r{};
-    for (int k = 0; k < window; ++k) r[k] = plane.data() + static_cast<std::size_t>(std::clamp(y + k - half, 0, height - 1)) * width;
-    double *mean = columns.mean.data() + half, *squares = columns.squares.data() + half;
+  parallel_rows(height, rows_per_task, threads, [&](int first, int end) {
+    std::vector<double> means(width + 2 * half), mean_squares(width + 2 * half);
+    for (int y = first; y < end; ++y) {
+      std::array<const double*, window> r{};
+      for (int k = 0; k < window; ++k) r[k] = plane.data() + static_cast<std::size_t>(std::clamp(y + k - half, 0, height - 1)) * width;
+      double *mean = means.data() + half, *squares = mean_squares.data() + half;
 #pragma GCC ivdep
-    for (int x = 0; x < width; ++x) {
-      mean[x] = w[3] * r[3][x] + w[2] * (r[2][x] + r[4][x]) + w[1] * (r[1][x] + r[5][x]) + w[0] * (r[0][x] + r[6][x]);
-      squares[x] = w[3] * (r[3][x] * r[3][x]) + w[2] * (r[2][x] * r[2][x] + r[4][x] * r[4][x]) +
-                   w[1] * (r[1][x] * r[1][x] + r[5][x] * r[5][x]) + w[0] * (r[0][x] * r[0][x] + r[6][x] * r[6][x]);
-    }
-    for (int k = 1; k <= half; ++k) {
-      mean[-k] = mean[0];
-      squares[-k] = squares[0];
-      mean[width - 1 + k] = mean[width - 1];
-      squares[width - 1 + k] = squares[width - 1];
-    }
-    const double* from = r[half];
-    double* to = out.data() + static_cast<std::size_t>(y) * width;
-    const auto across = [&w](const double* c) {
-      return w[3] * c[0] + w[2] * (c[-1] + c[1]) + w[1] * (c[-2] + c[2]) + w[0] * (c[-3] + c[3]);
-    };
+      for (int x = 0; x < width; ++x) {
+        mean[x] = w[3] * r[3][x] + w[2] * (r[2][x] + r[4][x]) + w[1] * (r[1][x] + r[5][x]) + w[0] * (r[0][x] + r[6][x]);
+        squares[x] = w[3] * (r[3][x] * r[3][x]) + w[2] * (r[2][x] * r[2][x] + r[4][x] * r[4][x]) +
+                     w[1] * (r[1][x] * r[1][x] + r[5][x] * r[5][x]) + w[0] * (r[0][x] * r[0][x] + r[6][x] * r[6][x]);
+      }
+      for (int k = 1; k <= half; ++k) {
+        mean[-k] = mean[0];
+        squares[-k] = squares[0];
+        mean[width - 1 + k] = mean[width - 1];
+        squares[width - 1 + k] = squares[width - 1];
+      }
+      const double* from = r[half];
+      double* to = out.data() + static_cast<std::size_t>(y) * width;
+      const auto across = [&w](const double* c) {
+        return w[3] * c[0] + w[2] * (c[-1] + c[1]) + w[1] * (c[-2] + c[2]) + w[0] * (c[-3] + c[3]);
+      };
 #pragma GCC ivdep
-    for (int x = 0; x < width; ++x) {
-      const double m = across(mean + x), s = across(squares + x);
-      to[x] = (from[x] - m) / (std::sqrt(std::abs(s - m * m)) + 1);
+      for (int x = 0; x < width; ++x) {
+        const double m = across(mean + x), s = across(squares + x);
+        to[x] = (from[x] - m) / (std::sqrt(std::abs(s - m * m)) + 1);
+      }
     }
   });
   return out;
@@ -93,37 +82,36 @@ std::vector<float> contrast_normalised(const std::vector<float>& plane, int widt
     for (int j = 0; j < window; ++j) w[i][j] = static_cast<float>(exact[i] * exact[j]);
   const int padded = width + 2 * half;
   std::vector<float> out(plane.size());
-  struct Rows {
-    std::vector<float> values, squares;
-  };
-  const auto scratch = [&] { return Rows{std::vector<float>(window * padded), std::vector<float>(window * padded)}; };
-  for_rows(height, threads, scratch, [&](int y, Rows& rows) {
-    for (int k = 0; k < window; ++k) {
-      float *value = rows.values.data() + k * padded + half, *square = rows.squares.data() + k * padded + half;
-      const int source = y + k - half;
-      if (source < 0 || source >= height) {
-        std::fill_n(value, width, 0.0f);
-        std::fill_n(square, width, 0.0f);
-        continue;
-      }
-      const float* from = plane.data() + static_cast<std::size_t>(source) * width;
-      for (int x = 0; x < width; ++x) {
-        value[x] = from[x];
-        square[x] = from[x] * from[x];
-      }
-    }
-    const float *value = rows.values.data(), *square = rows.squares.data();
-    const float* from = plane.data() + static_cast<std::size_t>(y) * width;
-    float* to = out.data() + static_cast<std::size_t>(y) * width;
-#pragma GCC ivdep
-    for (int x = 0; x < width; ++x) {
-      float m = 0, s = 0;
-      for (int i = 0; i < window; ++i)
-        for (int j = 0; j < window; ++j) {
-          m = std::fma(w[i][j], value[i * padded + x + j], m);
-          s = std::fma(w[i][j], square[i * padded + x + j], s);
+  parallel_rows(height, rows_per_task, threads, [&](int first, int end) {
+    std::vector<float> values(window * padded), squares(window * padded);
+    for (int y = first; y < end; ++y) {
+      for (int k = 0; k < window; ++k) {
+        float *value = values.data() + k * padded + half, *square = squares.data() + k * padded + half;
+        const int source = y + k - half;
+        if (source < 0 || source >= height) {
+          std::fill_n(value, width, 0.0f);
+          std::fill_n(square, width, 0.0f);
+          continue;
         }
-      to[x] = (from[x] - m) / (std::sqrt(std::abs(s - m * m)) + 1);
+        const float* from = plane.data() + static_cast<std::size_t>(source) * width;
+        for (int x = 0; x < width; ++x) {
+          value[x] = from[x];
+          square[x] = from[x] * from[x];
+        }
+      }
+      const float *value = values.data(), *square = squares.data();
+      const float* from = plane.data() + static_cast<std::size_t>(y) * width;
+      float* to = out.data() + static_cast<std::size_t>(y) * width;
+#pragma GCC ivdep
+      for (int x = 0; x < width; ++x) {
+        float m = 0, s = 0;
+        for (int i = 0; i < window; ++i)
+          for (int j = 0; j < window; ++j) {
+            m = std::fma(w[i][j], value[i * padded + x + j], m);
+            s = std::fma(w[i][j], square[i * padded + x + j], s);
+          }
+        to[x] = (from[x] - m) / (std::sqrt(std::abs(s - m * m)) + 1);
+      }
     }
   });
   return out;

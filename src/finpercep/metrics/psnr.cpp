@@ -19,10 +19,9 @@ double psnr(const Image& sr, const Image& ref, const PsnrOptions& options) {
   const ComparedRows a(sr, options.channels, options.crop_border, false), b(ref, options.channels, options.crop_border, false);
   const int width = a.width(), height = a.height(), rows = a.planes() * height;
   std::vector<double> row_sums(rows);  // added up in order: no effect of the threads
-  parallel_for((rows + rows_per_task - 1) / rows_per_task, options.threads, [&](int64_t task) {
+  parallel_rows(rows, rows_per_task, options.threads, [&](int first, int end) {
     std::vector<double> u(width), v(width);
-    const int first = static_cast<int>(task) * rows_per_task;
-    for (int i = first; i < std::min(first + rows_per_task, rows); ++i) {
+    for (int i = first; i < end; ++i) {
       a.read(i / height, i % height, u.data());
       b.read(i / height, i % height, v.data());
       // Four chains of additions instead of one: the adder's latency is what a single one would wait for.

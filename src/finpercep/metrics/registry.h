@@ -19,15 +19,27 @@ enum class Protocol {
 Protocol parse_protocol(const std::string& name);
 const char* name_of(Protocol protocol);
 
+struct MetricOptions {
+  Protocol protocol = Protocol::stablesr;
+  int crop_border = 0;          ///< for PSNR, SSIM, MS-SSIM and BasicSR's NIQE only, as everywhere
+  std::string device = "auto";  ///< for metrics with nets: cpu, cuda, cuda:1, auto
+  int threads = 1;              ///< within one picture; 0: all cores
+};
+
+/// Of a picture and its reference. May be called from several threads.
+using MetricFunction = std::function<double(const Image& sr, const Image& ref)>;
+
 struct MetricInfo {
   std::string name;
-  bool higher_is_better = true;
+  std::string definition;  ///< one line: what it is and from where
   std::string range;
+  bool higher_is_better = true;
   bool needs_reference = true;
   bool runs_net = false;                  ///< on `device`; torch has threads of its own, so compute these one picture at a time
-  std::string definition;                 ///< one line: what it is and from where
-  std::vector<std::string> weights = {};  ///< names of the weight files it loads
   bool of_set = false;                    ///< one number for a set of pictures, see evaluate/set_score.h; not for a MetricSet
+  std::vector<std::string> weights = {};  ///< names of the weight files it loads
+  MetricFunction (*make)(const MetricOptions& options) = nullptr;        ///< model_error for absent weights; none for a metric of sets
+  std::string (*variant)(Protocol protocol, int crop_border) = nullptr;  ///< what variant_text() says
 };
 
 /// Every metric, in the order that help prints them.
@@ -36,13 +48,6 @@ const std::vector<MetricInfo>& metric_list();
 const MetricInfo& find_metric(const std::string& name);
 /// The stamp for files: what exactly `metric` means under `protocol`, e.g. "Y of YCbCr, not rounded, mse + 1e-8, crop 0".
 std::string variant_text(const std::string& metric, Protocol protocol, int crop_border = 0);
-
-struct MetricOptions {
-  Protocol protocol = Protocol::stablesr;
-  int crop_border = 0;          ///< for PSNR, SSIM, MS-SSIM and BasicSR's NIQE only, as everywhere
-  std::string device = "auto";  ///< for metrics with nets: cpu, cuda, cuda:1, auto
-  int threads = 1;              ///< within one picture; 0: all cores
-};
 
 /// Metrics ready to be computed: names checked and weights opened once.
 class MetricSet {
@@ -57,7 +62,7 @@ class MetricSet {
 
  private:
   std::vector<std::string> names_;
-  std::vector<std::function<double(const Image& sr, const Image& ref)>> metrics_;
+  std::vector<MetricFunction> metrics_;
 };
 
 }  // namespace finpercep

@@ -35,10 +35,9 @@ SmallPlane halve(const RowReader& rows, int width, int height, int threads) {
   SmallPlane out{(width + 1) / 2, (height + 1) / 2, {}};
   out.values.resize(static_cast<std::size_t>(out.width) * out.height);
   const int shift_x = width % 2, shift_y = height % 2;
-  parallel_for((out.height + rows_per_task - 1) / rows_per_task, threads, [&](int64_t task) {
+  parallel_rows(out.height, rows_per_task, threads, [&](int first, int end) {
     std::vector<double> top(width + 2), bottom(width + 2);
-    const int first = static_cast<int>(task) * rows_per_task;
-    for (int y = first; y < std::min(first + rows_per_task, out.height); ++y) {
+    for (int y = first; y < end; ++y) {
       const int source = 2 * y - shift_y;
       if (source < 0) std::fill(top.begin(), top.end(), 0.0);
       else rows(source, top.data() + shift_x);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/metrics/ssim_windows.h"
 
-#include <algorithm>
 #include <array>
 #include <cmath>
 #include <vector>
@@ -113,9 +112,8 @@ class Band {
 WindowMeans ssim_windows(const RowReader& a, const RowReader& b, int width, int height, bool clamped, int threads) {
   const int rows = height - window + 1;
   std::vector<WindowMeans> row_sums(rows);  // added up in order: no effect of the threads
-  parallel_for((rows + rows_per_task - 1) / rows_per_task, threads, [&](int64_t task) {
+  parallel_rows(rows, rows_per_task, threads, [&](int first, int end) {
     Band band(a, b, width, clamped);
-    const int first = static_cast<int>(task) * rows_per_task, end = std::min(first + rows_per_task, rows);
     for (int y = first; y < first + window - 1; ++y) band.take_row(y);
     for (int y = first; y < end; ++y) {
       band.take_row(y + window - 1);

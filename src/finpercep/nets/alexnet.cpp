@@ -5,15 +5,15 @@ namespace finpercep {
 
 namespace {
 
-std::string numbered(const std::string& prefix, std::size_t index) { return prefix + std::to_string(index); }
+std::string conv_name(std::size_t index) { return "features." + std::to_string(index); }
 
 }  // namespace
 
-AlexNet::AlexNet(Params& params, const std::string& prefix) {
+AlexNet::AlexNet(Params& params) {
   constexpr std::array<int64_t, 5> kernels = {11, 5, 3, 3, 3};
   int64_t in = 3;
   for (std::size_t i = 0; i < kernels.size(); ++i) {
-    convs.push_back(make_conv(params, numbered(prefix, i), in, slice_channels[i], kernels[i], {.gain = 0}));
+    convs.push_back(make_conv(params, conv_name(i), in, slice_channels[i], kernels[i], {.gain = 0}));
     in = slice_channels[i];
   }
   convs[0].stride = 4;
@@ -30,11 +30,11 @@ std::array<at::Tensor, 5> AlexNet::operator()(const at::Tensor& x) const {
   return slices;
 }
 
-Vgg16::Vgg16(Params& params, const std::string& prefix) {
+Vgg16::Vgg16(Params& params) {
   int64_t in = 3;
   for (std::size_t slice = 0; slice < slice_channels.size(); ++slice) {
     for (int64_t k = 0; k < slice_convs[slice]; ++k) {
-      convs.push_back(make_conv(params, numbered(prefix, convs.size()), in, slice_channels[slice], 3, {.gain = 0}));
+      convs.push_back(make_conv(params, conv_name(convs.size()), in, slice_channels[slice], 3, {.gain = 0}));
       in = slice_channels[slice];
     }
   }

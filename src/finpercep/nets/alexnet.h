@@ -9,12 +9,13 @@
 
 namespace finpercep {
 
-/// Parameters are named PREFIX0.weight, PREFIX0.bias, .. in order of the convolutions, and start at zero: these nets are only ever loaded.
+/// Parameters are named features.0.weight, features.0.bias, .. in order of the convolutions, and start at zero: these nets are only ever
+/// loaded.
 struct AlexNet {
   static constexpr std::array<int64_t, 5> slice_channels = {64, 192, 384, 256, 256};
   static constexpr int64_t min_side = 31;  ///< below it a pooling window no longer fits
 
-  explicit AlexNet(Params& params, const std::string& prefix = "features.");
+  explicit AlexNet(Params& params);
   /// x: N x 3 x H x W, already normalised.
   std::array<at::Tensor, 5> operator()(const at::Tensor& x) const;
 
@@ -26,7 +27,7 @@ struct Vgg16 {
   static constexpr std::array<int64_t, 5> slice_convs = {2, 2, 3, 3, 3};
   static constexpr int64_t min_side = 16;
 
-  explicit Vgg16(Params& params, const std::string& prefix = "features.");
+  explicit Vgg16(Params& params);
   /// x: N x 3 x H x W, already normalised. Slices end at relu1_2, relu2_2, relu3_3, relu4_3, relu5_3.
   std::array<at::Tensor, 5> operator()(const at::Tensor& x) const;
 

@@ -70,10 +70,10 @@ Linear make_linear(Params& params, const std::string& name, int64_t in, int64_t 
   return {params.normal(name + ".weight", {out, in}, gain, in), params.constant(name + ".bias", {out}, 0)};
 }
 
-at::Tensor GroupNorm::operator()(const at::Tensor& x) const { return at::group_norm(x, groups, weight, bias, 1e-5); }
+at::Tensor GroupNorm::operator()(const at::Tensor& x) const { return at::group_norm(x, groups, weight, bias, eps); }
 
-GroupNorm make_group_norm(Params& params, const std::string& name, int64_t channels, int64_t groups) {
-  return {params.constant(name + ".weight", {channels}, 1), params.constant(name + ".bias", {channels}, 0), groups};
+GroupNorm make_group_norm(Params& params, const std::string& name, int64_t channels, int64_t groups, double eps) {
+  return {params.constant(name + ".weight", {channels}, 1), params.constant(name + ".bias", {channels}, 0), groups, eps};
 }
 
 at::Tensor time_embedding(const at::Tensor& t, int64_t dim) {

@@ -48,9 +48,10 @@ Linear make_linear(Params& params, const std::string& name, int64_t in, int64_t 
 struct GroupNorm {
   at::Tensor weight, bias;
   int64_t groups = 1;
+  double eps = 1e-5;
   at::Tensor operator()(const at::Tensor& x) const;
 };
-GroupNorm make_group_norm(Params& params, const std::string& name, int64_t channels, int64_t groups);
+GroupNorm make_group_norm(Params& params, const std::string& name, int64_t channels, int64_t groups, double eps = 1e-5);
 
 /// Sinusoidal embedding (Vaswani et al. 2017) of `t` (N) in [0,1], scaled by 1000: N x dim.
 at::Tensor time_embedding(const at::Tensor& t, int64_t dim);

@@ -53,8 +53,7 @@ ClipResNet::ClipResNet(Params& params, const std::string& prefix, bool with_pool
 std::array<at::Tensor, 5> ClipResNet::operator()(const at::Tensor& image) const {
   TORCH_CHECK(image.size(-1) >= min_side && image.size(-2) >= min_side, "ClipResNet: sides must be at least ", min_side, ", found ",
               image.sizes());
-  const at::Tensor mean = at::tensor({.48145466f, .4578275f, .40821073f}).view({1, 3, 1, 1}).to(image.device());
-  const at::Tensor deviation = at::tensor({.26862954f, .26130258f, .27577711f}).view({1, 3, 1, 1}).to(image.device());
+  const auto [mean, deviation] = clip_statistics(image.device());
   at::Tensor x = (image - mean) / deviation;
   for (const Conv& conv : stem) x = at::relu(conv(x));
   std::array<at::Tensor, 5> taps;

@@ -8,10 +8,6 @@
 namespace finpercep {
 
 struct ClipViT {
-  struct Block {
-    LayerNorm norm1, norm2;
-    Linear qkv, out, fc, project;
-  };
   static constexpr int64_t side = 224, patch = 32, width = 768, heads = 12, depth = 12, embedding = 512;
 
   /// Tensors have the names of OpenAI's state dict, "visual.*".
@@ -22,7 +18,7 @@ struct ClipViT {
   Conv patches;
   at::Tensor class_token, positions, projection;
   LayerNorm before, after;
-  std::vector<Block> blocks;
+  std::vector<TransformerBlock> blocks;
 };
 
 }  // namespace finpercep

@@ -18,10 +18,9 @@ constexpr int64_t grid = 37;  // DINOv2's last training stage: 518 pixels
 // Rotary positions of DINOv3: a head's channels are two halves that are turned as pairs; of a half, the first 8 angles follow y, the last 8
 // x. Coordinates are those of patch centres, each side spanning [-1, 1]. The prefix tokens are not turned.
 struct Rotation {
-  at::Tensor cosine, sine;  // T x 1 x 32; undefined: no rotation
+  at::Tensor cosine, sine;  // T x 1 x 32
 
   at::Tensor operator()(const at::Tensor& t) const {  // N x T x C
-    if (!cosine.defined()) return t;
     const auto halves = t.unflatten(2, {Dino::heads, 2, Dino::width / Dino::heads / 2}).unbind(3);
     return at::stack({halves[0] * cosine - halves[1] * sine, halves[1] * cosine + halves[0] * sine}, 3).flatten(2);
   }
@@ -73,7 +72,8 @@ Dino::Dino(Params& params, DinoVersion version, const std::string& prefix)
     const std::string name = fmt::format("{}blocks.{}.", prefix, i);
     blocks.push_back({make_layer_norm(params, name + "norm1", width, eps), make_layer_norm(params, name + "norm2", width, eps),
                       make_linear(params, name + "qkv", width, 3 * width, 0), make_linear(params, name + "out", width, width, 0),
-                      make_linear(params, name + "fc", width, 4 * width, 0), make_linear(params, name + "project", 4 * width, width, 0)});
+                      make_linear(params, name + "fc", width, 4 * width, 0), make_linear(params, name + "project", 4 * width, width, 0),
+                      heads});
   }
   norm = make_layer_norm(params, prefix + "norm", width, eps);
 }
@@ -84,8 +84,7 @@ std::vector<at::Tensor> Dino::tokens(const at::Tensor& image, const std::vector<
               ", found ", layers);
   const int64_t count = image.size(0), rows = (image.size(2) + patch - 1) / patch, columns = (image.size(3) + patch - 1) / patch,
                 prefix = 1 + registers;
-  const at::Tensor mean = at::tensor({.485f, .456f, .406f}).view({1, 3, 1, 1}).to(image.device());
-  const at::Tensor deviation = at::tensor({.229f, .224f, .225f}).view({1, 3, 1, 1}).to(image.device());
+  const auto [mean, deviation] = imagenet_statistics(image.device());
   const at::Tensor padded = at::replication_pad2d(image, {0, columns * patch - image.size(3), 0, rows * patch - image.size(2)});
   // The patches do not overlap: their convolution is a product, faster than at::conv2d of such a kernel.
   const at::Tensor cells = ((padded - mean) / deviation)
@@ -93,16 +92,13 @@ std::vector<at::Tensor> Dino::tokens(const at::Tensor& image, const std::vector<
                                .permute({0, 2, 4, 1, 3, 5})
                                .reshape({count, rows * columns, 3 * patch * patch});
   at::Tensor x = at::cat({prefix_tokens.expand({count, prefix, width}), patches(cells).to(at::kFloat)}, 1);
-  Rotation rotation;
+  std::function<at::Tensor(const at::Tensor&)> turn;
   if (positions.defined()) x = x + resampled_positions(positions, rows, columns);
-  else rotation = rotation_of(rows, columns, prefix, x.options());
+  else turn = rotation_of(rows, columns, prefix, x.options());
 
   std::vector<at::Tensor> found;
   for (std::size_t i = 0; i < blocks.size() && found.size() < layers.size(); ++i) {
-    const Block& block = blocks[i];
-    const auto qkv = block.qkv(block.norm1(x)).chunk(3, 2);
-    x = x + block.out(attend(rotation(qkv[0]), rotation(qkv[1]), qkv[2], heads));
-    x = x + block.project(at::gelu(block.fc(block.norm2(x))));
+    x = blocks[i](std::move(x), turn);
     if (static_cast<int64_t>(i) + 1 == layers[found.size()])
       found.push_back((normed ? norm(x) : x).narrow(1, prefix, rows * columns).transpose(1, 2).unflatten(2, {rows, columns}));
   }
@@ -119,7 +115,7 @@ void load_dino(const Dino& net, const TensorFile& file, const std::string& where
     net.prefix_tokens.narrow(1, 1, net.registers).copy_(tensor_of(file, where, "storage_tokens", {1, net.registers, width}));
   if (net.positions.defined()) net.positions.copy_(tensor_of(file, where, "pos_embed", net.positions.sizes()));
   for (std::size_t i = 0; i < net.blocks.size(); ++i) {
-    const Dino::Block& block = net.blocks[i];
+    const TransformerBlock& block = net.blocks[i];
     const std::string name = fmt::format("blocks.{}.", i);
     copy_norm(block.norm1, file, where, name + "norm1");
     copy_norm(block.norm2, file, where, name + "norm2");

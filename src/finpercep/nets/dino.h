@@ -13,10 +13,6 @@ namespace finpercep {
 enum class DinoVersion { v2, v3 };
 
 struct Dino {
-  struct Block {
-    LayerNorm norm1, norm2;
-    Linear qkv, out, fc, project;  ///< LayerScale is folded into `out` and `project` when weights are loaded
-  };
   static constexpr int64_t width = 384, heads = 6, depth = 12;
 
   /// All zero: it is only used with weights that are loaded.
@@ -32,7 +28,7 @@ struct Dino {
   Linear patches;
   at::Tensor prefix_tokens;  ///< class token, then registers
   at::Tensor positions;      ///< v2: of the class token and of a 37 x 37 grid, resampled bicubically to the picture's; undefined for v3
-  std::vector<Block> blocks;
+  std::vector<TransformerBlock> blocks;  ///< LayerScale is folded into `out` and `project` when weights are loaded
   LayerNorm norm;
 };
 

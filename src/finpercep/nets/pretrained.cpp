@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <array>
 #include <cstdlib>
 
 #include "finpercep/base/error.h"
@@ -22,6 +23,11 @@ std::filesystem::path in_cache(const std::string& file_name, const std::string& 
   if (!std::filesystem::exists(file))
     throw model_error(fmt::format("weights: {}: expected {}, found no file. {}", file.string(), expected, remedy));
   return file;
+}
+
+ChannelStatistics statistics(const std::array<float, 3>& mean, const std::array<float, 3>& deviation, at::Device device) {
+  const auto by_channel = [device](const std::array<float, 3>& values) { return at::tensor(values).view({1, 3, 1, 1}).to(device); };
+  return {by_channel(mean), by_channel(deviation)};
 }
 
 }  // namespace
@@ -56,6 +62,12 @@ at::Tensor tensor_of(const TensorFile& file, const std::string& where, const std
     throw model_error(fmt::format("weights: {}: tensor '{}': expected shape {}, found {}. is it of another model?", where, name,
                                   shape.vec(), tensor.sizes().vec()));
   return tensor;
+}
+
+ChannelStatistics imagenet_statistics(at::Device device) { return statistics({.485f, .456f, .406f}, {.229f, .224f, .225f}, device); }
+
+ChannelStatistics clip_statistics(at::Device device) {
+  return statistics({.48145466f, .4578275f, .40821073f}, {.26862954f, .26130258f, .27577711f}, device);
 }
 
 void load_folded(const Conv& conv, const TensorFile& file, const std::string& where, const std::string& conv_name,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What nets with published weights share: where the files are, and batch normalisation folded into convolutions.
+// What nets with published weights share: where the files are, the statistics of the pictures they were trained on, and batch normalisation
+// folded into convolutions.
 #pragma once
 #include <filesystem>
 #include <string>
@@ -23,6 +24,13 @@ std::filesystem::path ncnn_weight_file(const std::string& name);
 
 /// The tensor `name` of `file` in float32; model_error naming `where` and the tensor when it is missing or of another shape.
 at::Tensor tensor_of(const TensorFile& file, const std::string& where, const std::string& name, at::IntArrayRef shape);
+
+/// The mean and the deviation of each channel of RGB in [0,1], 1 x 3 x 1 x 1 in float32: such a net takes (x - mean) / deviation.
+struct ChannelStatistics {
+  at::Tensor mean, deviation;
+};
+ChannelStatistics imagenet_statistics(at::Device device);
+ChannelStatistics clip_statistics(at::Device device);
 
 /// Copies the convolution CONV.weight and the batch normalisation BN.{weight,bias,running_mean,running_var} after it into one convolution.
 void load_folded(const Conv& conv, const TensorFile& file, const std::string& where, const std::string& conv_name,

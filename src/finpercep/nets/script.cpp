@@ -34,7 +34,7 @@ std::string script(const Conv& conv, const std::string& name, const std::string&
 
 std::string script(const GroupNorm& norm, const std::string& name, const std::string& x) {
   const std::string self = "self." + script_name(name);
-  return fmt::format("torch.group_norm({}, {}, {}_weight, {}_bias, 1e-05)", x, norm.groups, self, self);
+  return fmt::format("torch.group_norm({}, {}, {}_weight, {}_bias, {})", x, norm.groups, self, self, norm.eps);
 }
 
 std::string linear_script(const std::string& name, const std::string& x) {
