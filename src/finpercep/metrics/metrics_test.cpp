@@ -133,7 +133,7 @@ TEST_CASE("the registry") {
     CAPTURE(info.name);
     CHECK(find_metric(info.name).definition == info.definition);
     CHECK((info.make == nullptr) == info.of_set);
-    REQUIRE(info.variant != nullptr);
+    REQUIRE((info.variant != nullptr));
     for (Protocol protocol : {Protocol::pyiqa, Protocol::basicsr, Protocol::stablesr})
       CHECK_FALSE(variant_text(info.name, protocol).empty());
   }

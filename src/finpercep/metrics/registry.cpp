@@ -8,6 +8,7 @@
 #include <cctype>
 
 #include "finpercep/base/error.h"
+#include "finpercep/metrics/luma.h"
 
 namespace finpercep {
 
