@@ -104,7 +104,9 @@ void DegradeSettings::visit(SettingsVisitor& v) {
   v.field("final_sinc_prob", final_sinc_prob, "share of images with a sinc filter after the last resize", {.min = 0, .max = 1});
   v.choice("final_resize", final_resize, "method of the last resize; random: area, bilinear or bicubic",
            {"random", "area", "bilinear", "bicubic", "bicubic_matlab"});
-  v.choice("jpeg", jpeg, "libjpeg: the real codec; diff: its arithmetic without rounding of pixels (standard tables; those of Real-ESRGAN's DiffJPEG are transposed)",
+  v.choice("jpeg", jpeg,
+           "libjpeg: the real codec; diff: its arithmetic without rounding of pixels (standard tables; those of Real-ESRGAN's DiffJPEG are "
+           "transposed)",
            {"libjpeg", "diff"});
   check_degrade_settings(*this);
 }

@@ -40,9 +40,9 @@ struct DegradeSettings {
   DegradeRound second;  ///< constructed with the second round's published values
   double final_sinc_prob = 0.8;
   std::string final_resize = "random";  ///< to the size of the result: random (area, bilinear, bicubic), or one of them, or bicubic_matlab
-  std::string jpeg = "libjpeg";  ///< or diff: JPEG as arithmetic (diff_jpeg.h). The Real-ESRGAN release does so too, but
-                                 ///< with transposed tables and steps that are not whole: as strong, not the same
-  DegradeSettings();             ///< Real-ESRGAN x4plus
+  std::string jpeg = "libjpeg";         ///< or diff: JPEG as arithmetic (diff_jpeg.h). The Real-ESRGAN release does so too, but
+                                        ///< with transposed tables and steps that are not whole: as strong, not the same
+  DegradeSettings();                    ///< Real-ESRGAN x4plus
   void visit(SettingsVisitor& v);
 };
 

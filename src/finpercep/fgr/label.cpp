@@ -30,7 +30,7 @@ void LabelSettings::visit(SettingsVisitor& v) {
 }
 
 LabelFeatures::LabelFeatures(at::Device device, const std::string& features, at::ScalarType dtype)
-    : device_(device), dtype_(dtype), params_(0) {
+    : device_(device), dtype_(dtype), params_(std::nullopt) {
   if (features == "efficientnet") {
     const auto path = weight_file("efficientnet_lite0");
     load_imagenet(efficientnet_.emplace(params_), read_safetensors(path, Checksum::if_present), path.string());

@@ -22,7 +22,7 @@ ClipIqa ClipIqa::load(const std::string& prompts, at::Device device) {
 ClipIqa ClipIqa::from(const TensorFile& file, const std::string& where, const std::string& prompts, at::Device device) {
   if (prompts != "pairs" && prompts != "pair")
     throw usage_error(fmt::format("clipiqa: prompts: expected pairs or pair, found '{}'", prompts));
-  Params params(0);
+  Params params(std::nullopt);
   ClipIqa iqa{ClipResNet(params), {}};
   load_clip(iqa.net, file, where);
   params.to(device, at::kFloat);

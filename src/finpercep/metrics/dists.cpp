@@ -74,7 +74,7 @@ struct Moments {
 
 Dists Dists::load(at::Device device) {
   Dists dists;
-  Params trunk(0), weights(0);
+  Params trunk(std::nullopt), weights(std::nullopt);
   const Vgg16 net(trunk);
   dists.convs = net.convs;
   dists.alpha = weights.constant("alpha", {channels_in_all}, 0);

@@ -26,7 +26,7 @@ Fid Fid::load(at::Device device) {
 }
 
 Fid Fid::from(const TensorFile& file, const std::string& where, at::Device device) {
-  Params params(0);
+  Params params(std::nullopt);
   Fid fid{Inception(params), device};
   load_inception(fid.net, file, where);
   params.to(device, at::kFloat);

@@ -23,7 +23,7 @@ Liqe Liqe::load(const std::string& form, at::Device device) {
 }
 
 Liqe Liqe::from(const TensorFile& file, const std::string& where, at::Device device) {
-  Params params(0);
+  Params params(std::nullopt);
   Liqe liqe{ClipViT(params), {}};
   finpercep::load(params, file, where, "", false);  // beside it lie the words
   params.to(device, at::kFloat);

@@ -59,7 +59,7 @@ float pixel_distance(const float* a, const float* b, const float* weights, int64
 
 template <class Net>
 Lpips load_trunk(const std::string& weight_name, at::Device device) {
-  Params params(0);
+  Params params(std::nullopt);
   const Net net(params);
   Lpips lpips;
   for (std::size_t i = 0; i < lpips.weights.size(); ++i)

@@ -60,7 +60,7 @@ Maniqa Maniqa::load(const std::string& trained_on, at::Device device) {
 
 Maniqa Maniqa::from(const TensorFile& file, const std::string& where, const std::string& trained_on, at::Device device) {
   const double scale = find_published(trained_on).scale;
-  Params params(0);
+  Params params(std::nullopt);
   Maniqa m;
   m.embedding = {params.constant("vit.patch_embed.proj.weight", {width, 3, patch, patch}, 0),
                  params.constant("vit.patch_embed.proj.bias", {width}, 0), patch, 0, 1};

@@ -47,7 +47,7 @@ Musiq Musiq::load(const std::string& trained_on, at::Device device) {
 }
 
 Musiq Musiq::from(const TensorFile& file, const std::string& where, at::Device device) {
-  Params params(0);
+  Params params(std::nullopt);
   Musiq m;
   m.root = conv_of(params, "conv_root", 3, 64, 7, 2);
   m.root_norm = make_group_norm(params, "gn_root", 64, norm_groups, root_eps);
