@@ -22,11 +22,11 @@ struct Term {
 struct Episode {
   int64_t terms = 1;
   std::function<Term(int64_t update, int64_t term)> term;
-  at::Tensor sr;      ///< a picture of each input, detached, in [0,1]: what the reward learns from
-  double gap = 0;     ///< mean reward of the pictures minus that of the clean photographs
-  Metrics reward;     ///< the same five of every algorithm
-  double spread = 0;  ///< of the rewards of one input's pictures, where there are several
-  Metrics own;        ///< the algorithm's
+  at::Tensor sr;        ///< a picture of each input, detached, in [0,1]: what the reward learns from
+  double gap = 0;       ///< mean reward of the pictures minus that of the clean photographs
+  Metrics reward = {};  ///< the same five of every algorithm
+  double spread = 0;    ///< of the rewards of one input's pictures, where there are several
+  Metrics own = {};     ///< the algorithm's
 };
 
 struct Algorithm {
