@@ -30,9 +30,10 @@ struct AutoScheduleSettings {
 
 /// What one iteration says about learning under the present stage.
 struct Learning {
-  double gap;  ///< reward of the pictures minus that of the clean photographs, which the same judge gives: free of how strict a stage is
-  double group_std;  ///< of the rewards of one input's pictures; 0 where the algorithm makes only one
-  double grad_norm;
+  double gap =
+      0;  ///< reward of the pictures minus that of the clean photographs, which the same judge gives: free of how strict a stage is
+  double group_std = 0;  ///< of the rewards of one input's pictures; 0 where the algorithm makes only one
+  double grad_norm = 0;
 };
 
 enum class Switch {

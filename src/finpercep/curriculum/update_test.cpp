@@ -152,7 +152,7 @@ TEST_CASE("NFT's pictures are the old policy's, which follows; the reward stays 
     const at::Tensor many = game.y.repeat_interleave(game.settings.group_size, 0);
     Random draws(static_cast<uint64_t>(game.settings.manual_seed), "explore", 1);
     const Rollout r = roll_out_policy(by, many, draw_policy_noise(by, draws, many.sizes(), at::kCPU), game.settings.policy);
-    return r.picture().view({2, game.settings.group_size, 3, side, side}).select(1, 0).clamp(0, 1);
+    return r.picture().view({2, game.settings.group_size, 3, side, side}).select(1, 0).clamp(0, 1).mul(255).round() / 255;
   };
   const at::Tensor by_old = pictures(*game.p.old), by_generator = pictures(*game.p.generator);
   CHECK(!at::allclose(by_old, by_generator));
