@@ -39,7 +39,7 @@ void run(const Flags& flags) {
                                   {"weights", weights_hash(flags.model)}};
   std::string kind = "generator";
   if (!published && !may_be_torchscript(flags.model)) {
-    kind = read_checkpoint(flags.model, "").metadata.at("kind");
+    kind = metadata_of(read_checkpoint(flags.model, ""), "kind", flags.model);
   }
   if (kind == "generator") {
     if (flags.stage >= 0) throw usage_error(fmt::format("--stage: expected a reward, found the generator {}. leave it out", flags.model));

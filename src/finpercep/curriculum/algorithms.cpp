@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <numeric>
 
@@ -185,7 +186,8 @@ Episode nft(Players& p, const RlBatch& batch, const RlSettings& s) {
 }
 
 Episode dpo(Players& p, const RlBatch& batch, const RlSettings& s) {
-  const auto e = std::make_shared<Experience>(explore(*p.generator, p, batch, s, 5));
+  constexpr double unclipped = std::numeric_limits<double>::infinity();  // the order of the pictures alone counts
+  const auto e = std::make_shared<Experience>(explore(*p.generator, p, batch, s, unclipped));
   const auto steps = chosen_steps(s.dpo.steps, 1, p.generator->schedule.steps());
   const Pairs pairs = best_and_worst(e->advantage, s.group_size, s.dpo.pairs);
   return learn_from(e, s, 1, [&p, &s, e, steps, batch, pairs](int64_t update, int64_t) {
