@@ -25,8 +25,8 @@ double mean_of(const std::vector<double>& values);
 /// Standard deviation, unbiased (n - 1): NaN for a single value.
 double deviation_of(const std::vector<double>& values);
 
-/// Of few values of one distribution, as trainings from several seeds: their mean with Student's 95 % interval, mean ± t s / sqrt n; without
-/// width for a single value.
+/// Of few values of one distribution, as trainings from several seeds: their mean with Student's 95 % interval, mean +- t s / sqrt n;
+/// without width for a single value.
 Interval student_mean(const std::vector<double>& values);
 
 /// usage_error for no values or fewer than one resample. A single value has an interval of zero width; where a value is not finite, neither

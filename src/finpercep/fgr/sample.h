@@ -7,12 +7,12 @@
 
 #include "finpercep/base/parallel.h"
 #include "finpercep/degrade/photos.h"
+#include "finpercep/degrade/variation.h"
 #include "finpercep/fgr/facts.h"
 #include "finpercep/fgr/label.h"
 #include "finpercep/fgr/mask.h"
 #include "finpercep/fgr/segments.h"
 #include "finpercep/fgr/source.h"
-#include "finpercep/degrade/variation.h"
 
 namespace finpercep {
 
