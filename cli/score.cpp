@@ -39,8 +39,8 @@ ScoreJob make_job(const Flags& flags, std::optional<Judge>& judge) {
   bool references_used = false;
   for (const std::string& name : std::exchange(job.metrics, {})) {
     const MetricInfo& info = find_metric(name);
-    if (std::ranges::count(job.set_metrics, name) > 0) throw usage_error(fmt::format("metric: '{}' is given twice. name it once", name));
     (info.of_set ? job.set_metrics : job.metrics).push_back(name);
+    if (info.of_set) refuse_twice(job.set_metrics, job.set_metrics.size() - 1);  // of the others the pipeline does
     references_used |= info.needs_reference && !info.of_set;
     if (info.needs_reference && flags.references.empty())
       throw usage_error(fmt::format("-m {}: expected a reference, found none. add -r REF", name));

@@ -19,12 +19,14 @@ namespace {
 
 double average(const at::Tensor& t) { return t.detach().mean().item<double>(); }
 
-Metrics reward_metrics(const at::Tensor& reward, const at::Tensor& target, const Judgement& judged) {
-  return {{"reward", average(reward)},
-          {"reward_gt", average(target)},
-          {"reward_std", reward.size(0) > 1 ? reward.detach().std().item<double>() : 0.0},
-          {"score", average(judged.score)},
-          {"map_mean", average(judged.map)}};
+Rewarded rewarded(const at::Tensor& reward, const at::Tensor& target, const Judgement& judged) {
+  const double of_pictures = average(reward), of_photographs = average(target);
+  return {of_pictures - of_photographs,
+          {{"reward", of_pictures},
+           {"reward_gt", of_photographs},
+           {"reward_std", reward.size(0) > 1 ? reward.detach().std().item<double>() : 0.0},
+           {"score", average(judged.score)},
+           {"map_mean", average(judged.map)}}};
 }
 
 // Reward of the clean photographs, and the normalisation of scores brought up to date with both.
@@ -56,10 +58,7 @@ Episode differentiate(Players& p, const RlBatch& batch, const RlSettings& s, con
   const at::Tensor target = judge_clean(p, judged, batch, s);
   const at::Tensor reward = reward_value(judged, p.running, s.signal);
   const Term term{refl_loss(reward, target), prediction.x_t, batch.y, prediction.x0, t};
-  return {.term = [term](int64_t, int64_t) { return term; },
-          .sr = sr.detach(),
-          .gap = average(reward) - average(target),
-          .reward = reward_metrics(reward, target, judged)};
+  return {.term = [term](int64_t, int64_t) { return term; }, .sr = sr.detach(), .reward = rewarded(reward, target, judged)};
 }
 
 Episode refl(Players& p, const RlBatch& batch, const RlSettings& s) {
@@ -76,8 +75,7 @@ Episode draft(Players& p, const RlBatch& batch, const RlSettings& s) {
 struct Experience {
   Rollout rollout;
   Advantage advantage;
-  double gap;
-  Metrics reward;
+  Rewarded reward;
   std::map<int64_t, at::Tensor> reference = {};  ///< the frozen policy's predictions at states[t], once made
 };
 
@@ -90,9 +88,7 @@ Experience explore(const Generator& policy, Players& p, const RlBatch& batch, co
   const Judgement judged = judge_exactly(*p.reward, as_file(out.rollout.picture()), batch.stage);
   const at::Tensor target = judge_clean(p, judged, batch, s);
   out.advantage = fuse_advantages(reward_parts(judged, p.running, s.signal, s.credit.cells()), s.group_size, adv_clip);
-  const at::Tensor reward = reward_value(judged, p.running, s.signal);
-  out.gap = average(reward) - average(target);
-  out.reward = reward_metrics(reward, target, judged);
+  out.reward = rewarded(reward_value(judged, p.running, s.signal), target, judged);
   return out;
 }
 
@@ -103,7 +99,6 @@ Episode learn_from(const std::shared_ptr<Experience>& e, const RlSettings& s, in
   return {.terms = terms,
           .term = std::move(term),
           .sr = as_file(first),
-          .gap = e->gap,
           .reward = e->reward,
           .spread = e->advantage.group_std,
           .own = {{"group_std", e->advantage.group_std}, {"zero_groups", e->advantage.zero_share}}};

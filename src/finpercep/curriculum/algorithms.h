@@ -17,16 +17,21 @@ struct Term {
   Metrics metrics = {};
 };
 
+/// What the reward says of one batch.
+struct Rewarded {
+  double gap = 0;   ///< mean reward of the pictures minus that of the clean photographs
+  Metrics metrics;  ///< the same five of every algorithm
+};
+
 /// What is learned from one batch: every update of the generator is by the mean of `terms` losses that are computed, and forgotten, one
 /// after the other.
 struct Episode {
   int64_t terms = 1;
   std::function<Term(int64_t update, int64_t term)> term;
-  at::Tensor sr;        ///< a picture of each input, detached, in [0,1]: what the reward learns from
-  double gap = 0;       ///< mean reward of the pictures minus that of the clean photographs
-  Metrics reward = {};  ///< the same five of every algorithm
-  double spread = 0;    ///< of the rewards of one input's pictures, where there are several
-  Metrics own = {};     ///< the algorithm's
+  at::Tensor sr;  ///< a picture of each input, detached, in [0,1]: what the reward learns from
+  Rewarded reward = {};
+  double spread = 0;  ///< of the rewards of one input's pictures, where there are several
+  Metrics own = {};   ///< the algorithm's
 };
 
 struct Algorithm {

@@ -9,35 +9,38 @@ namespace finpercep {
 
 namespace {
 
-// 3 x H x W, with 8 bits as all that the reward sees.
-at::Tensor as_picture(Image image) {
-  round_to_bytes(image);
-  return to_tensor(image)[0];
+// `pictures` with some of them replaced by what is made of the photograph: make(photo, random) calls photo() for it where it makes one, and
+// gives an empty picture else. Made ones have 8 bits, as all that the reward sees. `stream` and `iter` key the draws.
+template <class Make>
+at::Tensor some_replaced(const at::Tensor& pictures, const at::Tensor& gt, const RlSettings& s, const char* stream, uint64_t iter,
+                         Make make) {
+  at::Tensor mixed = pictures.clone();
+  const auto count = static_cast<uint64_t>(pictures.size(0));
+  for (uint64_t n = 0; n < count; ++n) {
+    Random random(static_cast<uint64_t>(s.manual_seed), stream, iter * count + n);
+    const auto i = static_cast<int64_t>(n);
+    const Image made = make([&] { return to_image(gt.narrow(0, i, 1).cpu()); }, random);
+    if (!made.data.empty()) mixed[i].copy_(to_tensor(rounded_to_bytes(made))[0]);
+  }
+  return mixed;
 }
 
 // A generator under RL drifts, say to smoother pictures, before the reward has seen where to; planted blur, noise and the like keep it from
 // liking what lies there.
 at::Tensor with_distortions(const at::Tensor& gt, const at::Tensor& sr, const RlSettings& s, uint64_t iter) {
   if (s.coevolve_distort == 0) return sr.contiguous();
-  at::Tensor mixed = sr.clone();
-  for (int64_t n = 0; n < sr.size(0); ++n) {
-    Random random(static_cast<uint64_t>(s.manual_seed), "planted", iter * static_cast<uint64_t>(sr.size(0)) + static_cast<uint64_t>(n));
-    if (random.uniform() >= s.coevolve_distort) continue;
-    mixed[n].copy_(as_picture(plant(to_image(gt.narrow(0, n, 1).cpu()), first_distortions, random).picture));
-  }
-  return mixed;
+  return some_replaced(sr, gt, s, "planted", iter, [&](const auto& photo, Random& random) {
+    return random.uniform() < s.coevolve_distort ? plant(photo(), first_distortions, random).picture : Image();
+  });
 }
 
 // A camera's soft photograph is clean too: without these the reward learns that crisp is natural, and the generator sharpens.
 at::Tensor with_variations(const at::Tensor& gt, const RlSettings& s, uint64_t iter) {
   if (s.coevolve_variation.prob == 0) return gt;
-  at::Tensor varied = gt.clone();
-  for (int64_t n = 0; n < gt.size(0); ++n) {
-    Random random(static_cast<uint64_t>(s.manual_seed), "varied", iter * static_cast<uint64_t>(gt.size(0)) + static_cast<uint64_t>(n));
-    if (const std::string kind = draw_variation(s.coevolve_variation, random); !kind.empty())
-      varied[n].copy_(as_picture(vary(to_image(gt.narrow(0, n, 1).cpu()), kind, s.coevolve_variation, random)));
-  }
-  return varied;
+  return some_replaced(gt, gt, s, "varied", iter, [&](const auto& photo, Random& random) {
+    const std::string kind = draw_variation(s.coevolve_variation, random);
+    return kind.empty() ? Image() : vary(photo(), kind, s.coevolve_variation, random);
+  });
 }
 
 }  // namespace

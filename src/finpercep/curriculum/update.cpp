@@ -62,9 +62,9 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
         const MixedPrecision precision(compute.device, compute.dtype);
         episode = algorithm.begin(p, batches[b], s);
         out.sr = episode.sr;
-        out.learning.gap += episode.gap / count;
+        out.learning.gap += episode.reward.gap / count;
         out.learning.group_std += episode.spread / count;
-        rewards.add(episode.reward);
+        rewards.add(episode.reward.metrics);
         own.add(episode.own);
       }
       for (int64_t k = 0; k < episode.terms; ++k) {

@@ -91,15 +91,21 @@ void check_sizes(const Sample& sample, const std::string& picture, const std::st
 // Metrics without a reference look at the first only.
 const Image& reference_of(const Sample& sample) { return sample.ref.data.empty() ? sample.sr : sample.ref; }
 
-// Those of the registry with or without a net. Names are checked here, for all of them, so that a wrong one is said before a net is opened.
+// Known and named once, all of them: said before a net is opened.
+PipelineOptions checked(PipelineOptions options) {
+  const std::vector<std::string>& names = options.metrics;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    if (!is_judged(names[i])) find_metric(names[i]);
+    refuse_twice(names, i);
+  }
+  return options;
+}
+
+// Those of the registry with or without a net.
 std::vector<std::string> registry_names(const std::vector<std::string>& metrics, bool learned) {
   std::vector<std::string> out;
-  for (std::size_t i = 0; i < metrics.size(); ++i) {
-    const bool of_registry = !is_judged(metrics[i]), runs_net = of_registry && find_metric(metrics[i]).runs_net;
-    if (std::find(metrics.begin(), metrics.begin() + i, metrics[i]) != metrics.begin() + i)
-      throw usage_error(fmt::format("metric: '{}' is given twice. name it once", metrics[i]));
-    if (of_registry && runs_net == learned) out.push_back(metrics[i]);
-  }
+  for (const std::string& name : metrics)
+    if (!is_judged(name) && find_metric(name).runs_net == learned) out.push_back(name);
   return out;
 }
 
@@ -123,12 +129,12 @@ Sample read_sample(const std::filesystem::path& picture, const std::filesystem::
 }
 
 Pipeline::Pipeline(PipelineOptions options)
-    : options_(std::move(options)),
+    : options_(checked(std::move(options))),
       judges_(std::ranges::any_of(options_.metrics, is_judged)),
       learned_(registry_names(options_.metrics, true), options_.metric),
       plain_(registry_names(options_.metrics, false), options_.metric),
       plain_alone_(plain_.names(), with_threads(options_.metric, 0)) {
-  if (judges_ && !options_.judge) throw Error(ExitCode::internal, "pipeline: expected a judge for the judged columns, found none");
+  if (judges_ && !options_.judge) throw internal_error("pipeline: expected a judge for the judged columns, found none");
   for (const std::string& name : options_.metrics) {
     const JudgedColumn* judged = find_judged(name);
     columns_.push_back({judged, !judged && find_metric(name).runs_net});

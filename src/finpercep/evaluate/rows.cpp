@@ -57,11 +57,7 @@ Generators open_generators(const std::vector<TestSetRows>& sets, const Compute& 
   return open;
 }
 
-Image make_as_file(const SuperResolver& generator, const Image& lr, uint64_t seed) {
-  Image picture = generator(lr, seed);
-  round_to_bytes(picture);
-  return picture;
-}
+Image make_as_file(const SuperResolver& generator, const Image& lr, uint64_t seed) { return rounded_to_bytes(generator(lr, seed)); }
 
 Evaluation evaluate_row(const Pipeline& pipeline, const TestRow& row, const Generators& generators, uint64_t seed,
                         const std::string& progress) {

@@ -26,7 +26,7 @@ std::string not_finite(const std::vector<std::string>& columns, const std::vecto
 
 ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLine)>& on_line) {
   if (!job.references.empty() && job.references.size() != job.pictures.size())
-    throw Error(ExitCode::internal, "score: expected one reference a picture");
+    throw internal_error("score: expected one reference a picture");
   const std::vector<std::string> columns = score_columns(job);
   const auto count = static_cast<int64_t>(job.pictures.size());
   const int threads = job.threads > 0 ? job.threads : default_threads();

@@ -23,6 +23,7 @@ namespace finpercep {
 
 namespace {
 
+// Pictures are judged as files hold them (rounded_to_bytes): what is less than a step of 8 bits moves S too, and no user has it.
 constexpr int blends = 6;
 
 void require_photos(const std::vector<Image>& photos) {
@@ -33,12 +34,6 @@ Image blend(const Image& a, const Image& b, double share) {
   Image out = a;
   for (std::size_t i = 0; i < out.data.size(); ++i) out.data[i] += static_cast<float>(share) * (b.data[i] - out.data[i]);
   return out;
-}
-
-// What a file of the picture holds: what is less than a step of 8 bits moves S too, and no user has it.
-Image as_file(Image picture) {
-  round_to_bytes(picture);
-  return picture;
 }
 
 Image degraded(const Image& photo, const DegradeSettings& degradation, const ResponseOptions& options, std::size_t index) {
@@ -64,8 +59,8 @@ Table distortion_response(const std::vector<Image>& photos, const Score& score, 
       std::vector<double> scores = {of_clean}, weakness = {0};
       double in_order = 0;
       for (int level = 1; level <= distortion_levels; ++level) {
-        scores.push_back(
-            score(as_file(distort(photos[p], kinds[k], level_strength(level), Random(options.seed, "response", p * kinds.size() + k)))));
+        scores.push_back(score(
+            rounded_to_bytes(distort(photos[p], kinds[k], level_strength(level), Random(options.seed, "response", p * kinds.size() + k)))));
         weakness.push_back(-level);
         in_order += scores[level] < scores[level - 1];
       }
@@ -124,7 +119,7 @@ Table restoration_response(const std::vector<Image>& photos, const Score& score,
     clamp_unit(coarse);
     std::array<std::vector<double>, 4> blended, restored;  // score, then the metrics
     const auto measure = [&](std::array<std::vector<double>, 4>& to, const Image& restored) {
-      const Image picture = as_file(restored);
+      const Image picture = rounded_to_bytes(restored);
       to[0].push_back(score(picture));
       const std::vector<double> values = metrics.compute(picture, clean);
       for (std::size_t m = 0; m < values.size(); ++m) to[m + 1].push_back(values[m]);
@@ -182,7 +177,7 @@ Table reward_variance(const std::vector<Image>& photos, const std::function<std:
     std::vector<Spread> of_draws;  // by stage: the values themselves
     for (int d = 0; d < draws; ++d) {
       stop_if_interrupted();
-      const std::vector<StageReward> rewards = judge(as_file(generator(lr, static_cast<uint64_t>(d))));
+      const std::vector<StageReward> rewards = judge(rounded_to_bytes(generator(lr, static_cast<uint64_t>(d))));
       of_draws.resize(rewards.size());
       for (std::size_t k = 0; k < rewards.size(); ++k) {
         of_draws[k].score.push_back(rewards[k].score);

@@ -23,10 +23,8 @@ HeldOut::HeldOut(const ValSettings& settings, const DegradeSettings& degradation
 
 std::vector<Image> HeldOut::pictures(const Generator& generator, int64_t count) const {
   std::vector<Image> pictures;
-  for (std::size_t i = 0; i < pairs_.size() && static_cast<int64_t>(i) < count; ++i) {
-    pictures.push_back(upscale(generator, pairs_[i].lr, i, options_));
-    round_to_bytes(pictures.back());
-  }
+  for (std::size_t i = 0; i < pairs_.size() && static_cast<int64_t>(i) < count; ++i)
+    pictures.push_back(rounded_to_bytes(upscale(generator, pairs_[i].lr, i, options_)));
   return pictures;
 }
 

@@ -5,13 +5,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <memory>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/text.h"
 #include "finpercep/generate/direct.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/generate/tiles.h"
@@ -65,11 +65,10 @@ Stepped split_steps(const std::string& given) {
 int64_t steps_of(const std::string& given, const std::string& suffix) {
   if (suffix.empty()) return 0;
   const std::string number = suffix.substr(1);
-  int64_t steps = 0;
-  const auto [end, problem] = std::from_chars(number.data(), number.data() + number.size(), steps);
-  if (problem != std::errc() || end != number.data() + number.size() || steps < 1 || steps > 1000)
+  const auto steps = parse_number<int64_t>(number);
+  if (!steps || *steps < 1 || *steps > 1000)
     throw usage_error(fmt::format("generator: {}: expected 1 to 1000 steps after the @, found '{}'", given, number));
-  return steps;
+  return *steps;
 }
 
 SuperResolver trained(const std::string& given, const Stepped& split, const UpscaleOptions& options) {

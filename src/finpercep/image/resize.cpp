@@ -295,4 +295,9 @@ void round_to_bytes(Image& image) {
   for (float& value : image.data) value = std::nearbyint(std::clamp(value, 0.0f, 1.0f) * 255) / 255;  // half to even, as files are written
 }
 
+Image rounded_to_bytes(Image image) {
+  round_to_bytes(image);
+  return image;
+}
+
 }  // namespace finpercep

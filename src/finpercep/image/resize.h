@@ -24,5 +24,6 @@ Image crop(const Image& image, int x, int y, int width, int height);
 Image flip_horizontal(const Image& image);
 void clamp_unit(Image& image);      ///< to [0,1], in place
 void round_to_bytes(Image& image);  ///< to the 256 values that a file of 8 bits holds, in place
+Image rounded_to_bytes(Image image);
 
 }  // namespace finpercep

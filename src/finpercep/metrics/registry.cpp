@@ -5,9 +5,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/text.h"
 #include "finpercep/metrics/luma.h"
 
 namespace finpercep {
@@ -41,8 +41,7 @@ const MetricInfo& find_metric(const std::string& name) {
   std::vector<std::string> known;
   for (const auto& info : list) known.push_back(info.name);
   known.emplace_back("finpercep");  // which `score` and `eval` know beside these
-  std::string lower = name;
-  std::ranges::transform(lower, lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  const std::string lower = lower_case(name);
   const std::string likely = lower == "lpips-alex" ? "lpips" : nearest(lower, known);
   const std::string advice = likely.empty() ? "" : fmt::format(". did you mean '{}'?", likely);
   throw usage_error(fmt::format("metric: expected one of {}, found '{}'{}", fmt::join(known, ", "), name, advice));
@@ -52,14 +51,18 @@ std::string variant_text(const std::string& metric, Protocol protocol, int crop_
   return find_metric(metric).variant(protocol, crop_border);
 }
 
+void refuse_twice(const std::vector<std::string>& names, std::size_t i) {
+  if (std::find(names.begin(), names.begin() + i, names[i]) != names.begin() + i)
+    throw usage_error(fmt::format("metric: '{}' is given twice. name it once", names[i]));
+}
+
 MetricSet::MetricSet(std::vector<std::string> names, MetricOptions options) : names_(std::move(names)) {
   for (std::size_t i = 0; i < names_.size(); ++i) {
     if (find_metric(names_[i]).of_set)
       throw usage_error(fmt::format(
           "metric: expected one with a value a picture, found '{}', which is one number a set. use `finpercep score SR -r GT -m {}`",
           names_[i], names_[i]));
-    if (std::find(names_.begin(), names_.begin() + i, names_[i]) != names_.begin() + i)
-      throw usage_error(fmt::format("metric: '{}' is given twice. name it once", names_[i]));
+    refuse_twice(names_, i);
   }
   for (const auto& name : names_) metrics_.push_back(find_metric(name).make(options));
 }

@@ -49,6 +49,9 @@ const MetricInfo& find_metric(const std::string& name);
 /// The stamp for files: what exactly `metric` means under `protocol`, e.g. "Y of YCbCr, not rounded, mse + 1e-8, crop 0".
 std::string variant_text(const std::string& metric, Protocol protocol, int crop_border = 0);
 
+/// usage_error where names[i] stands before i as well.
+void refuse_twice(const std::vector<std::string>& names, std::size_t i);
+
 /// Metrics ready to be computed: names checked and weights opened once.
 class MetricSet {
  public:

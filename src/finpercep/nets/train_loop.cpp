@@ -6,7 +6,6 @@
 #include <torch/version.h>
 
 #include <algorithm>
-#include <charconv>
 #include <chrono>
 #include <cmath>
 #include <optional>
@@ -15,6 +14,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/text.h"
 #include "finpercep/version.h"
 
 namespace finpercep {
@@ -33,10 +33,8 @@ std::vector<SavedState> saved_states(const RunDir& run) {
   std::vector<SavedState> found;
   for (const auto& entry : std::filesystem::directory_iterator(run.path() / "checkpoints")) {
     const std::string stem = entry.path().stem().string();
-    int64_t iter = 0;
     if (!stem.starts_with("state-") || entry.path().extension() != ".safetensors") continue;
-    const auto [end, error] = std::from_chars(stem.data() + 6, stem.data() + stem.size(), iter);
-    if (error == std::errc() && end == stem.data() + stem.size()) found.push_back({iter, entry.path()});
+    if (const auto iter = parse_number<int64_t>(std::string_view(stem).substr(6))) found.push_back({*iter, entry.path()});
   }
   std::ranges::sort(found, std::ranges::greater(), &SavedState::iter);
   return found;

@@ -84,6 +84,16 @@ concept InParts = requires(const Net& net, const at::Tensor& x) {
   net.upper(x);
 };
 
+template <std::size_t taps, class Ask>
+std::array<at::Tensor, taps> of_parts(const EncoderNet& of, Ask ask) {
+  return std::visit(
+      [&]<class Net>(const Net& net) -> std::array<at::Tensor, taps> {
+        if constexpr (InParts<Net>) return ask(net);
+        else TORCH_CHECK(false, "RewardEncoder: lower or upper of an encoder that is not in_parts()");
+      },
+      of);
+}
+
 template <class Net>
 concept Packable = requires(Net& net, at::ScalarType dtype) {
   net.pack(dtype);
@@ -112,21 +122,11 @@ bool RewardEncoder::in_parts() const {
 }
 
 std::array<at::Tensor, 3> RewardEncoder::lower(const at::Tensor& x) const {
-  return std::visit(
-      [&]<class Net>(const Net& net) -> std::array<at::Tensor, 3> {
-        if constexpr (InParts<Net>) return net.lower(x);
-        else TORCH_CHECK(false, "RewardEncoder: lower of an encoder that is not in_parts()");
-      },
-      net_);
+  return of_parts<3>(net_, [&](const auto& net) { return net.lower(x); });
 }
 
 std::array<at::Tensor, 2> RewardEncoder::upper(const at::Tensor& at_stride_8) const {
-  return std::visit(
-      [&]<class Net>(const Net& net) -> std::array<at::Tensor, 2> {
-        if constexpr (InParts<Net>) return net.upper(at_stride_8);
-        else TORCH_CHECK(false, "RewardEncoder: upper of an encoder that is not in_parts()");
-      },
-      net_);
+  return of_parts<2>(net_, [&](const auto& net) { return net.upper(at_stride_8); });
 }
 
 void RewardEncoder::pack(at::ScalarType dtype) {

@@ -41,8 +41,7 @@ OpinionSet::Pair OpinionSet::pair(int64_t index) const {
     const auto& kinds = distortion_kinds();
     const std::string& kind = kinds[random.integer(0, static_cast<int64_t>(kinds.size()) - 1)];
     const double strength = level_strength(static_cast<int>(random.integer(1, distortion_levels)));
-    pair.picture = distort(pair.gt, kind, strength, random);
-    round_to_bytes(pair.picture);  // 8 bits as the SR pictures have
+    pair.picture = rounded_to_bytes(distort(pair.gt, kind, strength, random));  // as the SR pictures are
   }
   return pair;
 }

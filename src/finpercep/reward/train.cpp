@@ -231,7 +231,7 @@ std::unique_ptr<RewardModel> RewardRun::fresh_model(int64_t stage) const {
 
 // What is saved.
 std::unique_ptr<RewardModel> RewardRun::averaged() const {
-  auto average = std::make_unique<RewardModel>(trainee_.model->settings);
+  auto average = std::make_unique<RewardModel>(trainee_.model->settings, std::nullopt);
   average->params.to(compute_.device, at::kFloat);
   copy_values(trainee_.ema, average->params.all());
   if (start_) blend_shared(*start_, *average, settings_.pretrain_share);

@@ -60,6 +60,23 @@ Ending learn_brightness(double reference_weight, double lr_weight) {
 
 }  // namespace
 
+TEST_CASE("what a file holds: 8 bits, the gradient of the picture as it was; judged in fp32 under bf16's autocast") {
+  const at::Tensor x = (normals(50, {1, 3, 64, 64}) * 0.3 + 0.5).requires_grad_();
+  const at::Tensor seen = as_file(x), steps = seen.detach() * 255;
+  CHECK(at::allclose(steps, steps.round(), 0, 1e-4));
+  CHECK((seen - x.clamp(0, 1)).abs().max().item<double>() <= 0.5 / 255 + 1e-6);
+  (seen * seen.detach()).sum().backward();
+  const at::Tensor inside = ((x >= 0) & (x <= 1)).to(at::kFloat);
+  CHECK(at::equal(x.grad(), inside * seen.detach()));
+
+  const RewardModel reward(RewardSettings{}, 3);
+  at::NoGradGuard no_grad;
+  const at::Tensor exact = reward.judge(seen, 4).score_logit;
+  const MixedPrecision precision(at::kCPU, at::kBFloat16);
+  CHECK(at::equal(judge_exactly(reward, seen, 4).score_logit, exact));
+  CHECK(!at::equal(reward.judge(seen, 4).score_logit.to(at::kFloat), exact));
+}
+
 TEST_CASE("the worst region of a map: maximum, mean of the worst share, mean") {
   const at::Tensor map = at::tensor({0.1f,      0.9f, 0.5f, 0.3f, 0.0f, 0.2f, 0.2f, 0.8f, 0.4f, 0.6f,
                                      /**/ 0.5f, 0.1f, 0.2f, 0.3f, 0.4f, 0.0f, 0.0f, 0.0f, 0.0f, 0.0f})
