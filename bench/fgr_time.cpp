@@ -52,7 +52,7 @@ int main(int argc, char** argv) {
       if (i > 0) spent += took;
       if (pictures.size() < 6) pictures.push_back(picture.image);
     }
-    std::printf("I_SR by %-72s %8.1f ms\n", sources[k].name.c_str(), spent / crops);
+    std::printf("I_SR by %-72s %8.1f ms\n", settings.sources[k].c_str(), spent / crops);
     made += spent / crops * weights[k] / sum;
   }
 
