@@ -4,10 +4,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <filesystem>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/base/log.h"
+#include "finpercep/base/text.h"
 
 namespace finpercep {
 
@@ -42,15 +46,28 @@ void add_judge_flags(CLI::App& command, JudgeOptions& options) {
 }
 
 void use_config_of_run(ConfigFlags& flags, const std::string& output, bool resume) {
+  if (!resume) return;
   const std::filesystem::path own = std::filesystem::path(output) / "config.yaml";
-  if (resume && flags.config.empty() && flags.overrides.empty() && !std::filesystem::exists(own))
+  if (flags.config.empty() && flags.overrides.empty() && !std::filesystem::exists(own))
     throw usage_error(fmt::format("--resume: {}: expected a run's folder with config.yaml, found none. name the run by -o",
                                   output.empty() ? "." : output));
-  if (resume && flags.config.empty() && !output.empty() && std::filesystem::exists(own)) flags.config = own.string();
+  if (flags.config.empty() && !output.empty() && std::filesystem::exists(own)) flags.config = own.string();
+  // No error: a job that is started again after each failure may have failed before its first write.
+  const std::filesystem::path run = run_directory(output, flags);
+  if (!std::filesystem::exists(run)) log_warning(fmt::format("--resume: {}: no such folder. a new run starts there", run.string()));
 }
 
 void require_output(const std::string& output) {
   if (output.empty()) throw usage_error("-o: expected a folder to write to, found none");
+}
+
+void make_picture_folder(const std::string& output) {
+  std::error_code none;
+  const std::string ending = lower_case(std::filesystem::path(output).extension().string());
+  constexpr std::array pictures = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"};
+  if (std::ranges::find(pictures, ending) != pictures.end() && !std::filesystem::is_directory(output, none))
+    throw usage_error(fmt::format("-o: expected a folder, found '{}'. pictures are written into the folder, by their own names", output));
+  make_directory(output);
 }
 
 std::string run_directory(const std::string& output, const ConfigFlags& flags) {
@@ -71,11 +88,16 @@ void check_command_word(const CLI::App& program, const std::string& word) {
 std::string describe_usage_error(const CLI::App& program, const CLI::ParseError& error) {
   std::string line = error.what();
   line = line.substr(0, line.find('\n'));
-  const auto* extras = dynamic_cast<const CLI::ExtrasError*>(&error);
-  if (extras == nullptr) return fmt::format("{}. see `finpercep --help`", line);
   // The command in use, and all the words it knows.
   const CLI::App* command = &program;
-  while (!command->get_subcommands().empty()) command = command->get_subcommands().front();
+  std::string path;
+  while (!command->get_subcommands().empty()) {
+    command = command->get_subcommands().front();
+    path += command->get_name() + " ";
+  }
+  const std::vector<std::string> unknown = command->remaining().empty() ? program.remaining(true) : command->remaining();
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) == nullptr && unknown.empty())
+    return fmt::format("{}. see `finpercep {}--help`", line, path);
   std::vector<std::string> known;
   for (const CLI::App* app : {command, &program}) {
     for (const CLI::Option* option : app->get_options()) {
@@ -84,11 +106,10 @@ std::string describe_usage_error(const CLI::App& program, const CLI::ParseError&
     }
     for (const CLI::App* sub : app->get_subcommands({})) known.push_back(sub->get_name());
   }
-  const std::vector<std::string> unknown = command->remaining().empty() ? program.remaining(true) : command->remaining();
   const std::string word = unknown.empty() ? line : unknown.front();
   const std::string near = nearest(word.substr(0, word.find('=')), known);
   return fmt::format("unknown argument '{}'.{} see `finpercep {}--help`", word,
-                     near.empty() ? "" : fmt::format(" did you mean '{}'?", near), command == &program ? "" : command->get_name() + " ");
+                     near.empty() ? "" : fmt::format(" did you mean '{}'?", near), path);
 }
 
 }  // namespace finpercep

@@ -45,8 +45,8 @@ void add_degrade(CLI::App& program) {
     const Existing existing = flags->overwrite ? Existing::replace : Existing::refuse;
     check_outputs(inputs, flags->output, {".png"}, existing);
     if (!flags->clean.empty()) check_outputs(inputs, flags->clean, {".png"}, existing);
-    make_directory(flags->output);
-    make_directory(flags->clean);
+    make_picture_folder(flags->output);
+    make_picture_folder(flags->clean);
     std::atomic<int64_t> cut = 0;
     for_each_picture("degrade", inputs, 0, [&](int64_t i, const Image& photo, const PictureInfo&) {
       const std::string name = inputs[i].stem().string() + ".png";

@@ -108,7 +108,7 @@ void run(const Flags& flags) {
   if (!gate.empty() && (failures > 0 || !set_failure.empty())) log_warning(gate);  // what could not be read comes first
   if (failures > 0 && job.pictures.size() == 1) throw input_error(first_failure);
   if (failures > 0)
-    throw input_error(fmt::format("{} of {} pictures could not be scored; the first: {}", failures, lines.size(), first_failure));
+    throw input_error(fmt::format("{} of {} pictures could not be scored in full; the first: {}", failures, lines.size(), first_failure));
   if (!set_failure.empty()) throw input_error(set_failure);
   if (!gate.empty()) throw Error(ExitCode::gate, gate);
 }

@@ -77,6 +77,7 @@ class Cli(ProgramTest):
         for inputs in ([f"{self.photos}/p*.png"], [f"@{self.dir}/list.txt"], [self.dir / "list.txt"], [self.photos / f"p{i}.png" for i in range(3)]):
             self.assertEqual(self.works("score", *inputs, *common).stdout, expected)
         self.assertEqual(self.works("score", "-", *common, input=listed).stdout, expected)
+        self.assertEqual(self.works("score", "-", *common, input=listed.replace("\n", "\0")).stdout, expected)  # find -print0
         self.fails(3, "score", "-", input="", says="stdin")
         self.fails(3, "score", "-", input="nowhere.png\n", says=["stdin: line 1", "nowhere.png"])
         self.fails(3, "score", f"{self.photos}/q*.png", says="q*.png")
@@ -130,6 +131,9 @@ class Cli(ProgramTest):
         small = folder / "small.png"
         small.write_bytes(png(8, 8, texture))
         self.fails(3, "score", small, "-r", small, "-m", "ssim", says=["small.png", "at least 11", "8x8"])
+        line = json.loads(self.fails(3, "score", small, "-r", small, "-m", "ssim,psnr", "--json", "-", says="at least 11").stdout)
+        self.assertGreater(line["psnr"], 79)  # one metric that cannot does not lose the others
+        self.assertIn("at least 11", line["error"])
         self.fails(3, "score", small, "-r", small, "-m", "psnr", "--crop-border", 4, says="small.png")
         floating = folder / "float.tiff"
         entries = [(256, 4, 2), (257, 4, 1), (258, 3, 32), (259, 3, 1), (262, 3, 1), (273, 4, 150), (277, 3, 1), (278, 4, 1), (279, 4, 8), (339, 3, 3)]
@@ -220,6 +224,12 @@ class Cli(ProgramTest):
         self.fails(2, "score", self.photo, "-m", "psrn", "-r", self.photo, says="psnr")
         self.fails(2, "score", self.photo, "--tile", "many")
         self.fails(2, "score", self.photo, "--device", "tpu", says="tpu")
+        self.fails(2, "fgr", "biuld", says=["biuld", "'build'", "`finpercep fgr --help`"])
+        self.fails(2, "fgr", "build", "--shrad", "0/2", says=["--shard", "`finpercep fgr build --help`"])
+        for command in ("upscale", "map", "degrade"):
+            self.fails(2, command, self.photo, "-o", self.dir / "out.png", says=["-o", "folder", "out.png"])
+        self.assertFalse((self.dir / "out.png").exists())
+        self.assertIn("a new run starts there", run("rl", "-c", ROOT / "configs/rl/ccl.yaml", "-o", self.dir / "mistyped", "--resume", "--set", "network_g=none").stderr)
         self.fails(2)
         self.assertEqual(run("--help").returncode, 0)
         self.assertEqual(run("score", "--help").returncode, 0)

@@ -172,6 +172,8 @@ class Fgr(ProgramTest):
         shard.write_bytes(sound[:len(sound) // 2])
         self.fails(3, "fgr", "info", out, says=shard.name)
         self.fails(3, "train", "reward", "-o", self.dir / "run", "--set", f"fgr_dirs=[{out}]", says=shard.name)
+        self.assertIn("is made again", self.works(*self.build(out)).stderr)
+        self.assertEqual(shard.read_bytes(), sound)
 
     @staticmethod
     def short_training(fgr, out):

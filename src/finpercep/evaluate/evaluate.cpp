@@ -40,8 +40,8 @@ Evaluation evaluate(const Pipeline& pipeline, const std::vector<std::string>& na
     if (!measured.failure.empty()) {
       log_warning(measured.failure);
       out.failures.push_back(std::move(measured.failure));
-      measured.values.assign(out.metrics.size(), std::numeric_limits<double>::quiet_NaN());
     }
+    if (measured.values.empty()) measured.values.assign(out.metrics.size(), std::numeric_limits<double>::quiet_NaN());
     out.values.push_back(std::move(measured.values));
     if (bar) bar->advance();
     stop_if_interrupted(fmt::format("after {} of {} pictures", out.values.size(), names.size()));

@@ -19,8 +19,8 @@ struct EvaluateOptions {
 struct Evaluation {
   std::vector<std::string> metrics;
   std::vector<std::string> names;           ///< of the pictures, in the order given
-  std::vector<std::vector<double>> values;  ///< values[picture][metric]; NaN for a picture that failed
-  std::vector<std::string> failures{};      ///< one line for each picture that could not be read or measured
+  std::vector<std::vector<double>> values;  ///< values[picture][metric]; NaN where a picture failed, or the metric for it
+  std::vector<std::string> failures{};      ///< one line for each such picture
 
   /// The values of one metric over the pictures; usage_error if it was not evaluated.
   std::vector<double> column(const std::string& metric) const;

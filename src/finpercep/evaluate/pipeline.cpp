@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <utility>
@@ -61,7 +62,8 @@ struct Item {
   Sample sample;
   std::vector<double> plain;  // values of the metrics without nets
   int64_t pixels = 0;         // to be given back to the budget
-  std::string failure;
+  std::string unread;         // why there is nothing to measure
+  std::string failure;        // of those metrics
 };
 
 // What `work` throws for this picture alone, in one line that names it. Errors of reading have the file's name already.
@@ -90,6 +92,16 @@ void check_sizes(const Sample& sample, const std::string& picture, const std::st
 
 // Metrics without a reference look at the first only.
 const Image& reference_of(const Sample& sample) { return sample.ref.data.empty() ? sample.sr : sample.ref; }
+
+void add_line(std::string& lines, const std::string& line) { lines += (lines.empty() || line.empty() ? "" : "; ") + line; }
+
+// NaN for one that this picture is not for (NIQE of a small one): the others stand.
+std::vector<double> values_of(const MetricSet& metrics, const Sample& sample, const std::string& name, std::string& failure) {
+  std::vector<double> values(metrics.names().size(), std::numeric_limits<double>::quiet_NaN());
+  for (std::size_t i = 0; i < values.size(); ++i)
+    add_line(failure, failure_of(name, false, [&] { values[i] = metrics.compute(i, sample.sr, reference_of(sample)); }));
+  return values;
+}
 
 // Known and named once, all of them: said before a net is opened.
 PipelineOptions checked(PipelineOptions options) {
@@ -165,14 +177,11 @@ void Pipeline::run(const std::vector<std::string>& names, const LoadSample& load
       budget.enter(i, pixels);
       item.pixels = pixels;
     };
-    item.failure = failure_of(names[i], true, [&] { item.sample = load(i, enter); });
+    item.unread = failure_of(names[i], true, [&] { item.sample = load(i, enter); });
     enter(0);
-    if (item.failure.empty())
-      item.failure = failure_of(names[i], false, [&] {
-        check_sizes(item.sample, "", "");
-        item.plain = plain.compute(item.sample.sr, reference_of(item.sample));
-      });
-    if (!deep || !item.failure.empty()) {
+    if (item.unread.empty()) item.unread = failure_of(names[i], false, [&] { check_sizes(item.sample, "", ""); });
+    if (item.unread.empty()) item.plain = values_of(plain, item.sample, names[i], item.failure);
+    if (!deep || !item.unread.empty()) {
       item.sample = {};
       budget.leave(std::exchange(item.pixels, 0));
     }
@@ -182,17 +191,17 @@ void Pipeline::run(const std::vector<std::string>& names, const LoadSample& load
   const std::unique_ptr<PixelBudget, decltype(close)> close_before_workers_are_awaited(&budget, close);
   for (int64_t i = 0; i < count; ++i) {
     Item item = *items.next();
-    Measured out{.values = {}, .failure = std::move(item.failure)};
-    std::vector<double> of_nets;
-    Verdict verdict;
-    if (out.failure.empty() && deep)
-      out.failure = failure_of(names[i], false, [&] {
-        if (!learned_.names().empty()) of_nets = learned_.compute(item.sample.sr, reference_of(item.sample));
-        if (judges_) verdict = (*options_.judge)(item.sample.sr);
-      });
+    Measured out{.values = {}, .failure = std::move(item.unread)};
+    if (out.failure.empty()) {
+      out.failure = std::move(item.failure);
+      const std::vector<double> of_nets = values_of(learned_, item.sample, names[i], out.failure);
+      Verdict verdict;
+      for (const JudgedColumn& column : judged_columns) verdict.*column.value = std::numeric_limits<float>::quiet_NaN();
+      if (judges_) add_line(out.failure, failure_of(names[i], false, [&] { verdict = (*options_.judge)(item.sample.sr); }));
+      out.values = in_order(item.plain, of_nets, verdict);
+    }
     item.sample = {};
     budget.leave(item.pixels);
-    if (out.failure.empty()) out.values = in_order(item.plain, of_nets, verdict);
     if (!take(std::move(out))) return;
   }
 }

@@ -46,8 +46,8 @@ Sample read_sample(const std::filesystem::path& picture, const std::filesystem::
                    SampleInfo* info = nullptr);
 
 struct Measured {
-  std::vector<double> values;  ///< one a metric; none where it failed
-  std::string failure;         ///< one line that names the picture or the file that could not be read
+  std::vector<double> values;  ///< one a metric, NaN where it cannot be computed for this picture; none where there is no picture
+  std::string failure;         ///< one line that names the picture or the file that could not be read, and what was not computed
 };
 
 /// The metrics ready to be computed, their nets opened once for any number of runs.

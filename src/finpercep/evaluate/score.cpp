@@ -15,7 +15,7 @@ namespace finpercep {
 
 namespace {
 
-// Every number that a line has is one that a reader can use.
+// A metric that failed has said why; a value that no reader can use has not.
 std::string not_finite(const std::vector<std::string>& columns, const std::vector<double>& values) {
   for (std::size_t c = 0; c < values.size(); ++c)
     if (!std::isfinite(values[c])) return fmt::format("{}: expected a finite number, found {}", columns[c], values[c]);
@@ -44,10 +44,9 @@ ScoreNotes score_pictures(const ScoreJob& job, const std::function<bool(ScoreLin
   std::size_t next = 0;
   const auto take = [&](Measured measured) {
     const std::size_t i = next++;
-    ScoreLine line{names[i], {}, std::move(measured.failure)};
-    const std::string fault = not_finite(columns, measured.values);
-    if (!fault.empty()) line.error = fmt::format("{}: {}", names[i], fault);
-    if (line.error.empty()) line.values = std::move(measured.values);
+    ScoreLine line{names[i], std::move(measured.values), std::move(measured.failure)};
+    if (const std::string fault = not_finite(columns, line.values); line.error.empty() && !fault.empty())
+      line.error = fmt::format("{}: {}", names[i], fault);
     const SampleInfo& info = infos[i];
     if (info.sr.alpha && notes.with_alpha++ == 0) notes.first_alpha = line.path;
     if (!job.references.empty() && info.sr.bits != info.ref.bits && notes.of_mixed_depth++ == 0) notes.first_mixed = line.path;
@@ -82,7 +81,7 @@ std::vector<ColumnSummary> summarise(const std::vector<ScoreLine>& lines, const 
   for (std::size_t c = 0; c < columns.size(); ++c) {
     std::vector<double> values;
     for (const ScoreLine& line : lines)
-      if (!line.values.empty() && !std::isnan(line.values[c])) values.push_back(line.values[c]);
+      if (!line.values.empty() && std::isfinite(line.values[c])) values.push_back(line.values[c]);
     if (!values.empty()) out.push_back({columns[c], static_cast<int64_t>(values.size()), bootstrap_mean(values)});
   }
   return out;

@@ -53,10 +53,10 @@ std::string render(const Table& table, TableFormat format);
 struct ScoreLine {
   std::string path;
   std::vector<double> values;  ///< one a column, NaN where it has none; empty for a picture that could not be scored
-  std::string error = "";      ///< why there are no values
+  std::string error = "";      ///< why some are missing
 };
 /// {"path": .., "psnr": 27.1, "finpercep": {"score": 0.71, ..}} and a newline: a dot in a column's name nests. Values that are not finite
-/// are left out: no NaN, no null. A picture that could not be scored has "error".
+/// are left out: no NaN, no null. A picture that lacks some has "error".
 std::string json_line(const std::vector<std::string>& columns, const ScoreLine& line);
 /// One row a line, by metric_column; without a line that has values only the paths. A last column "error" when a line has one, or always.
 Table score_table(const std::vector<std::string>& columns, const std::vector<ScoreLine>& lines, bool always_error = false);

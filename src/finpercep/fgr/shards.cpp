@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -112,6 +113,27 @@ void write_manifest(const FgrBuilder& builder, const std::filesystem::path& dire
   write_file(directory / "manifest.json", manifest.dump(1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
 }
 
+// Of a finished build; none for another. Shards are written whole, so what differs was damaged since.
+std::map<std::string, std::string> known_hashes(const std::filesystem::path& directory) {
+  std::map<std::string, std::string> hashes;
+  std::error_code none;
+  if (!std::filesystem::exists(directory / "manifest.json", none)) return hashes;
+  try {
+    for (auto& [file, hash] : read_manifest(directory).shards) hashes.emplace(file, hash);
+  } catch (const Error&) {  // it is written again at the end
+  }
+  return hashes;
+}
+
+// A damaged one is made again.
+bool is_built(const std::filesystem::path& shard, const std::map<std::string, std::string>& hashes) {
+  if (!std::filesystem::exists(shard)) return false;
+  const auto known = hashes.find(shard.filename().string());
+  if (known == hashes.end() || hash_of(read_file(shard, max_shard_bytes)) == known->second) return true;
+  log_warning(fmt::format("fgr: {}: the hash differs from the manifest's: the shard is damaged and is made again", shard.string()));
+  return false;
+}
+
 // The label scale of a build that has begun in this folder, or 0. A shard that is there belongs to this build only if the settings are the
 // same.
 double begun_scale(const FgrSettings& settings, const std::filesystem::path& directory) {
@@ -141,10 +163,11 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
   // Whole crops to a shard, so that no crop is made twice.
   const int64_t per_crop = builder.per_crop(), crops_per_shard = std::max<int64_t>(1, samples_per_shard / per_crop);
   const int64_t shards = (builder.crops() + crops_per_shard - 1) / crops_per_shard;
+  const std::map<std::string, std::string> hashes = known_hashes(directory);
   Progress progress("fgr build", (shards + parts - 1 - part) / parts * crops_per_shard * per_crop);
   for (int64_t s = part; s < shards; s += parts) {
     const int64_t first = s * crops_per_shard, n = std::min(crops_per_shard, builder.crops() - first);
-    if (std::filesystem::exists(directory / shard_name(s))) {
+    if (is_built(directory / shard_name(s), hashes)) {
       progress.advance(n * per_crop);
       continue;
     }
@@ -211,8 +234,9 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
     stop_if_interrupted("while checking shards");
     const auto& [file, hash] = manifest.shards[s];
     if (hash_of(read_file(directory / file, max_shard_bytes)) != hash)
-      throw input_error(fmt::format("fgr: {}: the hash differs from the manifest's. the shard is damaged: delete it and build again",
-                                    (directory / file).string()));
+      throw input_error(fmt::format(
+          "fgr: {}: the hash differs from the manifest's. the shard is damaged: run `finpercep fgr build` again, which makes it anew",
+          (directory / file).string()));
     progress.advance();
   });
   Verified verified{static_cast<int64_t>(manifest.shards.size()), 0};

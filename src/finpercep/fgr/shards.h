@@ -18,7 +18,8 @@ struct ShardManifest {
   std::vector<std::pair<std::string, std::string>> shards;  ///< file name, hash
 };
 
-/// Writes the missing shards of `directory` (whole tars, atomically: a killed build goes on where it stopped) and then the manifest.
+/// Writes the missing shards of `directory` (whole tars, atomically: a killed build goes on where it stopped), those that differ from a
+/// finished build's manifest again, and then the manifest.
 /// Samples are made in parallel; the bytes depend on the settings alone. Shard s is built when s % parts == part; the manifest is written
 /// by whichever build finds all shards there. input_error for a folder that holds shards of other settings.
 void build_shards(const FgrSettings& settings, const std::filesystem::path& directory, int64_t part = 0, int64_t parts = 1,

@@ -99,12 +99,13 @@ void add(const std::string& input, std::vector<fs::path>& all) {
   all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));
 }
 
-/// `text` has one path a line; `list` names it in errors.
+/// `text` has one path a line, or ended by a zero byte as `find -print0` does; `list` names it in errors.
 void add_list(const std::string& text, const std::string& list, std::vector<fs::path>& all) {
   const std::size_t before = all.size();
+  const char separator = text.find('\0') == std::string::npos ? '\n' : '\0';
   int line_number = 0;
   for (std::size_t at = 0; at < text.size();) {
-    const std::size_t end = std::min(text.find('\n', at), text.size());
+    const std::size_t end = std::min(text.find(separator, at), text.size());
     std::string line = text.substr(at, end - at);
     at = end + 1;
     ++line_number;

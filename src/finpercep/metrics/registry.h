@@ -62,6 +62,8 @@ class MetricSet {
   /// One value a name, in their order. Metrics without a reference look at `sr` only: give it twice where there is none.
   /// input_error for pictures of different sizes. May be called from several threads.
   std::vector<double> compute(const Image& sr, const Image& ref) const;
+  /// names()[i] alone.
+  double compute(std::size_t i, const Image& sr, const Image& ref) const { return metrics_.at(i)(sr, ref); }
 
  private:
   std::vector<std::string> names_;

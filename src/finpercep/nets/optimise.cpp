@@ -44,22 +44,23 @@ void AdamW::zero_grad() {
 }
 
 double gradient_norm(const std::vector<at::Tensor>& params) {
-  std::vector<at::Tensor> norms;
+  std::vector<at::Tensor> grads;
   for (const at::Tensor& p : params)
-    if (p.grad().defined()) norms.push_back(at::linalg_vector_norm(p.grad()));
-  return norms.empty() ? 0 : at::linalg_vector_norm(at::stack(norms)).item<double>();
+    if (p.grad().defined()) grads.push_back(p.grad());
+  return grads.empty() ? 0 : at::linalg_vector_norm(at::stack(at::_foreach_norm(grads))).item<double>();
 }
 
 StepReport AdamW::step(double lr) {
   at::NoGradGuard no_grad;
-  std::vector<at::Tensor> params, grads, means, squares, steps;
+  std::vector<at::Tensor> params, grads, means, squares;
+  std::vector<std::size_t> chosen;
   for (std::size_t i = 0; i < params_.size(); ++i) {
     if (!params_[i].grad().defined()) continue;
+    chosen.push_back(i);
     params.push_back(params_[i]);
     grads.push_back(params_[i].grad());
     means.push_back(mean_[i]);
     squares.push_back(square_[i]);
-    steps.push_back(at::full({}, static_cast<double>(steps_[i]), at::TensorOptions().dtype(at::kFloat).device(params_[i].device())));
   }
   StepReport report;
   if (params.empty()) return report;
@@ -67,8 +68,9 @@ StepReport AdamW::step(double lr) {
   report.skipped = !std::isfinite(report.grad_norm);
   if (!report.skipped) {
     if (report.grad_norm > settings_.max_grad_norm) at::_foreach_mul_(grads, settings_.max_grad_norm / report.grad_norm);
-    for (std::size_t i = 0; i < params_.size(); ++i) steps_[i] += params_[i].grad().defined();
-    at::_foreach_add_(steps, 1);
+    std::vector<float> counts;
+    for (const std::size_t i : chosen) counts.push_back(static_cast<float>(++steps_[i]));
+    const auto steps = at::tensor(counts).to(params[0].device()).unbind();  // one copy to a GPU for all
     at::_fused_adamw_(params, grads, means, squares, {}, steps, lr, settings_.betas[0], settings_.betas[1], settings_.weight_decay, 1e-8,
                       false, false);
   }
@@ -106,7 +108,7 @@ void AdamW::restore(const TensorFile& file, const std::string& prefix, const std
 
 void update_ema(const std::vector<at::Tensor>& average, const std::vector<at::Tensor>& values, double decay) {
   at::NoGradGuard no_grad;
-  for (std::size_t i = 0; i < average.size(); ++i) average[i].lerp_(values[i].detach(), 1 - decay);
+  at::_foreach_lerp_(average, values, 1 - decay);
 }
 
 MixedPrecision::MixedPrecision(at::Device device, at::ScalarType dtype)
