@@ -4,6 +4,8 @@
 
 #include <atomic>
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "cli/command.h"
 #include "cli/outputs.h"
@@ -23,7 +25,7 @@ void add_degrade(CLI::App& program) {
     std::string output, clean;
     ConfigFlags config;
     uint64_t seed = 0;
-    bool overwrite = false;
+    Existing existing = Existing::refuse;
   };
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST");
@@ -31,7 +33,7 @@ void add_degrade(CLI::App& program) {
   command->add_option("--gt", flags->clean, "folder for the clean pictures, cut to multiples of the scale: what SR pictures compare with");
   add_config_flags(*command, flags->config);
   add_seed_flag(*command, flags->seed, "random draws; a picture's draw depends on the seed and its place in the sorted list");
-  command->add_flag("--overwrite", flags->overwrite, "replace existing files");
+  add_existing_flags(*command, flags->existing);
   command->callback([flags] {
     DegradeSettings settings;
     if (!load_config(flags->config, settings)) return;
@@ -42,25 +44,30 @@ void add_degrade(CLI::App& program) {
     if (!flags->clean.empty() &&
         std::filesystem::weakly_canonical(flags->clean, ignored) == std::filesystem::weakly_canonical(flags->output, ignored))
       throw usage_error(fmt::format("--gt: {}: expected another folder than -o. choose another", flags->clean));
-    const Existing existing = flags->overwrite ? Existing::replace : Existing::refuse;
-    check_outputs(inputs, flags->output, {".png"}, existing);
-    if (!flags->clean.empty()) check_outputs(inputs, flags->clean, {".png"}, existing);
+    std::map<std::filesystem::path, uint64_t> place;  // its draws are by it, also where the pictures before are done already
+    for (std::size_t i = 0; i < inputs.size(); ++i) place[inputs[i]] = i;
+    std::vector<std::filesystem::path> todo = check_outputs(inputs, flags->output, {".png"}, flags->existing);
+    if (!flags->clean.empty()) {
+      std::set<std::filesystem::path> either(todo.begin(), todo.end());
+      for (auto& input : check_outputs(inputs, flags->clean, {".png"}, flags->existing)) either.insert(std::move(input));
+      todo.assign(either.begin(), either.end());
+    }
+    if (todo.empty()) return;
     make_picture_folder(flags->output);
-    make_picture_folder(flags->clean);
+    if (!flags->clean.empty()) make_picture_folder(flags->clean);
     std::atomic<int64_t> cut = 0;
-    for_each_picture("degrade", inputs, 0, [&](int64_t i, const Image& photo, const PictureInfo&) {
-      const std::string name = inputs[i].stem().string() + ".png";
+    for_each_picture("degrade", todo, 0, [&](int64_t i, const Image& photo, const PictureInfo&) {
+      const std::string name = todo[i].stem().string() + ".png";
       const int scale = static_cast<int>(settings.scale), width = photo.width / scale * scale, height = photo.height / scale * scale;
       if (width == 0 || height == 0)
-        throw input_error(fmt::format("degrade: {}: expected at least {} pixels a side, found {} x {}", inputs[i].string(), scale,
+        throw input_error(fmt::format("degrade: {}: expected at least {} pixels a side, found {} x {}", todo[i].string(), scale,
                                       photo.width, photo.height));
       const Image clean = crop(photo, 0, 0, width, height);
-      write_image(std::filesystem::path(flags->output) / name,
-                  degrade(clean, settings, Random(flags->seed, "degrade", static_cast<uint64_t>(i))));
+      write_image(std::filesystem::path(flags->output) / name, degrade(clean, settings, Random(flags->seed, "degrade", place.at(todo[i]))));
       if (!flags->clean.empty()) write_image(std::filesystem::path(flags->clean) / name, clean);
       cut += width != photo.width || height != photo.height;
     });
-    log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
+    log_info(fmt::format("{} pictures -> {}", todo.size(), flags->output));
     if (cut > 0 && flags->clean.empty())
       log_warning(
           fmt::format("{} of them have sides that are no multiples of {} and were cut: SR pictures will be smaller than they are. "

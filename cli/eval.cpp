@@ -2,6 +2,7 @@
 // finpercep eval --set NAME=LQ:GT[:[ROW=]SR].. [-g [ROW=]GENERATOR..] [-m ..] [--baseline ROW] [--table text|md|csv|tex] [-o DIR]
 // finpercep eval --map FGR_DIR.. | --response PHOTOS.. [--model ..]: eval_reward.cpp
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <optional>
@@ -122,7 +123,7 @@ void add_eval(CLI::App& program) {
                    "comma separated; `finpercep metrics` lists them; finpercep: score and worst severity by --model")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->capture_default_str();
+      ->default_str(fmt::format("{}", fmt::join(flags->metrics, ",")));
   command->add_option("--protocol", flags->protocol, "pyiqa, basicsr, stablesr")->capture_default_str();
   command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));
   command->add_option("--baseline", flags->baseline, "row that the others are compared with, picture by picture (Wilcoxon's p)");

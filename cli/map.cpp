@@ -79,7 +79,7 @@ void add_map(CLI::App& program) {
   command->add_option("--format", flags->formats, "comma separated: png, overlay, npy, json")
       ->delimiter(',')
       ->allow_extra_args(false)
-      ->capture_default_str();
+      ->default_str("png,overlay");
   command->add_option("--threshold", flags->threshold, "map value from which a pixel belongs to a region")
       ->capture_default_str()
       ->check(CLI::Range(0.0, 1.0))

@@ -288,6 +288,8 @@ class Cli(ProgramTest):
         self.works("degrade", self.photos, "-o", lr, "--seed", 5)
         again = self.dir / "lr2"
         self.works("degrade", self.photos, "-o", again, "--seed", 5)
+        (again / "p1.png").unlink()
+        self.assertIn("2 of 3 pictures are done already", self.works("degrade", self.photos, "-o", again, "--seed", 5, "--skip-existing").stderr)
         for i in range(3):
             self.assertEqual((lr / f"p{i}.png").read_bytes(), (again / f"p{i}.png").read_bytes())
         self.works("upscale", lr, "-o", sr, "-g", "sr-small", "--seed", 1)
@@ -323,6 +325,11 @@ class Cli(ProgramTest):
             def forward(self, lr: torch.Tensor) -> torch.Tensor:
                 return lr * 2
 
+        class Noisy(torch.nn.Module):
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                up = torch.nn.functional.interpolate(lr, scale_factor=4.0)
+                return up + 0.1 * torch.randn_like(up)
+
         small = self.dir / "small.png"
         small.write_bytes(png(40, 32, texture))
         module, wrong, state = self.dir / "bilinear.pt", self.dir / "wrong.pt", self.dir / "state.pth"
@@ -330,6 +337,10 @@ class Cli(ProgramTest):
             warnings.simplefilter("ignore")  # torch calls its scripting deprecated
             torch.jit.script(Bilinear()).save(module)
             torch.jit.script(Wrong()).save(wrong)
+            torch.jit.script(Noisy()).save(self.dir / "noisy.pt")
+        drawn = [self.works("upscale", small, "-o", self.dir / f"noisy{k}", "-g", self.dir / "noisy.pt", "--seed", seed) and (self.dir / f"noisy{k}" / "small.png").read_bytes()
+                 for k, seed in enumerate([1, 1, 2])]
+        self.assertEqual([d == drawn[0] for d in drawn], [True, True, False])
         torch.save({"weight": torch.ones(3)}, state)
         sr = self.dir / "scripted"
         self.works("upscale", small, "-o", sr, "-g", module)

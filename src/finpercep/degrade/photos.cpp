@@ -125,6 +125,8 @@ void PhotoSet::read(const std::vector<std::filesystem::path>& paths, const Photo
 PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side, int64_t most) {
   const std::vector<std::filesystem::path> paths = photo_files(settings);
   const auto count = static_cast<int64_t>(paths.size());
+  if (const auto listed = static_cast<int64_t>(list_images(settings.photos).size()); listed > count)
+    log_info(fmt::format("photos: {} of {} files; exclude and only leave out the others", count, listed));
   for (int64_t first = 0; first < count && (most == 0 || size() < most);) {
     const int64_t wanted = most == 0 ? count : std::min(count - first, most - size());
     read({paths.begin() + first, paths.begin() + first + wanted}, settings, min_side);

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/generate/torchscript.h"
 
+#include <ATen/Context.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/csrc/jit/api/module.h>
+#include <torch/csrc/jit/passes/inliner.h>
 #include <torch/csrc/jit/runtime/graph_executor.h>
 #include <torch/csrc/jit/serialization/import.h>
 
@@ -11,6 +13,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <mutex>
 #include <span>
 #include <sstream>
 
@@ -38,10 +41,28 @@ std::string last_line(const std::string& text) {
 
 }  // namespace
 
+namespace {
+
+bool draws_noise(const torch::jit::Block& block) {
+  return std::ranges::any_of(block.nodes(), [](const torch::jit::Node* node) {
+    return node->isNondeterministic() || std::ranges::any_of(node->blocks(), [](const torch::jit::Block* b) { return draws_noise(*b); });
+  });
+}
+
+// Of torch's own generator, which the seed of a picture must then be put into.
+bool draws_noise(const torch::jit::Method& forward) {
+  const auto graph = forward.graph()->copy();
+  torch::jit::Inline(*graph);
+  return draws_noise(*graph->block());
+}
+
+}  // namespace
+
 struct ScriptedNet::Module {
   std::string file;
   torch::jit::Module net;
   int64_t inputs = 0;
+  bool draws = false;
   std::atomic<bool> looked_at = false;  // its first output
 };
 
@@ -69,9 +90,11 @@ ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(s
           fmt::format(
               "expected inputs that are tensors, found '{}: {}'. a chain written by `finpercep export` is for Python: give the checkpoint",
               argument.name(), argument.type()->repr_str()));
+  module_->draws = draws_noise(*forward);
 }
 
 bool ScriptedNet::takes_noise() const { return module_->inputs == 2; }
+bool ScriptedNet::draws() const { return module_->draws; }
 const std::string& ScriptedNet::file() const { return module_->file; }
 
 at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise) const {
@@ -136,6 +159,12 @@ SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& op
   const ScriptedNet net(file, options.compute.device);
   return [net, options](const Image& picture, uint64_t seed) {
     at::NoGradGuard no_grad;
+    static std::mutex torchs_generator;
+    std::unique_lock<std::mutex> alone;
+    if (net.draws()) {
+      alone = std::unique_lock(torchs_generator);
+      at::manual_seed(seed);
+    }
     const at::Tensor lr = to_tensor(picture);
     at::Tensor noise;
     if (net.takes_noise()) {

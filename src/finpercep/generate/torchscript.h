@@ -2,9 +2,9 @@
 // Super-resolvers made elsewhere as TorchScript modules. The file must hold a module saved by torch.jit.save with the method
 //   forward(lr: Tensor) -> Tensor            or            forward(lr: Tensor, noise: Tensor) -> Tensor
 // lr: N x 3 x H x W, float32, RGB in [0,1], any H and W. Returns SR: N x 3 x 4H x 4W, in [0,1] (what lies outside is clamped). noise:
-// N x 3 x 4H x 4W standard normals drawn from the picture's seed, for modules that sample: with noise of their own a data set could not be
-// rebuilt. The module runs in float32, unless it casts itself; under `rl` in bf16, in mixed precision. A module is a program: load only
-// those whose origin you trust.
+// N x 3 x 4H x 4W standard normals drawn from the picture's seed, for modules that sample. For one that draws noise of its own torch's
+// generator is seeded with the picture's seed, one picture at a time; under `rl` it is not. The module runs in float32, unless it casts
+// itself; under `rl` in bf16, in mixed precision. A module is a program: load only those whose origin you trust.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -21,6 +21,8 @@ class ScriptedNet {
   /// model_error in one line: not a TorchScript module, another signature.
   ScriptedNet(const std::string& file, at::Device device);
   bool takes_noise() const;
+  /// Whether it draws random numbers of its own.
+  bool draws() const;
   /// float32, on the module's device. `noise` is ignored by modules that take none. model_error: a module that fails, a wrong shape of its
   /// output.
   at::Tensor operator()(const at::Tensor& lr, const at::Tensor& noise) const;

@@ -149,7 +149,7 @@ std::vector<fs::path> list_images(const std::vector<std::string>& inputs) {
   }
   const std::size_t named = all.size();
   std::set<fs::path> seen;
-  std::erase_if(all, [&](const fs::path& path) { return !seen.insert(path.lexically_normal()).second; });
+  std::erase_if(all, [&](const fs::path& path) { return !seen.insert(fs::absolute(path).lexically_normal()).second; });
   if (all.size() < named)
     log_warning(fmt::format("list images: {} of {} pictures were named more than once, and are taken once", named - all.size(), named));
   if (all.empty()) throw input_error("list images: expected at least one file, folder, pattern or @LIST, found none. name one");

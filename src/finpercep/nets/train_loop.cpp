@@ -97,6 +97,7 @@ void Means::add(const Metrics& values) {
     auto row = std::ranges::find(rows_, name, &Row::name);
     if (row == rows_.end()) row = rows_.insert(row, Row{name});
     if (name == "stage") *row = {name};
+    if (!std::isfinite(value)) continue;  // of a skipped update: the others still have a mean
     row->sum += value;
     ++row->count;
   }
@@ -104,7 +105,7 @@ void Means::add(const Metrics& values) {
 
 Metrics Means::means() const {
   Metrics out;
-  for (const Row& row : rows_) out.emplace_back(row.name, row.sum / static_cast<double>(row.count));
+  for (const Row& row : rows_) out.emplace_back(row.name, row.sum / static_cast<double>(row.count));  // NaN of none
   return out;
 }
 
@@ -136,13 +137,14 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
                          run.path().string(), (run.path() / "checkpoints").string()));
   Progress progress(run.path().filename().string(), settings.total_iter - first);
   Means means;
-  int64_t summed = 0, bad_in_a_row = 0;
+  int64_t summed = 0, bad_in_a_row = 0, learnt = 0;
   auto since = std::chrono::steady_clock::now();
   for (int64_t iter = first; iter < settings.total_iter; ++iter) {
     const auto [values, skipped] = parts.step(iter);
     means.add(values);
     ++summed;
     bad_in_a_row = skipped ? bad_in_a_row + 1 : 0;
+    learnt += !skipped;
     if (bad_in_a_row >= bad_steps_allowed)
       throw model_error(fmt::format("training: iteration {}: loss or gradient was not finite {} times in a row. lower the learning rate",
                                     iter, bad_in_a_row));
@@ -167,6 +169,10 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
     if (last || done % settings.save_checkpoint_freq == 0 || stop) save_state(run, done, parts);
     if (stop && !last) throw interrupted_error(fmt::format("interrupted: state saved after iteration {}. continue with --resume", done));
   }
+  if (learnt == 0 && first < settings.total_iter)
+    throw model_error(
+        fmt::format("training: loss or gradient was not finite in all {} iterations: nothing was learnt. lower the learning rate",
+                    settings.total_iter - first));
 }
 
 }  // namespace finpercep

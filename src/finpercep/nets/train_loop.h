@@ -20,7 +20,8 @@ struct LoopSettings {
 
 using Metrics = std::vector<std::pair<std::string, double>>;
 
-/// Means by name, in the order in which the names came; not every add() need have all of them. Of "stage", a place on a ladder, the last.
+/// Means by name of the finite values, NaN where there is none, in the order in which the names came; not every add() need have all of
+/// them. Of "stage", a place on a ladder, the last.
 class Means {
  public:
   void add(const Metrics& values);
@@ -55,7 +56,7 @@ struct LoopParts {
 
 /// Runs or, with `resume`, continues from the newest state in checkpoints/ that is intact (an older one if the newest is damaged, and
 /// says so). The last two states are kept. On Ctrl-C the state is saved and interrupted_error thrown. 20 iterations in a row that were
-/// skipped end the run (model_error).
+/// skipped end the run, and so does a run that skipped all (model_error).
 void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts);
 
 }  // namespace finpercep
