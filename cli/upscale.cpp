@@ -79,8 +79,9 @@ void add_upscale(CLI::App& program) {
     if (inputs.empty()) return;
     const SuperResolver generator =
         make_super_resolver(flags->generator, {.tile = flags->tile, .compute = resolve_compute(flags->device, flags->dtype)});
+    // In fp32: bf16 is off by as much as what tells the samples of one picture apart.
     const std::unique_ptr<Judge> judge =
-        flags->best_of > 1 ? std::make_unique<Judge>(JudgeOptions{.model = flags->model, .device = flags->device, .dtype = flags->dtype})
+        flags->best_of > 1 ? std::make_unique<Judge>(JudgeOptions{.model = flags->model, .device = flags->device, .dtype = "fp32"})
                            : nullptr;
     if (judge && flags->best_of_by == "map" && judge->stage() == 0)
       throw usage_error(fmt::format(

@@ -197,7 +197,7 @@ def encode(tensors, metadata, dtype="F32"):
     header, blobs, offset = {}, [], 0
     for name in sorted(tensors):
         value = tensors[name]
-        blob = value.astype({"F32": "<f4", "F64": "<f8"}[dtype]).tobytes()
+        blob = value.astype({"F16": "<f2", "F32": "<f4", "F64": "<f8"}[dtype]).tobytes()
         header[name] = {"dtype": dtype, "shape": list(value.shape), "data_offsets": [offset, offset + len(blob)]}
         blobs.append(blob)
         offset += len(blob)

@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 import check_layers  # noqa: E402
 import convert_weights  # noqa: E402
 import fetch_weights  # noqa: E402
+import mean_of_models  # noqa: E402
 import onnx_tensors  # noqa: E402
 import torch_pickle  # noqa: E402
 
@@ -268,6 +269,23 @@ class Scripts(unittest.TestCase):
             imported = {n.split(".")[0] for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))
                         for n in ([a.name for a in node.names] if isinstance(node, ast.Import) else [node.module])}
             self.assertNotIn("torch", imported)
+
+
+class MeanOfModels(unittest.TestCase):
+    def test_mean_and_refusals(self):
+        with tempfile.TemporaryDirectory() as folder:
+            tool = [sys.executable, str(Path(__file__).parent / "mean_of_models.py")]
+            a, b, c, out = (str(Path(folder) / f"{name}.safetensors") for name in ("a", "b", "c", "out"))
+            for path, value, shape in ((a, 1.0, (2, 3)), (b, 5.0, (2, 3)), (c, 5.0, (3,))):
+                Path(path).write_bytes(fetch_weights.encode({"w": np.full(shape, value)}, {"kind": Path(path).stem}, "F16"))
+            subprocess.run([*tool, out, f"{a}:3", f"{b}:1"], check=True)
+            tensors, metadata = mean_of_models.read(out)
+            np.testing.assert_array_equal(tensors["w"], np.full((2, 3), 2.0))  # (3 * 1 + 5) / 4
+            self.assertEqual(metadata["kind"], "a")
+            for words, says in (([out, f"{a}:1", f"{b}:1"], "exists"), ([f"{out}2", f"{a}:1", f"{c}:1"], "one architecture"), ([out], "Usage")):
+                refused = subprocess.run([*tool, *words], capture_output=True, text=True)
+                self.assertNotEqual(refused.returncode, 0)
+                self.assertIn(says, refused.stderr)
 
 
 if __name__ == "__main__":

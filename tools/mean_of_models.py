@@ -1,0 +1,47 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The weighted mean of the weights of several fp16 models of one architecture and, for it to make sense, of one origin (Wortsman et al.: WiSE-FT, CVPR 2022; model soups, ICML 2022).
+The result has the first model's metadata.
+Usage: mean_of_models.py OUT FILE:SHARE FILE:SHARE ..      shares are in proportion. Needs numpy."""
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from fetch_weights import encode, write_atomically
+
+
+def read(path):
+    data = Path(path).read_bytes()
+    end = 8 + int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:end])
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, about in header.items():
+        if about["dtype"] != "F16":
+            sys.exit(f"mean_of_models: {path}: {name}: expected F16, found {about['dtype']}. give checkpoints, not training states")
+        first, last = about["data_offsets"]
+        tensors[name] = np.frombuffer(data[end + first:end + last], "<f2").reshape(about["shape"])
+    return tensors, metadata
+
+
+def main(out, given):
+    if Path(out).exists():
+        sys.exit(f"mean_of_models: {out}: exists. choose another name")
+    parts = [(*read(path), float(share)) for path, share in (word.rsplit(":", 1) for word in given)]
+    tensors, metadata, _ = parts[0]
+    shapes = {name: value.shape for name, value in tensors.items()}
+    for (others, _, _), word in zip(parts, given):
+        if {name: value.shape for name, value in others.items()} != shapes:
+            sys.exit(f"mean_of_models: {word}: expected the tensors of {given[0]}, found others. models of one architecture have a mean")
+    total = sum(share for _, _, share in parts)
+    mean = {name: sum(part[name].astype(np.float64) * (share / total) for part, _, share in parts) for name in tensors}
+    metadata.pop("checksum", None)
+    write_atomically(Path(out), encode(mean, metadata, "F16"))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) < 4 or any(":" not in word for word in sys.argv[2:]):
+        sys.exit(__doc__)
+    main(sys.argv[1], sys.argv[2:])
