@@ -49,12 +49,18 @@ void PhotoSettings::visit(SettingsVisitor& v) {
   v.field("strict", strict, "a photograph that cannot be read or is too small is an error instead of being skipped");
 }
 
-std::vector<std::filesystem::path> photo_files(const PhotoSettings& settings) {
+namespace {
+
+std::vector<std::filesystem::path> listed_photos(const PhotoSettings& settings) {
   if (settings.photos.empty())
     throw usage_error(
         "photos: expected at least one file or folder, found none. name them in the config, or for training by --set "
         "datasets.photos.photos=[DIR] (train reward, fgr build: see --print-config)");
-  std::vector<std::filesystem::path> paths = list_images(settings.photos);
+  return list_images(settings.photos);
+}
+
+// Those that exclude and only leave.
+std::vector<std::filesystem::path> chosen_photos(std::vector<std::filesystem::path> paths, const PhotoSettings& settings) {
   const std::size_t listed = paths.size();
   const auto excluded = settings.exclude.empty() ? std::set<std::string>() : read_stems(settings.exclude);
   std::erase_if(paths, [&](const auto& path) { return excluded.contains(path.stem().string()); });
@@ -68,6 +74,10 @@ std::vector<std::filesystem::path> photo_files(const PhotoSettings& settings) {
                                   settings.only.empty() ? settings.exclude : settings.exclude + " " + settings.only));
   return paths;
 }
+
+}  // namespace
+
+std::vector<std::filesystem::path> photo_files(const PhotoSettings& settings) { return chosen_photos(listed_photos(settings), settings); }
 
 std::vector<std::filesystem::path> trained_on(const PhotoSettings& held_out, const PhotoSettings& training) {
   const auto facts = [](const std::filesystem::path& path) {  // of a copy elsewhere too
@@ -123,10 +133,10 @@ void PhotoSet::read(const std::vector<std::filesystem::path>& paths, const Photo
 }
 
 PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side, int64_t most) {
-  const std::vector<std::filesystem::path> paths = photo_files(settings);
+  const std::vector<std::filesystem::path> listed = listed_photos(settings), paths = chosen_photos(listed, settings);
   const auto count = static_cast<int64_t>(paths.size());
-  if (const auto listed = static_cast<int64_t>(list_images(settings.photos).size()); listed > count)
-    log_info(fmt::format("photos: {} of {} files; exclude and only leave out the others", count, listed));
+  if (paths.size() < listed.size())
+    log_info(fmt::format("photos: {} of {} files; exclude and only leave out the others", paths.size(), listed.size()));
   for (int64_t first = 0; first < count && (most == 0 || size() < most);) {
     const int64_t wanted = most == 0 ? count : std::min(count - first, most - size());
     read({paths.begin() + first, paths.begin() + first + wanted}, settings, min_side);
