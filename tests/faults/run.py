@@ -126,8 +126,9 @@ def told_to_stop(job, n, number, length):
         job.is_truth(out)  # it came when the work was done
     else:
         need(code == 130, code, errors)
-        job.one_line(errors, "interrupted", "--resume")
-        need(any(out.glob("checkpoints/state-*")), "no state was saved")
+        if "nothing has begun" not in errors:  # while photographs are read
+            job.one_line(errors, "interrupted", "--resume")
+            need(any(out.glob("checkpoints/state-*")), "no state was saved")
     job.resumes(out)
 
 

@@ -6,6 +6,7 @@
 #include <cstring>
 #include <initializer_list>
 #include <memory>
+#include <new>
 #include <set>
 #include <system_error>
 
@@ -45,6 +46,7 @@ std::vector<fs::path> in_folder(const fs::path& folder) {
     others += of_other_format(entry->path());
     if (has_image_name(entry->path()) && !is_folder(entry->path())) found.push_back(entry->path());
   }
+  if (error == std::errc::not_enough_memory) throw std::bad_alloc();
   if (error) throw input_error(fmt::format("list images: {}: {}. check the permissions", folder.string(), error.message()));
   if (found.empty()) {
     throw input_error(

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <bit>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "finpercep/image/codecs.h"
 
@@ -50,9 +52,18 @@ struct Reader {
   std::vector<uint8_t> rows;  // 16-bit rows lie here too: vector memory is aligned for them
   std::vector<png_bytep> row_pointers;
   Image image;
+  bool out_of_memory = false;
 
   ~Reader() { png_destroy_read_struct(&png, &info, nullptr); }
 };
+
+// libpng tells of memory as of a damaged file.
+void* take_memory(png_structp png, png_alloc_size_t size) {
+  void* memory = std::malloc(size);
+  if (memory == nullptr) static_cast<Reader*>(png_get_mem_ptr(png))->out_of_memory = true;
+  return memory;
+}
+void give_memory(png_structp, void* memory) { std::free(memory); }
 
 [[noreturn]] void on_error(png_structp png, png_const_charp message) {
   auto* text = static_cast<char*>(png_get_error_ptr(png));
@@ -188,7 +199,7 @@ Decoded decode_png(std::span<const std::byte> bytes, const std::string& where, c
   Reader reader;
   reader.bytes = bytes;
   reader.samples = samples;
-  reader.png = png_create_read_struct(PNG_LIBPNG_VER_STRING, reader.message, on_error, on_warning);
+  reader.png = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, reader.message, on_error, on_warning, &reader, take_memory, give_memory);
   if (reader.png != nullptr) reader.info = png_create_info_struct(reader.png);
   if (reader.info == nullptr) throw std::bad_alloc();
   png_set_read_fn(reader.png, &reader, read_bytes);
@@ -200,6 +211,7 @@ Decoded decode_png(std::span<const std::byte> bytes, const std::string& where, c
   // Text, colour profiles and the like change no sample here; unread, they can neither be bombs nor make a good picture unreadable.
   png_set_keep_unknown_chunks(reader.png, PNG_HANDLE_CHUNK_NEVER, nullptr, -1);
   if (!decode(reader)) {
+    if (reader.out_of_memory) throw std::bad_alloc();
     if (reader.raw_colour) {
       throw input_error("read labels: " + where + ": expected a gray or palette picture, found colour. save it with one channel");
     }
