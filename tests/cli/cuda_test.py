@@ -7,7 +7,6 @@ import os
 import shutil
 import sys
 import tarfile
-import unittest
 
 from program import ProgramTest, main, run
 from rl_test import ALGORITHMS
@@ -31,9 +30,6 @@ class CudaTest(ProgramTest):
             made[device] = self.dir / f"{out}-{device}"
             self.works(*args, "--device", device, "--dtype", "fp32", *(["-o", made[device]] if out else []), "--overwrite", timeout=600)
         return made["cpu"], made[GPU]
-
-    def metrics(self, folder):
-        return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
     def test_doctor(self):
         self.works("doctor", "--device", GPU, timeout=600)
@@ -118,7 +114,7 @@ class CudaTest(ProgramTest):
         for file in sorted((parts / "checkpoints").glob("state-*"))[2:]:
             file.unlink()
         self.works("rl", "-o", parts, "--resume", timeout=600)
-        a, b = ([m for m in self.metrics(run) if "reward" in m][-1]["reward"] for run in (whole, parts))
+        a, b = ([m for m in self.metrics(out) if "reward" in m][-1]["reward"] for out in (whole, parts))
         self.near(a, b, 0, 0.1, "reward after going on")  # kernels add in any order: .03 was seen
 
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tests of the built program share. sys.argv[1] is the program."""
+import json
 import math
 import os
 import struct
@@ -67,6 +68,10 @@ class ProgramTest(unittest.TestCase):
         return ["train", "generator", "-o", run_dir, "--set", f"datasets.photos.photos=[{self.photos}]", "--set", "datasets.degradation.usm=false", "--set", "datasets.degradation.second_order_prob=0",
                 "--set", "datasets.gt_size=64", "--set", "datasets.batch_size=2", "--set", "network_g.net.channels=[16,24]", "--set", "network_g.net.blocks=1",
                 "--set", f"train.total_iter={iters}", "--set", "train.print_freq=1", "--set", "train.save_checkpoint_freq=1000", "--set", "device=cpu", *more]
+
+    @staticmethod
+    def metrics(run_dir):
+        return [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text().splitlines()]
 
     def works(self, *args, **kwargs):
         result = run(*args, **kwargs)

@@ -32,9 +32,6 @@ class RlTest(ProgramTest):
                     *ALGORITHMS.get(algorithm, []), *more]
         return ["rl", "-o", out, *(["--resume"] if resume else []), *(word for s in settings for word in ("--set", s))]
 
-    def metrics(self, out):
-        return [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
-
     def files(self, out):
         return [(out / name).read_bytes() for name in ("checkpoints/state-00000003.safetensors", "checkpoints/generator.safetensors", "metrics.jsonl")]
 

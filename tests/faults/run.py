@@ -126,9 +126,9 @@ def told_to_stop(job, n, number, length):
         job.is_truth(out)  # it came when the work was done
     else:
         need(code == 130, code, errors)
-        if "nothing has begun" not in errors:  # while photographs are read
-            job.one_line(errors, "interrupted", "--resume")
-            need(any(out.glob("checkpoints/state-*")), "no state was saved")
+        begun = "nothing has begun" not in errors  # it has not while photographs are read
+        job.one_line(errors, "interrupted", *(["--resume"] if begun else []))
+        need(any(out.glob("checkpoints/state-*")) == begun, "a state was" + ("n't saved" if begun else " saved of nothing"))
     job.resumes(out)
 
 
