@@ -4,14 +4,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <filesystem>
 
 #include "finpercep/base/error.h"
-#include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
-#include "finpercep/base/text.h"
 
 namespace finpercep {
 
@@ -59,15 +56,6 @@ void use_config_of_run(ConfigFlags& flags, const std::string& output, bool resum
 
 void require_output(const std::string& output) {
   if (output.empty()) throw usage_error("-o: expected a folder to write to, found none");
-}
-
-void make_picture_folder(const std::string& output) {
-  std::error_code none;
-  const std::string ending = lower_case(std::filesystem::path(output).extension().string());
-  constexpr std::array pictures = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"};
-  if (std::ranges::find(pictures, ending) != pictures.end() && !std::filesystem::is_directory(output, none))
-    throw usage_error(fmt::format("-o: expected a folder, found '{}'. pictures are written into the folder, by their own names", output));
-  make_directory(output);
 }
 
 std::string run_directory(const std::string& output, const ConfigFlags& flags) {

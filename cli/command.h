@@ -61,9 +61,6 @@ void use_config_of_run(ConfigFlags& flags, const std::string& output, bool resum
 /// usage_error naming the flag where --output is empty: for commands that do without it when they only print their config.
 void require_output(const std::string& output);
 
-/// Makes --output; usage_error where it has a picture's name, which is taken for a file's.
-void make_picture_folder(const std::string& output);
-
 /// --output if given, else runs/<stem of the config>.
 std::string run_directory(const std::string& output, const ConfigFlags& flags);
 

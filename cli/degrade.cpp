@@ -53,8 +53,8 @@ void add_degrade(CLI::App& program) {
       todo.assign(either.begin(), either.end());
     }
     if (todo.empty()) return;
-    make_picture_folder(flags->output);
-    if (!flags->clean.empty()) make_picture_folder(flags->clean);
+    make_directory(flags->output);
+    make_directory(flags->clean);
     std::atomic<int64_t> cut = 0;
     for_each_picture("degrade", todo, 0, [&](int64_t i, const Image& photo, const PictureInfo&) {
       const std::string name = todo[i].stem().string() + ".png";

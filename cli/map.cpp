@@ -54,7 +54,7 @@ void run(const Flags& flags) {
   if (judge.stage() == 0)
     throw usage_error(
         fmt::format("--stage: expected 1 or more, found RM_0 of {}, which has no map. `score` judges with it", judge.model()));
-  make_picture_folder(flags.output);
+  make_directory(flags.output);
   for_each_picture("map", inputs, 1, [&](int64_t i, const Image& photo, const PictureInfo&) {
     const Verdict verdict = judge(photo);
     for (const std::string& format : flags.formats) {

@@ -29,6 +29,9 @@ void add_existing_flags(CLI::App& command, Existing& existing) {
 std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
                                                  const std::vector<std::string>& endings, Existing existing) {
   std::error_code ignored;  // a path that cannot be resolved is met again, and named, when it is read or written
+  if (has_image_name(folder) && !std::filesystem::is_directory(folder, ignored))
+    throw usage_error(
+        fmt::format("-o: expected a folder, found '{}'. pictures are written into the folder, by their own names", folder.string()));
   std::set<std::filesystem::path> read;
   for (const auto& input : inputs) read.insert(std::filesystem::weakly_canonical(input, ignored));
   for (const auto& input : inputs)

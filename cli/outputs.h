@@ -20,9 +20,9 @@ enum class Existing { refuse, replace, skip };
 void add_existing_flags(CLI::App& command, Existing& existing);
 
 /// The inputs that are to be done: all, or with Existing::skip those of which a result is missing. Before any work, of FOLDER/STEM+ENDING
-/// for every input and ending: usage_error where one is itself an input, --overwrite or not (that picture would be lost), where the folder
-/// is an input's own, or would be written twice (two inputs of one stem); with Existing::refuse the error of refuse_overwrite where it
-/// exists.
+/// for every input and ending: usage_error where FOLDER has a picture's name and is none yet, where one is itself an input, --overwrite or
+/// not (that picture would be lost), where the folder is an input's own, or would be written twice (two inputs of one stem); with
+/// Existing::refuse the error of refuse_overwrite where it exists.
 std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
                                                  const std::vector<std::string>& endings, Existing existing);
 

@@ -87,7 +87,7 @@ void add_upscale(CLI::App& program) {
       throw usage_error(fmt::format(
           "--best-of: {}: expected a reward with a map, found RM_0, which has none. take another --model, or --best-of-by score",
           flags->model));
-    make_picture_folder(flags->output);
+    make_directory(flags->output);
     int64_t lossy = 0;
     std::string first_lossy;
     for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr, const PictureInfo& info) {

@@ -38,7 +38,10 @@ std::vector<uint16_t> read_labels(const std::filesystem::path& path, int& width,
 /// NumPy .npy, float32, C order, shape (H, W) for one channel, (C, H, W) else. Atomic.
 void write_npy(const std::filesystem::path& path, const Image& image);
 
-/// Files named by a mix of files, directories (not recursive; .png .jpg .jpeg .webp .tif .tiff .bmp, any case, not hidden), globs (* and
+/// Whether the name ends as a picture's does (.png .jpg .jpeg .webp .tif .tiff .bmp, any case) and is not hidden.
+bool has_image_name(const std::filesystem::path& path);
+
+/// Files named by a mix of files, directories (not recursive; what has_image_name says), globs (* and
 /// ?), and lists (LIST.txt, @LIST, - for stdin; one path a line, relative to the current directory, # begins a remark); sorted within each
 /// directory or glob. input_error for a path that does not exist or yields no image. A file named itself is taken whatever its name: what
 /// it is, its content decides.

@@ -29,7 +29,12 @@ bool ends_in_one_of(const fs::path& path, std::initializer_list<const char*> end
   return !hidden && std::find(endings.begin(), endings.end(), name) != endings.end();
 }
 
+}  // namespace
+
 bool has_image_name(const fs::path& path) { return ends_in_one_of(path, {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}); }
+
+namespace {
+
 bool of_other_format(const fs::path& path) { return ends_in_one_of(path, {".gif", ".avif", ".jp2", ".heic", ".jxl", ".exr"}); }
 
 // A dangling link or a pipe stays in the list: reading it gives an error, leaving it out would give a wrong average.
