@@ -44,7 +44,7 @@ Vitals examine(const at::Tensor& sr, const at::Tensor& before, const at::Tensor&
 
 /// What is beyond its limit, in words: "grid 0.031 (limit 0.005), noise 1.4 (limit 1)". Empty where all is well. NaN is beyond any limit.
 /// "reward lost" is no hack but a failure: pictures that the reward likes less than the reference's by more than reward_lost. Of 16 runs
-/// that ended well 15 fell by .5 at most on the way (docs/results/rl.md).
+/// that ended well 15 fell by .5 at most on the way (docs/results/rl-studies.md).
 std::string alarm(const Vitals& vitals, const MonitorSettings& settings);
 
 class Monitor {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading and writing of pictures. What a file is, is decided by its first bytes, never by its name.
+// Reading and writing of pictures, beyond what the public header has.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -8,27 +8,16 @@
 #include <string>
 #include <vector>
 
-#include "finpercep/image.h"
+#include "finpercep/io.h"
 
 namespace finpercep {
 
-/// Limits against decompression bombs; checked on the header, before any allocation.
-struct ReadLimits {
-  int64_t max_pixels = 178'956'970;  ///< Pillow's error limit (179 MP)
-  int max_side = 65'535;
-};
-
-/// PNG, JPEG, WebP, TIFF or BMP of 8 or 16 bits as RGB in [0,1]: gray is repeated, alpha is dropped (as PIL convert("RGB")),
-/// EXIF orientation is applied, CMYK/YCCK JPEG is converted. 16 bits become v / 65535. Of an animation (APNG, WebP) or a TIFF of several
-/// pages the first picture is taken. A truncated or corrupt file is an input_error, never a half-gray picture.
-Image read_image(const std::filesystem::path& path, const ReadLimits& limits = {});
+/// As read_image; `where` names the picture in messages.
 Image decode_image(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits = {});
 /// A single-channel mask, map or label picture: gray value in [0,1] (colour is turned into BT.601 luma).
 Image read_gray(const std::filesystem::path& path, const ReadLimits& limits = {});
 
-/// Format by the name's ending (.png, .jpg/.jpeg, .webp); values are clamped and rounded to 8 bits. 1 or 3 channels. Atomic.
-/// JPEG quality 95 4:4:4 by default; WebP is lossless and always of three channels.
-void write_image(const std::filesystem::path& path, const Image& image);
+/// What write_image writes, and more. 1 or 3 channels.
 std::vector<std::byte> encode_png(const Image& image);
 std::vector<std::byte> encode_jpeg(const Image& image, int quality, bool subsample_420);
 std::vector<std::byte> encode_webp_lossless(const Image& image);

@@ -9,6 +9,7 @@
 #include <csetjmp>
 #include <cstdlib>
 #include <cstring>
+#include <new>
 
 #include "finpercep/image/codecs.h"
 
@@ -55,6 +56,11 @@ void use(Errors& errors, j_common_ptr info) {
   errors.manager.error_exit = on_error;
   errors.manager.emit_message = on_message;
   errors.manager.output_message = no_output;
+}
+
+// libjpeg tells of memory as of a damaged file.
+void stop_if_memory_ran_out(const Errors& errors) {
+  if (errors.manager.msg_code == JERR_OUT_OF_MEMORY) throw std::bad_alloc();
 }
 
 struct Reader {
@@ -186,7 +192,10 @@ bool encode(Writer& writer, const Image& image, int quality, bool subsample_420)
 
 Decoded decode_jpeg(std::span<const std::byte> bytes, const std::string& where, const ReadLimits& limits) {
   Reader reader;
-  if (!decode(reader, bytes, where, limits)) throw corrupt_error(kFormat, where, reader.errors.message);
+  if (!decode(reader, bytes, where, limits)) {
+    stop_if_memory_ran_out(reader.errors);
+    throw corrupt_error(kFormat, where, reader.errors.message);
+  }
   return {std::move(reader.image), reader.orientation};
 }
 
@@ -202,7 +211,10 @@ std::vector<std::byte> encode_jpeg(const Image& image, int quality, bool subsamp
   }
   Writer writer;
   writer.row.resize(static_cast<std::size_t>(image.width) * image.channels);
-  if (!encode(writer, image, quality, subsample_420)) throw input_error(std::string("write JPEG: ") + writer.errors.message);
+  if (!encode(writer, image, quality, subsample_420)) {
+    stop_if_memory_ran_out(writer.errors);
+    throw input_error(std::string("write JPEG: ") + writer.errors.message);
+  }
   const auto* begin = reinterpret_cast<const std::byte*>(writer.data);
   return {begin, begin + writer.size};
 }

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include <fmt/format.h>
 
@@ -17,8 +18,6 @@ constexpr char kFormat[] = "WebP";
 
 const char* reason(VP8StatusCode status) {
   switch (status) {
-    case VP8_STATUS_OUT_OF_MEMORY:
-      return "out of memory";
     case VP8_STATUS_UNSUPPORTED_FEATURE:
       return "a feature that is not supported";
     case VP8_STATUS_NOT_ENOUGH_DATA:
@@ -69,6 +68,7 @@ Decoded decode_webp(std::span<const std::byte> bytes, const std::string& where, 
   config.output.u.RGBA.stride = static_cast<int>(stride);
   config.output.u.RGBA.size = pixels.size() - origin;
   const VP8StatusCode status = WebPDecode(frame.fragment.bytes, frame.fragment.size, &config);
+  if (status == VP8_STATUS_OUT_OF_MEMORY) throw std::bad_alloc();
   if (status != VP8_STATUS_OK) throw corrupt_error(kFormat, where, reason(status));
 
   Decoded decoded{Image(static_cast<int>(width), static_cast<int>(height)), orientation_of(demuxer.get())};
@@ -108,6 +108,7 @@ std::vector<std::byte> encode_webp_lossless(const Image& image) {
   picture.writer = WebPMemoryWrite;
   picture.custom_ptr = &writer;
   if (WebPPictureImportRGB(&picture, pixels.data(), image.width * 3) == 0 || WebPEncode(&config, &picture) == 0) {
+    if (picture.error_code == VP8_ENC_ERROR_OUT_OF_MEMORY) throw std::bad_alloc();
     throw input_error(
         fmt::format("write WebP: {} x {}: libwebp error {}", image.width, image.height, static_cast<int>(picture.error_code)));
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "finpercep/nets/checkpoint.h"
 
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -15,12 +16,19 @@ namespace {
 
 constexpr const char* format_name = "finpercep-1";
 
+// Beside the shared library or the program that this code is part of, where these are installed; else in the source tree.
 std::filesystem::path models_folder() {
   if (const char* given = std::getenv("FINPERCEP_MODELS")) return given;
-  std::error_code none;
-  const auto installed =
-      std::filesystem::read_symlink("/proc/self/exe", none).parent_path().parent_path() / "share" / "finpercep" / "models";
-  return std::filesystem::is_directory(installed, none) ? installed : std::filesystem::path(FINPERCEP_SOURCE_MODELS);
+  Dl_info part{};
+  dladdr(reinterpret_cast<void*>(&models_folder), &part);
+  // Of a program's own code dladdr gives only the name that it was started by.
+  for (const char* object : {part.dli_fname, "/proc/self/exe"}) {
+    std::error_code none;
+    const auto file = std::filesystem::canonical(object ? object : "", none);
+    const auto installed = file.parent_path().parent_path() / "share" / "finpercep" / "models";
+    if (!file.empty() && std::filesystem::is_directory(installed, none)) return installed;
+  }
+  return FINPERCEP_SOURCE_MODELS;
 }
 
 }  // namespace
