@@ -23,8 +23,9 @@ struct Flags {
 void run(const Flags& flags) {
   RlSettings rl;
   load_settings(rl, flags.config.config.empty() ? "" : read_config_text(flags.config.config), flags.config.config, flags.config.overrides);
-  rl.datasets.photos = {.photos = flags.photos, .exclude = flags.validation, .only = ""};
-  rl.val.photos = {.photos = flags.photos, .exclude = "", .only = flags.validation};
+  rl.datasets.photos.photos = rl.val.photos.photos = flags.photos;
+  rl.datasets.photos.exclude = rl.val.photos.only = flags.validation;
+  rl.datasets.photos.only = rl.val.photos.exclude = "";
   if (flags.config.print) return print(describe_settings(rl));
   const std::filesystem::path output = flags.output;
 
@@ -47,7 +48,7 @@ void run(const Flags& flags) {
   settings.strips = flags.test_photos;
   settings.notes = {
       "no-reward: the control. The same updates by the generator's own training loss in place of a reward: what it gains is further "
-      "supervised training. global-score: RM_0, a plain global score, frozen. no-curriculum: the finest maps from the first update, "
+      "supervised training. global-score: RM_0, a score without a map, frozen. no-curriculum: the finest maps from the first update, "
       "frozen. ccl: the config's stages one after the other, the "
       "reward learning from the generator's own pictures along the way. All four share generator, data, seed, anchors and number of "
       "updates.",

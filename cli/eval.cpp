@@ -45,7 +45,8 @@ void ask_reward(const Flags& flags, const std::function<const Judge&()>& judge_o
 }
 
 // Measures and shows one set; returns what could not be measured.
-std::vector<std::string> measure_set(const TestSetRows& of, const Pipeline& pipeline, const Generators& generators, const Flags& flags) {
+std::vector<std::string> measure_set(const TestSetRows& of, const Pipeline& pipeline, const Generators& generators, const Compute& compute,
+                                     const Flags& flags) {
   const EvaluateOptions options{.measure = pipeline.options(), .bootstrap = {.resamples = flags.resamples}};
   std::vector<std::string> failures;
   MethodResults methods;
@@ -56,7 +57,8 @@ std::vector<std::string> measure_set(const TestSetRows& of, const Pipeline& pipe
     if (flags.outputs.folder.empty()) continue;
     Table pictures = per_image_table(evaluation, options);
     if (!row.generator.empty())
-      pictures.caption += fmt::format("; pictures of {} {}, seed {}", row.generator, weights_hash(row.generator), flags.seed);
+      pictures.caption += fmt::format("; pictures of {} {}, seed {}, {}", row.generator, weights_hash(row.generator), flags.seed,
+                                      compute.dtype == at::kFloat ? "fp32" : "bf16");
     write_file(csv_of(of, row.name, flags.outputs), render(pictures, TableFormat::csv));
   }
   show_table(of.set.name, fmt::format("{} ({} pictures)", of.set.name, methods[0].second.names.size()), comparison_table(methods, options),
@@ -92,13 +94,14 @@ void run(const Flags& flags) {
     sets.push_back(rows_of(set, flags.generators));
   }
   check_tables(sets, flags.baseline, reward_tables(flags.reward), flags.outputs);
-  const Generators generators = open_generators(sets, resolve_compute(flags.device, flags.dtype));  // what cannot be had is said now
+  const Compute compute = resolve_compute(flags.device, flags.dtype);
+  const Generators generators = open_generators(sets, compute);  // what cannot be had is said now
   if (!flags.outputs.folder.empty()) make_directory(flags.outputs.folder);
   if (!flags.reward.empty()) ask_reward(flags, judge_of);
 
   std::vector<std::string> failures;
   for (const TestSetRows& of : sets)
-    for (std::string& failure : measure_set(of, pipeline, generators, flags)) failures.push_back(std::move(failure));
+    for (std::string& failure : measure_set(of, pipeline, generators, compute, flags)) failures.push_back(std::move(failure));
   if (!failures.empty())
     throw input_error(fmt::format("eval: {} pictures could not be measured and are missing from the means, the first: {}", failures.size(),
                                   failures.front()));

@@ -39,20 +39,23 @@ std::vector<std::string> reward_tables(const RewardQuestions& questions) {
 }
 
 void add_reward_flags(CLI::App& command, RewardQuestions& q) {
-  command.add_option("--map", q.fgr_sets, "folder of FGR samples: how well the reward's maps and scores agree with their labels")
-      ->take_all();
-  command.add_flag("--baselines", q.baselines, "with --map: maps that need no training beside the reward's");
-  command
-      .add_option("--response", q.photos,
-                  "clean photographs: does the reward's score follow distortions, degrees of restoration, draws of a generator")
-      ->take_all();
-  command.add_option("--only", q.only, "text file of stems: --response takes no other photographs");
+  CLI::Option* map =
+      command.add_option("--map", q.fgr_sets, "folder of FGR samples: how well the reward's maps and scores agree with their labels")
+          ->take_all();
+  command.add_flag("--baselines", q.baselines, "with --map: maps that need no training beside the reward's")->needs(map);
+  CLI::Option* response =
+      command
+          .add_option("--response", q.photos,
+                      "clean photographs: does the reward's score follow distortions, degrees of restoration, draws of a generator")
+          ->take_all();
+  command.add_option("--only", q.only, "text file of stems: --response takes no other photographs")->needs(response);
   command.add_option("--size", q.size, "side of the centre crops of --response, pixels, a multiple of 4")
       ->capture_default_str()
-      ->check(CLI::Range(96, 2048));
-  command.add_option("--degradation", q.degradation, "YAML file of --response's LR pictures; default: Real-ESRGAN x4plus");
-  command.add_option("--drawn", q.drawn, "the generator whose draws --response compares")->capture_default_str();
-  command.add_option("--draws", q.draws, "how many seeds")->capture_default_str()->check(CLI::Range(2, 1000));
+      ->check(CLI::Range(96, 2048))
+      ->needs(response);
+  command.add_option("--degradation", q.degradation, "YAML file of --response's LR pictures; default: Real-ESRGAN x4plus")->needs(response);
+  command.add_option("--drawn", q.drawn, "the generator whose draws --response compares")->capture_default_str()->needs(response);
+  command.add_option("--draws", q.draws, "how many seeds")->capture_default_str()->check(CLI::Range(2, 1000))->needs(response);
   command.add_option("--model", q.model, "the reward of --map, --response and -m finpercep: model name or file")->capture_default_str();
   command.add_option("--stage", q.stage, "k of its RM_k; -1: the finest")->capture_default_str()->check(CLI::Range(-1, 4));
   command.add_option("--samples", q.samples, "samples of --map, drawn, or photographs of --response, evenly spread; 0: all")

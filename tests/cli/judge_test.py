@@ -189,6 +189,8 @@ class Judging(ProgramTest):
         for wrong in (unit - 1, 255 * unit):  # the first: a dark picture of [-1,1]
             with self.assertRaisesRegex(Exception, "found many values far outside"):
                 reward(wrong)
+        with self.assertRaisesRegex(Exception, "found many values far outside"):  # one of many is seen as well
+            reward(torch.cat([unit] * 20 + [2 * unit - 1]))
         logit, _ = reward.judge(unit)
         self.assertLess((logit.sigmoid() - reward(unit)[0]).abs().max().item(), 1e-6)
         self.assertTrue(torch.func.grad(lambda x: reward(x)[0].sum())(unit).isfinite().all())
@@ -221,7 +223,12 @@ class Judging(ProgramTest):
                 weight.requires_grad_(True)
             net(x).mean().backward()
             self.assertTrue(all(weight.grad is not None for weight in net.parameters()))
+            for wrong, words in ((2 * x - 1, "many values far outside"), (x[0], r"found \[3, 30, 41\]"), (x.byte(), "N x 3 x H x W floats")):
+                with self.assertRaisesRegex(Exception, words):
+                    net(wrong)
         self.assertEqual(net(x, torch.zeros(1, 4, 3, 128, 176)).shape, (1, 3, 120, 164))
+        with self.assertRaisesRegex(Exception, r"noise: expected \[1, 4, 3, 128, 176\], found \[1, 4, 3, 120, 164\]"):
+            net(x, torch.zeros(1, 4, 3, 120, 164))
         self.works("upscale", picture, "-o", self.dir / "again", "-g", self.dir / "realesr-animevideov3.pt")
         self.fails(4, "upscale", picture, "-o", self.dir / "never", "-g", file, says=["noise: Optional[Tensor]", "checkpoint"])
         self.fails(2, "export", "sr-small", "-o", self.dir / "no.pt", "--stage", 1, says="--stage")

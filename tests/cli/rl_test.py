@@ -32,6 +32,14 @@ class RlTest(ProgramTest):
                     *ALGORITHMS.get(algorithm, []), *more]
         return ["rl", "-o", out, *(["--resume"] if resume else []), *(word for s in settings for word in ("--set", s))]
 
+    def kill_at(self, iteration, out, *args, **kwargs):
+        """Starts the run and kills it when the state after this iteration has been written."""
+        process = subprocess.Popen([PROGRAM, *map(str, self.rl(out, *args))], stderr=subprocess.DEVNULL, **kwargs)
+        while process.poll() is None and not (out / f"checkpoints/state-{iteration:08}.safetensors").exists():
+            time.sleep(0.02)
+        process.send_signal(signal.SIGKILL)
+        self.assertEqual(process.wait(), -signal.SIGKILL)
+
     def files(self, out):
         return [(out / name).read_bytes() for name in ("checkpoints/state-00000003.safetensors", "checkpoints/generator.safetensors", "metrics.jsonl")]
 
@@ -50,12 +58,7 @@ class RlTest(ProgramTest):
                 if algorithm == "grpo":
                     self.assertEqual([m["ratio_first"] for m in lines], [1, 1, 1])
                 self.assertTrue(any("monitor_grid" in m for m in self.metrics(whole)))
-                process = subprocess.Popen([PROGRAM, *map(str, self.rl(parts, algorithm))], env=environment, stderr=subprocess.DEVNULL)
-                first = parts / "checkpoints/state-00000001.safetensors"
-                while process.poll() is None and not first.exists():
-                    time.sleep(0.02)
-                process.send_signal(signal.SIGKILL)
-                self.assertEqual(process.wait(), -signal.SIGKILL)
+                self.kill_at(1, parts, algorithm, env=environment)
                 self.works(*self.rl(parts, algorithm, resume=True), env=environment, timeout=900)
                 self.assertEqual(self.files(whole), self.files(parts))
 
@@ -71,11 +74,7 @@ class RlTest(ProgramTest):
         self.assertEqual(words, ["schedule=fixed", "stages=[0,1,2]", "stage_iters=[4,4,10]"])
         parts, fixed = self.dir / "auto-parts", self.dir / "auto-fixed"
         same = ["stages=[0,1,2]", "auto_schedule.min_iters=2", "auto_schedule.window=2", "auto_schedule.plateau=100", "coevolve_freq=0", "monitor.freq=0"]
-        process = subprocess.Popen([PROGRAM, *map(str, self.rl(parts, "refl", "schedule=auto", "stage_iters=[6,6,6]", *same))], stderr=subprocess.DEVNULL)
-        while process.poll() is None and not (parts / "checkpoints/state-00000006.safetensors").exists():
-            time.sleep(0.02)
-        process.send_signal(signal.SIGKILL)
-        self.assertEqual(process.wait(), -signal.SIGKILL)
+        self.kill_at(6, parts, "refl", "schedule=auto", "stage_iters=[6,6,6]", *same)
         self.works(*self.rl(parts, "refl", "schedule=auto", "stage_iters=[6,6,6]", *same, resume=True), timeout=900)
         self.works(*self.rl(fixed, "refl", *same, *words), timeout=900)
         weights = [(folder / "checkpoints/generator.safetensors").read_bytes()[-100000:] for folder in (out, parts, fixed)]
@@ -84,18 +83,24 @@ class RlTest(ProgramTest):
 
     def test_hacking_is_rolled_back(self):
         out = self.dir / "hack"  # a learning rate that destroys the generator within an iteration, and an average that follows at once
-        result = self.works(*self.rl(out, "refl", "optim_g.lr=0.01", "optim_g.final_lr_ratio=1", "ema_decay=0", "coevolve_freq=0", "guard_ratio=0"), timeout=900)
+        hacked = ["optim_g.lr=0.01", "optim_g.final_lr_ratio=1", "ema_decay=0", "coevolve_freq=0", "guard_ratio=0"]
+        result = self.works(*self.rl(out, "refl", *hacked), timeout=900)
         self.assertIn("the monitor's alarm: ", result.stderr)
         self.assertIn("back to the last good weights", result.stderr)
         first = result.stderr.index("the monitor's alarm: ")
         self.assertIn("learning rate x 0.5", result.stderr[first:])
         rolled = [m for m in self.metrics(out) if m.get("rollback")]
         self.assertEqual([m["lr_scale"] for m in rolled], [0.5, 0.25, 0.125])
+        # Killed behind a rollback and resumed, it goes on at the rate that was left.
+        parts = self.dir / "hack-parts"
+        self.kill_at(2, parts, "refl", *hacked)
+        self.works(*self.rl(parts, "refl", *hacked, resume=True), timeout=900)
+        self.assertEqual(self.files(out), self.files(parts))
         # Back to the start each time: nothing is left of what was learnt.
         still = self.dir / "hack-still"
         self.works(*self.rl(still, "refl", "optim_g.lr=0", "coevolve_freq=0", "monitor.freq=0"), timeout=900)
         self.assertEqual(*[(folder / "checkpoints/generator.safetensors").read_bytes()[-100000:] for folder in (out, still)])
-        stopped = self.fails(4, *self.rl(self.dir / "hack-stopped", "refl", "optim_g.lr=0.01", "optim_g.final_lr_ratio=1", "ema_decay=0", "coevolve_freq=0", "guard_ratio=0", "monitor.max_rollbacks=1"),
+        stopped = self.fails(4, *self.rl(self.dir / "hack-stopped", "refl", *hacked, "monitor.max_rollbacks=1"),
                              says=["iteration 2", "at most 1 rollbacks", "generator-good"], timeout=900)
         self.assertIn("learning rate x 0.25", stopped.stderr)
         good = self.dir / "hack-stopped/checkpoints/generator-good.safetensors"
@@ -125,7 +130,7 @@ class RlTest(ProgramTest):
                ("refl", "refl_steps=[5]", "refl_steps"), ("refl", "monitor.size=65", "monitor.size"), ("grpo", "group_size=1", "group_size"), ("refl", "lora.rank=4000", "lora.rank"),
                ("grpo", "network_g=realesr-animevideov3", "a direct net"), ("refl", "masks.kinds=[]", "masks.kinds"), ("refl", "masks.kinds=[star]", "'star'"),
                ("refl", "masks.area=[0.5,0.1]", "masks.area"), ("refl", "lr_block=200", "lr_block"), ("refl", "optim_g.betas=[0.9]", "betas"), ("grpo", "signal.map_weight=0", "credit.spatial"), ("grpo", "policy.flow_sampler=ode", "policy.flow_sampler"),
-               ("refl", "datasets.degradation.scale=2", "datasets.degradation.scale")]
+               ("refl", "datasets.degradation.scale=2", "datasets.degradation.scale"), ("refl", "masks.semantic_prob=0.5", "semantic_prob"), ("refl", "label_alpha=-0.5", "label_alpha")]
         for algorithm, setting, word in bad:
             with self.subTest(setting):
                 out = self.dir / "bad"

@@ -52,7 +52,7 @@ def write(name, fixture):
 
 
 def formula_noise(name, shape):
-    """As in src/finpercep/nets/formula_weights.h: uniform in [-sqrt 3, sqrt 3), from SplitMix64 of FNV-1a(name) + position, float32."""
+    """As in src/finpercep/nets/test_formula_weights.h: uniform in [-sqrt 3, sqrt 3), from SplitMix64 of FNV-1a(name) + position, float32."""
     seed = 0xCBF29CE484222325
     for byte in name.encode():
         seed = (seed ^ byte) * 0x100000001B3 % 2**64

@@ -3,29 +3,10 @@
 
 #include <algorithm>
 
-#include <fmt/format.h>
+#include "finpercep/base/text.h"
 
 namespace finpercep {
 namespace {
-
-// A message is one line even when a file name or a config value in it is not, and it cannot steer the terminal.
-std::string one_line(const std::string& message) {
-  std::string line;
-  line.reserve(message.size());
-  for (const char c : message) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '\n') {
-      line += "\\n";
-    } else if (c == '\t') {
-      line += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      line += fmt::format("\\x{:02x}", byte);
-    } else {
-      line += c;
-    }
-  }
-  return line;
-}
 
 // Damerau-Levenshtein in its optimal string alignment form: insert, delete, replace, swap of neighbours, each costs one.
 std::size_t edit_distance(const std::string& a, const std::string& b) {

@@ -19,6 +19,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/text.h"
 
 namespace finpercep {
 namespace {
@@ -104,13 +105,15 @@ void set_log_file(const std::string& path) {
   file_failed = false;
 }
 
-void log_info(const std::string& line) {
+void log_info(const std::string& text) {
+  const std::string line = one_line(text);
   std::lock_guard lock(mutex);
   if (level != LogLevel::quiet) to_screen(line + "\n");
   to_file(line);
 }
 
-void log_warning(const std::string& line) {
+void log_warning(const std::string& text) {
+  const std::string line = one_line(text);
   std::lock_guard lock(mutex);
   to_screen(colours() ? "\033[33mwarning:\033[0m " + line + "\n" : "warning: " + line + "\n");
   to_file("warning: " + line);

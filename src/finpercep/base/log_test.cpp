@@ -81,6 +81,8 @@ TEST_CASE("info and warnings go to stderr; quiet keeps the warnings") {
           log_warning("two");
           set_log_level(LogLevel::info);
         }) == "warning: two\n");
+  // Names of files are in them: these forge no line and do not steer the terminal.
+  CHECK(to_file([] { log_warning("a\nwarning: all is well\x1b[31m.png"); }) == "warning: a\\nwarning: all is well\\x1b[31m.png\n");
 }
 
 TEST_CASE("the log file gets every line, also when quiet, and survives being deleted") {

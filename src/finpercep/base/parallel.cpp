@@ -10,7 +10,7 @@
 namespace finpercep {
 
 int default_threads() {
-  cpu_set_t set;  // the affinity mask, not the machine: containers and taskset give a process fewer cores
+  cpu_set_t set;  // the affinity mask, not the machine: cpusets and taskset give a process fewer cores (a quota of time does not show here)
   CPU_ZERO(&set);
   if (sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));

@@ -42,8 +42,6 @@ std::string range_text(Range range) {
   return "";
 }
 
-/// The four scalar types to and from their text. Locale independent; the whole text must be used up.
-
 std::string scalar_text(bool value) { return value ? "true" : "false"; }
 std::string scalar_text(int64_t value) { return fmt::format("{}", value); }
 std::string scalar_text(double value) { return number_text(value); }

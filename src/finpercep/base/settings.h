@@ -71,7 +71,7 @@ void load_settings(Settings& settings, const std::string& yaml_text, const std::
   detail::load(detail::Visitable(settings), yaml_text, where, overrides);
 }
 
-/// The same from a file; an empty path loads only the overrides. A missing file is an input_error.
+/// The text of a config for load_settings; empty for an empty path. A missing file is an input_error.
 std::string read_config_text(const std::string& path);
 
 /// The settings as YAML that loads back to the same values (doubles keep 17 digits where needed).

@@ -11,6 +11,10 @@
 
 namespace finpercep {
 
+/// The text with its control characters spelt out: one line even where a file name or a config value in it is not, and it cannot steer the
+/// terminal.
+std::string one_line(const std::string& text);
+
 /// The number that the whole text is; nothing for blanks, a leading '+', other characters, what does not fit T and what is not finite.
 template <class T>
 std::optional<T> parse_number(std::string_view text) {

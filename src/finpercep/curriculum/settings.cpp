@@ -53,7 +53,8 @@ void RlSettings::visit(SettingsVisitor& v) {
   v.field("pixel_weight", pixel_weight, "of the generator's own training loss", {.min = 0, .max = 1000});
   v.group("losses", losses, "the generator's own training loss");
   v.choice("pixel_states", pixel_states,
-           "where it is taken: at states diffused from the photograph, or at the chain's own that the algorithm learns at",
+           "where it is taken: at states diffused from the photograph, or at the chain's own that the algorithm learns at (of several "
+           "steps the first)",
            {"diffused", "chain"});
   v.field("reference_weight", reference_weight, "of the distance to the frozen reference", {.min = 0, .max = 1000});
   v.field("lr_weight", lr_weight, "of the LR consistency", {.min = 0, .max = 1000});
@@ -136,6 +137,12 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   if (s.lr_block > s.datasets.gt_size)
     throw usage_error(fmt::format("lr_block: expected at most datasets.gt_size, {}, found {}", s.datasets.gt_size, s.lr_block));
   check_mask_settings(s.masks);
+  if (s.masks.semantic_prob > 0 || !s.masks.segments.empty())
+    throw usage_error(
+        "masks: expected no semantic_prob and no segments, for the generator's own crops have random masks alone. leave them to `fgr "
+        "build`");
+  if (s.label_alpha < 0 && s.label_alpha != -1)
+    throw usage_error(fmt::format("label_alpha: expected 0 to 1, or -1 (as the reward was trained), found {}", s.label_alpha));
   for (const OptimSettings* optim : {&s.optim_g, &s.optim_r}) AdamW({}, *optim);  // it says what is wrong with them
   if (s.monitor.size % 32 != 0) throw usage_error(fmt::format("monitor.size: expected a multiple of 32, found {}", s.monitor.size));
   if (s.signal.score_weight == 0 && s.signal.map_weight == 0)

@@ -53,7 +53,7 @@ at::Tensor diff_jpeg(const at::Tensor& images, const at::Tensor& quality, JpegRo
     throw usage_error("diff_jpeg: expected pictures of N x 3 x H x W and N qualities, found other shapes");
   const int64_t height = images.size(2), width = images.size(3);
   const at::Tensor q = quality.to(images.device(), at::kFloat).clamp(1, 100);
-  const at::Tensor factor = at::where(q < 50, 5000 / q, 200 - 2 * q);
+  const at::Tensor factor = at::where(q < 50, at::floor(5000 / q), 200 - 2 * q);
   const at::Tensor x = at::replication_pad2d(images * 255, {0, (16 - width % 16) % 16, 0, (16 - height % 16) % 16});
   const at::Tensor r = x.select(1, 0), g = x.select(1, 1), b = x.select(1, 2);
   const at::Tensor luma = code_plane((0.299 * r + 0.587 * g + 0.114 * b).contiguous(), kLuma, factor, rounding);

@@ -30,7 +30,7 @@ double mean_difference(const at::Tensor& a, const at::Tensor& b) { return (a - b
 
 TEST_CASE("nearest rounding is libjpeg up to its integer arithmetic and chroma filter") {
   for (const auto& [width, height] : {std::pair{64, 48}, {37, 21}})
-    for (const int quality : {20, 50, 75, 95}) {
+    for (const int quality : {20, 30, 41, 50, 75, 95}) {
       CAPTURE(quality);
       const Image photo = scene(width, height);
       const at::Tensor ours = diff_jpeg(to_tensor(photo), at::full({1}, quality), JpegRounding::nearest);

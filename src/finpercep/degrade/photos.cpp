@@ -21,7 +21,7 @@ namespace finpercep {
 
 namespace {
 
-// One stem a line; '#' starts a comment.
+// One stem a line; a line that begins with '#' is a remark, and so is what follows a blank and a '#'.
 std::set<std::string> read_stems(const std::string& path) {
   std::set<std::string> stems;
   std::error_code none;
@@ -32,8 +32,11 @@ std::set<std::string> read_stems(const std::string& path) {
                     path));
   std::istringstream lines(read_text_file(path));
   for (std::string line; std::getline(lines, line);) {
-    line.erase(std::min(line.find('#'), line.size()));
-    while (!line.empty() && std::isspace(static_cast<unsigned char>(line.back()))) line.pop_back();
+    line.insert(0, 1, ' ');
+    for (const char* remark : {" #", "\t#"}) line.erase(std::min(line.find(remark), line.size()));
+    const auto blank = [](char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; };
+    while (!line.empty() && blank(line.back())) line.pop_back();
+    line.erase(0, std::ranges::find_if_not(line, blank) - line.begin());
     if (!line.empty()) stems.insert(line);
   }
   return stems;

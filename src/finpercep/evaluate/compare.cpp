@@ -43,11 +43,22 @@ double count_measured(const Evaluation& evaluation) {
   return count;
 }
 
-std::set<std::string> measured_names(const Evaluation& evaluation) {
+std::set<std::string> measured_names(const Evaluation& evaluation, std::size_t metric) {
   std::set<std::string> names;
   for (std::size_t i = 0; i < evaluation.values.size(); ++i)
-    if (evaluation.measured(i)) names.insert(evaluation.names[i]);
+    if (!std::isnan(evaluation.values[i][metric])) names.insert(evaluation.names[i]);
   return names;
+}
+
+// Metrics of which the methods have values of different pictures: their means are of different things.
+std::vector<std::string> unlike_metrics(const MethodResults& methods, const std::vector<std::string>& metrics) {
+  std::vector<std::string> unlike;
+  for (std::size_t m = 0; m < metrics.size(); ++m) {
+    const auto first = measured_names(methods[0].second, m);
+    if (!std::ranges::all_of(methods, [&](const auto& method) { return measured_names(method.second, m) == first; }))
+      unlike.push_back(metrics[m]);
+  }
+  return unlike;
 }
 
 Cell difference_cell(const PairedValues& pairs, bool percent, const BootstrapOptions& bootstrap) {
@@ -94,12 +105,14 @@ Table comparison_table(const MethodResults& methods, const EvaluateOptions& opti
     for (const std::string& metric : options.measure.metrics) row.push_back(mean_cell(evaluation.column(metric), options.bootstrap));
     table.rows.push_back(std::move(row));
   }
-  const bool alike =
-      std::ranges::all_of(methods, [&](const auto& method) { return measured_names(method.second) == measured_names(methods[0].second); });
-  table.mark_best = alike;
+  const std::vector<std::string> unlike = unlike_metrics(methods, options.measure.metrics);
+  table.mark_best = unlike.empty();
   table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]{}. {}.", 100 * interval_confidence,
                               options.bootstrap.resamples,
-                              alike ? "" : "; the rows are over DIFFERENT images, those that could be measured: do not compare their means",
+                              unlike.empty() ? ""
+                                             : fmt::format("; the rows of {} are over DIFFERENT images, those that could be measured: do "
+                                                           "not compare their means",
+                                                           fmt::join(unlike, ", ")),
                               variants_text(options));
   return table;
 }

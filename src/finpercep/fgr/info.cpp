@@ -56,9 +56,12 @@ std::vector<std::string> fgr_gaps(const std::vector<FgrHistogram>& histograms, c
     for (const auto& [bin, count] : histogram.bins)
       if (count == 0) gaps.push_back(fmt::format("{}: no sample in {}", histogram.name, bin));
     if (histogram.name != "source") continue;
-    for (const std::string& source : settings.sources)
-      if (std::ranges::none_of(histogram.bins, [&](const auto& bin) { return bin.first == source || bin.first.starts_with(source + ":"); }))
+    for (const std::string& source : settings.sources) {
+      const std::string recorded = source == "distort-all" ? "distort" : source;  // with the kind behind it, of either
+      if (std::ranges::none_of(histogram.bins,
+                               [&](const auto& bin) { return bin.first == recorded || bin.first.starts_with(recorded + ":"); }))
         gaps.push_back(fmt::format("source: no sample of {}", source));
+    }
   }
   return gaps;
 }

@@ -29,10 +29,15 @@ void LabelSettings::visit(SettingsVisitor& v) {
   v.choice("features", features, "net of the feature distance", {"efficientnet", "dinov2", "dinov3"});
 }
 
+std::filesystem::path label_weight_file(const std::string& features) {
+  if (features == "efficientnet") return weight_file("efficientnet_lite0");
+  return dino_weight_file(features == "dinov2" ? DinoVersion::v2 : DinoVersion::v3);
+}
+
 LabelFeatures::LabelFeatures(at::Device device, const std::string& features, at::ScalarType dtype)
     : device_(device), dtype_(dtype), params_(std::nullopt) {
   if (features == "efficientnet") {
-    const auto path = weight_file("efficientnet_lite0");
+    const auto path = label_weight_file(features);
     load_imagenet(efficientnet_.emplace(params_), read_safetensors(path, Checksum::if_present), path.string());
   } else if (features == "dinov2" || features == "dinov3") {
     const DinoVersion version = features == "dinov2" ? DinoVersion::v2 : DinoVersion::v3;

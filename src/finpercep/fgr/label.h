@@ -21,6 +21,9 @@ struct LabelSettings {
   void visit(SettingsVisitor& v);
 };
 
+/// The file of the net of `label.features`; model_error where it is absent.
+std::filesystem::path label_weight_file(const std::string& features);
+
 /// Frozen features whose distance tells what a viewer would call different: EfficientNet-Lite0 (ImageNet) at strides 4, 8 and 16, or the
 /// patch tokens of DINO after blocks 3, 6 and 9. A token sees the whole picture, so a swap moves tokens outside of it as well, if little;
 /// there, the mask makes the label zero.

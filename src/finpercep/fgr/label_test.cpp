@@ -9,6 +9,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/image/test_pictures.h"
+#include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;
 
@@ -19,11 +20,8 @@ const LabelFeatures* features(const std::string& name = "efficientnet") {
   static std::map<std::string, std::unique_ptr<LabelFeatures>> built;
   if (const auto found = built.find(name); found != built.end()) return found->second.get();
   std::unique_ptr<LabelFeatures>& made = built[name];
-  try {
+  if (test::have_weights({name == "dinov2" ? "dinov2_vits14" : "efficientnet_lite0"}))
     made = std::make_unique<LabelFeatures>(at::kCPU, name);
-  } catch (const Error& error) {
-    MESSAGE("skipped: " << error.what());
-  }
   return made.get();
 }
 

@@ -90,25 +90,30 @@ void FgrSettings::visit(SettingsVisitor& v) {
   v.field("dtype", dtype, "fp32, bf16 or auto, for the generators");
 }
 
-FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
-    : settings_(settings),
-      compute_(resolve_compute(settings.device, settings.dtype)),
-      photos_(settings.photos, static_cast<int>(settings.size)),
-      features_(compute_.device, settings.label.features, feature_type(settings, compute_)),
-      segments_(photos_, settings.masks, static_cast<uint64_t>(settings.manual_seed), compute_.device) {
+// What is wrong with the settings is said before photographs are read and nets are loaded.
+const FgrSettings& checked(const FgrSettings& settings) {
   check_mask_settings(settings.masks);
   if (settings.size % 32 != 0) throw usage_error(fmt::format("size: expected a multiple of 32, found {}", settings.size));
   if (!settings.source_weights.empty() && settings.source_weights.size() != settings.sources.size())
     throw usage_error(fmt::format("source_weights: expected a number for each of {} sources, found {}", settings.sources.size(),
                                   settings.source_weights.size()));
-  for (const DegradeSettings& degradation : {settings.degradation, settings.strong_degradation})
+  for (const auto& [key, degradation] :
+       {std::pair("degradation", settings.degradation), std::pair("strong_degradation", settings.strong_degradation)})
     if (degradation.scale != direct_scale)
-      throw usage_error(
-          fmt::format("degradation.scale: expected {}, the factor of the sources, found {}", direct_scale, degradation.scale));
-  check_variation_settings(settings.clean_variation, "clean_variation");
-  sources_ = make_sources(settings.sources, photos_, {settings.degradation, settings.strong_degradation, settings.strong_prob}, compute_);
+      throw usage_error(fmt::format("{}.scale: expected {}, the factor of the sources, found {}", key, direct_scale, degradation.scale));
   if (!settings.source_weights.empty() && std::ranges::all_of(settings.source_weights, [](double w) { return w == 0; }))
     throw usage_error("source_weights: expected one above 0, found none");
+  check_variation_settings(settings.clean_variation, "clean_variation");
+  return settings;
+}
+
+FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
+    : settings_(checked(settings)),
+      compute_(resolve_compute(settings.device, settings.dtype)),
+      photos_(settings.photos, static_cast<int>(settings.size)),
+      features_(compute_.device, settings.label.features, feature_type(settings, compute_)),
+      segments_(photos_, settings.masks, static_cast<uint64_t>(settings.manual_seed), compute_.device) {
+  sources_ = make_sources(settings.sources, photos_, {settings.degradation, settings.strong_degradation, settings.strong_prob}, compute_);
   for (int64_t photo = 0; photo < photos_.size(); ++photo)  // now, not hours into the build
     if (std::ranges::all_of(chances_of(photo), [](double c) { return c == 0; }))
       throw input_error(fmt::format("sources: expected one that has the photograph '{}', found none. add distort or bicubic to sources",

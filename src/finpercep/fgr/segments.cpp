@@ -26,13 +26,14 @@ SegmentSet::SegmentSet(const PhotoSet& photos, const MaskSettings& masks, uint64
   for (const std::string& folder : folders_)
     if (!std::filesystem::is_directory(folder))
       throw input_error(fmt::format("masks.segments: {}: expected a folder, found none. give another, or leave it out", folder));
+  for (int64_t i = 0; i < photos.size(); ++i) names_.insert(photos.name(i));
   for (int64_t i = 0; i < photos.size(); ++i) slots_.push_back(std::make_unique<Slot>());
 }
 
 SegmentSet::Found SegmentSet::of(const PhotoCrop& crop) const {
   Slot& slot = *slots_[crop.photo];
   std::call_once(slot.once, [&] {
-    if (auto drawn = read_segments(folders_, photos_.name(crop.photo), photos_.width(crop.photo), photos_.height(crop.photo))) {
+    if (auto drawn = read_segments(folders_, photos_.name(crop.photo), photos_.width(crop.photo), photos_.height(crop.photo), names_)) {
       slot.map = std::move(*drawn);
       slot.kind = "segments";
       return;

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,7 @@ class SegmentSet {
   std::vector<std::string> folders_;
   uint64_t seed_;
   at::Device device_;
+  std::set<std::string> names_;  // of the photographs
   mutable std::vector<std::unique_ptr<Slot>> slots_;
   struct Net;
   mutable std::once_flag net_once_;

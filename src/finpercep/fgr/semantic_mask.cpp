@@ -45,7 +45,8 @@ LabelMap read_pictures(const std::vector<fs::path>& paths) {
 }
 
 // The file or folder it was read from, and the map.
-std::optional<std::pair<fs::path, LabelMap>> find_segments(const fs::path& folder, const std::string& stem) {
+std::optional<std::pair<fs::path, LabelMap>> find_segments(const fs::path& folder, const std::string& stem,
+                                                           const std::set<std::string>& photographs) {
   fs::path path = folder / (stem + ".png");
   if (fs::exists(path)) {
     LabelMap map;
@@ -58,8 +59,9 @@ std::optional<std::pair<fs::path, LabelMap>> find_segments(const fs::path& folde
   if (fs::is_directory(path)) return std::pair(path, read_pictures(list_images({path.string()})));
   std::vector<fs::path> numbered;
   for (int k = 0;; ++k) {
-    path = folder / fmt::format("{}_{}.png", stem, k);
-    if (fs::exists(path)) numbered.push_back(path);
+    const std::string name = fmt::format("{}_{}", stem, k);
+    path = folder / (name + ".png");
+    if (fs::exists(path) && !photographs.contains(name)) numbered.push_back(path);
     else if (k > 0) break;  // they may count from 0 or from 1
   }
   if (numbered.empty()) return std::nullopt;
@@ -101,9 +103,10 @@ LabelMap paint(const std::vector<Image>& masks) {
   return map;
 }
 
-std::optional<LabelMap> read_segments(const std::vector<std::string>& folders, const std::string& stem, int width, int height) {
+std::optional<LabelMap> read_segments(const std::vector<std::string>& folders, const std::string& stem, int width, int height,
+                                      const std::set<std::string>& photographs) {
   for (const std::string& folder : folders) {
-    auto found = find_segments(folder, stem);
+    auto found = find_segments(folder, stem, photographs);
     if (!found) continue;
     auto& [path, map] = *found;
     if (map.width == width && map.height == height) return std::move(map);

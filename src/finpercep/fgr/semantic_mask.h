@@ -3,6 +3,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,7 +22,9 @@ struct LabelMap {
 /// numbers), STEM.json (SAM's masks), STEM/ (a folder of mask pictures), STEM_0.png or STEM_1.png and so on (mask pictures). Where masks
 /// overlap, the smaller lies on top. Of the photo's size; a map in the same proportion is scaled (photos may have been reduced), another
 /// size is an input_error.
-std::optional<LabelMap> read_segments(const std::vector<std::string>& folders, const std::string& stem, int width, int height);
+/// `photographs`: stems of photographs, whose label maps STEM.png are no numbered masks of another.
+std::optional<LabelMap> read_segments(const std::vector<std::string>& folders, const std::string& stem, int width, int height,
+                                      const std::set<std::string>& photographs = {});
 
 /// The parts of read_segments that need no file.
 LabelMap paint(const RunLengthMasks& masks);

@@ -75,6 +75,8 @@ Inputs inputs_of(const FgrBuilder& builder) {
   for (const auto& [source, hash] : source_hashes(builder.settings().sources)) inputs["source " + source] = hash;
   for (const std::string& folder : builder.settings().masks.segments)
     inputs["segments " + folder] = hash_of_files(folder, all_files(folder));
+  inputs["label.features"] = hash_of(read_file(label_weight_file(builder.settings().label.features)));
+  if (builder.settings().masks.semantic_prob > 0) inputs["masks by DINOv2"] = hash_of(read_file(dino_weight_file(DinoVersion::v2)));
   const PhotoSet& photos = builder.photos();
   std::string seen;
   for (int64_t i = 0; i < photos.size(); ++i) {
@@ -164,11 +166,14 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
   const int64_t per_crop = builder.per_crop(), crops_per_shard = std::max<int64_t>(1, samples_per_shard / per_crop);
   const int64_t shards = (builder.crops() + crops_per_shard - 1) / crops_per_shard;
   const std::map<std::string, std::string> hashes = known_hashes(directory);
-  Progress progress("fgr build", (shards + parts - 1 - part) / parts * crops_per_shard * per_crop);
+  const auto samples_in = [&](int64_t s) { return std::min(crops_per_shard * per_crop, settings.count - s * crops_per_shard * per_crop); };
+  int64_t samples = 0;
+  for (int64_t s = part; s < shards; s += parts) samples += samples_in(s);
+  Progress progress("fgr build", samples);
   for (int64_t s = part; s < shards; s += parts) {
     const int64_t first = s * crops_per_shard, n = std::min(crops_per_shard, builder.crops() - first);
     if (is_built(directory / shard_name(s), hashes)) {
-      progress.advance(n * per_crop);
+      progress.advance(samples_in(s));
       continue;
     }
     std::vector<std::vector<EncodedSample>> encoded(n);

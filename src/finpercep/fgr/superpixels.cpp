@@ -67,7 +67,7 @@ std::vector<Centre> first_centres(const Image& lab, double step) {
   return centres;
 }
 
-// One round: each pixel to the nearest centre within two steps, each centre to the mean of its pixels.
+// One round: each pixel to the nearest of the centres that lie within a step to each side, each centre to the mean of its pixels.
 void slic_round(const Image& lab, double step, double compactness, std::vector<Centre>& centres, std::vector<int>& owner) {
   std::vector<double> nearest(owner.size(), std::numeric_limits<double>::infinity());
   const double weight = compactness * compactness / (step * step);

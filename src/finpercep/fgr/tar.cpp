@@ -115,7 +115,9 @@ std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::str
 
 TarReader::TarReader(const std::filesystem::path& path) : where_(path.string()) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe would wait for its writer
-  if (file.get() < 0) throw input_error(fmt::format("tar: {}: {}. build it again", where_, std::strerror(errno)));
+  if (file.get() < 0)
+    throw input_error(fmt::format("tar: {}: {}. {}", where_, std::strerror(errno),
+                                  errno == EMFILE ? "raise the limit with ulimit -n" : "build it again"));
   struct stat facts = {};
   if (::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode))
     throw input_error(fmt::format("tar: {}: expected a file, found something else. build it again", where_));

@@ -17,6 +17,7 @@ std::string chain_script(const Generator& generator) {
   const ResShiftSchedule& chain = generator.schedule;
   const int64_t scale = generator.settings.scale, unit = lr_multiple(generator), steps = chain.steps(), draws = chain.flow ? 1 : steps;
   MethodBody line("def forward(self, lr: Tensor, noise: Optional[Tensor] = None) -> Tensor:");
+  take_pictures(line, "lr", generator.params.named().front().first);
   line("height = lr.size(2)");
   line("width = lr.size(3)");
   line(fmt::format("padded = torch.replication_pad2d(lr, [0, ({0} - width % {0}) % {0}, 0, ({0} - height % {0}) % {0}])", unit));
@@ -24,9 +25,8 @@ std::string chain_script(const Generator& generator) {
   line("y = torch.clamp(torch.upsample_bicubic2d(padded, size, False), 0.0, 1.0)");
   line(fmt::format("draws = torch.randn([lr.size(0), {}, 3, size[0], size[1]], dtype=y.dtype, device=y.device)", draws));
   line("if noise is not None:");
-  line(fmt::format("  assert noise.dim() == 5 and noise.size(1) == {0}, \"noise: expected N x {0} x 3 x H x W, as many draws as steps\"",
-                   draws));
-  line("  draws = noise");
+  line("  assert noise.size() == draws.size(), \"noise: expected \" + str(draws.size()) + \", found \" + str(noise.size())");
+  line("  draws = noise.to(y.dtype)");
   line(fmt::format("x = y + {} * draws[:, 0]", chain.noise(steps)));
   for (int64_t t = steps; t >= 1; --t) {
     const double spread = 2 * chain.noise(t);
@@ -42,8 +42,11 @@ std::string chain_script(const Generator& generator) {
 
 std::string generator_script(const Generator& generator) {
   const std::string net = generator.net.script();
-  if (generator.sees_lr) return net + "\ndef forward(self, lr: Tensor) -> Tensor:\n  return torch.clamp(self.net(lr), 0.0, 1.0)\n";
-  return net + "\n" + chain_script(generator);
+  if (!generator.sees_lr) return net + "\n" + chain_script(generator);
+  MethodBody line(net + "\ndef forward(self, lr: Tensor) -> Tensor:");
+  take_pictures(line, "lr", generator.params.named().front().first);
+  line("return torch.clamp(self.net(lr), 0.0, 1.0)");
+  return line.text();
 }
 
 std::string export_generator(const Generator& generator, const std::string& facts) {

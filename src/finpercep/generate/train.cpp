@@ -7,6 +7,7 @@
 
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/nets/layout.h"
 
@@ -122,6 +123,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     load(generator.params, start, settings.pretrain_network_g);
   }
   RunDir run(run_directory, to_yaml(settings), resume);
+  if (!settings.pretrain_network_g.empty()) run.use_inputs({{"pretrain_network_g", weights_hash(settings.pretrain_network_g)}});
 
   generator.params.to(compute.device, at::kFloat);
   channels_last(generator.params);

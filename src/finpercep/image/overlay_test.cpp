@@ -7,6 +7,7 @@
 
 #include <doctest/doctest.h>
 
+#include <array>
 #include "finpercep/base/error.h"
 
 using namespace finpercep;
@@ -100,16 +101,40 @@ TEST_CASE("pixels that touch at a corner are one region with one boundary") {
   CHECK((twice_area(up[0].polygon) == 4));
 }
 
-TEST_CASE("the polygon of a region without holes has the region's area") {
+// Pixels of the only region of a map, and those that it encloses: what cannot be reached from outside by steps along rows and columns.
+static int filled_area(const Image& map) {
+  Image outside(map.width + 2, map.height + 2, 1);
+  std::vector<std::array<int, 2>> open = {{0, 0}};
+  int reached = 0;
+  while (!open.empty()) {
+    const auto [x, y] = open.back();
+    open.pop_back();
+    if (x < 0 || y < 0 || x >= outside.width || y >= outside.height || outside.at(0, y, x) > 0) continue;
+    if (x > 0 && y > 0 && x <= map.width && y <= map.height && map.at(0, y - 1, x - 1) > 0.5f) continue;
+    outside.at(0, y, x) = 1;
+    ++reached;
+    for (const auto& [dx, dy] : {std::array{1, 0}, {-1, 0}, {0, 1}, {0, -1}}) open.push_back({x + dx, y + dy});
+  }
+  return outside.width * outside.height - reached;
+}
+
+TEST_CASE("the polygon of a region has the region's area, with its holes") {
   uint32_t state = 3;
+  int alone = 0, with_holes = 0;
   for (int round = 0; round < 200; ++round) {
     Image map(9, 8, 1);
     for (float& value : map.data) {
       state = state * 1664525u + 1013904223u;
       value = state >> 31 ? 0.9f : 0.1f;
     }
-    for (const Region& r : find_regions(map, 0.5f, 1)) {
-      CHECK(twice_area(r.polygon) >= 2 * r.area);  // holes count as inside
+    const auto regions = find_regions(map, 0.5f, 1);
+    if (regions.size() == 1) {
+      ++alone;
+      with_holes += filled_area(map) > regions[0].area;
+      CHECK(twice_area(regions[0].polygon) == 2 * filled_area(map));
+    }
+    for (const Region& r : regions) {
+      CHECK(twice_area(r.polygon) >= 2 * r.area);
       CHECK(twice_area(r.polygon) <= 2 * r.width * r.height);
       for (std::size_t i = 0; i < r.polygon.size(); ++i) {  // every edge is straight and every corner turns
         const auto &a = r.polygon[i], &b = r.polygon[(i + 1) % r.polygon.size()], &c = r.polygon[(i + 2) % r.polygon.size()];
@@ -118,6 +143,8 @@ TEST_CASE("the polygon of a region without holes has the region's area") {
       }
     }
   }
+  CHECK(alone > 20);
+  CHECK(with_holes > 5);
 }
 
 TEST_CASE("empty and full maps, order and smallest area") {

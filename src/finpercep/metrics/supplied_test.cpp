@@ -13,8 +13,8 @@
 #include "finpercep/metrics/liqe.h"
 #include "finpercep/metrics/maniqa.h"
 #include "finpercep/metrics/musiq.h"
-#include "finpercep/nets/formula_weights.h"
 #include "finpercep/nets/pretrained.h"
+#include "finpercep/nets/test_formula_weights.h"
 
 using namespace finpercep;
 

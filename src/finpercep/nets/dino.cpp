@@ -127,13 +127,16 @@ void load_dino(const Dino& net, const TensorFile& file, const std::string& where
   copy_norm(net.norm, file, where, "norm");
 }
 
+std::filesystem::path dino_weight_file(DinoVersion version) {
+  return version == DinoVersion::v2
+             ? weight_file("dinov2_vits14")
+             : supplied_weight_file(
+                   "dinov3_vits16",
+                   "dinov3_vits16_pretrain_lvd1689m-*.pth or its model.safetensors (Meta's or Hugging Face's file of DINOv3 ViT-S/16)");
+}
+
 void load_pretrained(const Dino& net, DinoVersion version) {
-  const std::filesystem::path path =
-      version == DinoVersion::v2
-          ? weight_file("dinov2_vits14")
-          : supplied_weight_file(
-                "dinov3_vits16",
-                "dinov3_vits16_pretrain_lvd1689m-*.pth or its model.safetensors (Meta's or Hugging Face's file of DINOv3 ViT-S/16)");
+  const std::filesystem::path path = dino_weight_file(version);
   load_dino(net, read_safetensors(path, Checksum::if_present), path.string());
 }
 

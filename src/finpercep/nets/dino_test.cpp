@@ -8,9 +8,10 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
-#include "finpercep/nets/formula_weights.h"
 #include "finpercep/nets/optimise.h"
 #include "finpercep/nets/pretrained.h"
+#include "finpercep/nets/test_formula_weights.h"
+#include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;
 
@@ -36,13 +37,9 @@ struct Loaded {
 // Read once; nothing where the weights are not in the cache.
 const Dino* pretrained() {
   static std::optional<Loaded> built = []() -> std::optional<Loaded> {
+    if (!test::have_weights({"dinov2_vits14"})) return std::nullopt;
     std::optional<Loaded> made(std::in_place, DinoVersion::v2);
-    try {
-      load_pretrained(made->net, DinoVersion::v2);
-    } catch (const Error& error) {
-      MESSAGE("skipped: " << error.what());
-      return std::nullopt;
-    }
+    load_pretrained(made->net, DinoVersion::v2);
     return made;
   }();
   return built ? &built->net : nullptr;

@@ -14,6 +14,7 @@
 #include "finpercep/nets/efficientnet.h"
 #include "finpercep/nets/optimise.h"
 #include "finpercep/nets/pretrained.h"
+#include "finpercep/nets/test_weights.h"
 
 using namespace finpercep;
 
@@ -186,13 +187,8 @@ TEST_CASE("the time embedding: cosines then sines, from 1000 t down to t / 10") 
 }
 
 TEST_CASE("EfficientNet-Lite0: five taps as in the float64 oracle") {
-  std::filesystem::path weights;
-  try {
-    weights = weight_file("efficientnet_lite0");
-  } catch (const Error& error) {
-    MESSAGE("skipped: " << error.what());
-    return;
-  }
+  if (!test::have_weights({"efficientnet_lite0"})) return;
+  const std::filesystem::path weights = weight_file("efficientnet_lite0");
   const auto fixture = nlohmann::json::parse(read_text_file(FINPERCEP_SOURCE_DIR "/tests/parity/efficientnet_lite0.json"));
   const int64_t height = fixture.at("height"), width = fixture.at("width");
   at::Tensor image = at::empty({1, 3, height, width}, at::kFloat);

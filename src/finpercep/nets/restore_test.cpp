@@ -8,11 +8,11 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/test_errors.h"
-#include "finpercep/nets/formula_weights.h"
 #include "finpercep/nets/ncnn_walk.h"
 #include "finpercep/nets/pretrained.h"
 #include "finpercep/nets/rrdb.h"
 #include "finpercep/nets/srvgg.h"
+#include "finpercep/nets/test_formula_weights.h"
 
 using namespace finpercep;
 

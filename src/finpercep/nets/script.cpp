@@ -15,6 +15,16 @@ std::string script_name(std::string parameter) {
   return parameter;
 }
 
+void take_pictures(MethodBody& line, const std::string& x, const std::string& weight) {
+  const auto put = [&](const std::string& statement) { line(fmt::format(fmt::runtime(statement), fmt::arg("x", x))); };
+  put("assert {x}.dim() == 4 and {x}.size(1) == 3 and {x}.numel() > 0 and {x}.is_floating_point(), \"expected N x 3 x H x W floats, RGB in "
+      "[0,1], no size 0, found \" + str({x}.size()) + (\"\" if {x}.is_floating_point() else \" of whole numbers\")");
+  put("outside = torch.logical_or({x}.detach() < -0.25, {x}.detach() > 1.25)");
+  put("assert float(outside.float().mean([1, 2, 3]).max()) < 0.05, \"expected RGB in [0,1], found many values far outside: of [-1,1] or "
+      "0..255?\"");
+  put("{x} = {x}.to(self." + script_name(weight) + ".dtype)");
+}
+
 std::string script(const Conv& conv, const std::string& name, const std::string& x, Activation activation) {
   const std::string self = "self." + script_name(name);
   const int64_t p = conv.padding;

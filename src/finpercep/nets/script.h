@@ -25,6 +25,11 @@ class MethodBody {
   std::string text_;
 };
 
+/// The first statements of a method that takes pictures `x`: refuses other shapes and types, and pictures of [-1,1] and 0..255, which get
+/// credible answers and are the most frequent mistake (a twentieth of one's values far outside; what a net makes may lie a little outside);
+/// casts to the type of the tensor `weight`.
+void take_pictures(MethodBody& line, const std::string& x, const std::string& weight);
+
 /// The bytes of a module that plain torch loads: its tensors under script_name of theirs, on the CPU in float32, its methods, and `facts`,
 /// JSON, as the extra file "finpercep.json". Parameters do not train until they are told to; buffers never do.
 std::string script_file(const std::string& type, const NamedTensors& parameters, const NamedTensors& buffers, const std::string& methods,

@@ -6,7 +6,7 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/nets/dit.h"
-#include "finpercep/nets/formula_weights.h"
+#include "finpercep/nets/test_formula_weights.h"
 #include "finpercep/nets/unet.h"
 #include "finpercep/nets/windows.h"
 

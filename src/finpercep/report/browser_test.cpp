@@ -37,7 +37,10 @@ std::size_t count(const std::string& text, const std::string& word) {
 
 TEST_CASE("report: a browser draws every table, curve and map without an error") {
   const char* browser = std::getenv("FINPERCEP_BROWSER");
-  if (browser == nullptr || *browser == '\0') return;
+  if (browser == nullptr || *browser == '\0') {
+    MESSAGE("skipped: FINPERCEP_BROWSER names no chromium or chrome");
+    return;
+  }
 
   ReportPage page{.title = "<i>Browser</i> & test", .facts = {"seed: 7"}, .notes = {"<b>not bold</b>"}};
   page.tables.push_back(

@@ -18,15 +18,7 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
   }
   mirrored("return x");
   MethodBody line(model.encoder_.script() + mirrored.text() + "\ndef judge(self, x: Tensor) -> Tuple[Tensor, Tensor]:");
-  line(
-      "assert x.dim() == 4 and x.size(1) == 3 and x.numel() > 0 and x.is_floating_point(), \"expected N x 3 x H x W floats, RGB in [0,1], "
-      "no size 0\"");
-  // What a net makes may lie a little outside. [-1,1] and 0..255 get credible scores, and are the most frequent mistake.
-  line("outside = torch.logical_or(x.detach() < -0.25, x.detach() > 1.25)");
-  line(
-      "assert float(outside.float().mean()) < 0.05, \"expected RGB in [0,1], found many values far outside: of [-1,1] or "
-      "0..255?\"");
-  line(fmt::format("x = x.to(self.{}.dtype)", script_name(model.params.named().front().first)));
+  take_pictures(line, "x", model.params.named().front().first);
   line("height = x.size(2)");
   line("width = x.size(3)");
   line("padded = self.mirrored(x, (height + 31) // 32 * 32, (width + 31) // 32 * 32)");

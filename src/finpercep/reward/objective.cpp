@@ -14,7 +14,8 @@ void RewardLossSettings::visit(SettingsVisitor& v) {
           "I_SR is trained on labels too: its map inside the mask, where they hold for it as for I_syn, and its score by their mean there");
   v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
   v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
-  v.field("opinion_weight", opinion_weight, "of the regression of S on the teachers' opinion (RM_0) or the label's",
+  v.field("opinion_weight", opinion_weight,
+          "of the regression of S on the teachers' opinion (while RM_0 alone is trained) or the label's (afterwards, for RM_0 too)",
           {.min = 0, .max = 1000});
   v.field("margin1", margin1, "m1, S_syn over S_SR", {.min = 0, .max = 1});
   v.field("margin2", margin2, "m2, S_GT over S_syn", {.min = 0, .max = 1});
@@ -62,7 +63,7 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
       loss.opinion = opinion.item<double>();
       const at::Tensor ordered =
           ((score_syn > score_sr).to(at::kFloat) + (1 - syn_above_sr)).clamp_max(1) * (score_gt > score_syn).to(at::kFloat) * gt_above_syn;
-      loss.order = (ordered.sum() / gt_above_syn.sum().clamp_min(1)).item<double>();
+      loss.order = (ordered.sum() / gt_above_syn.sum()).item<double>();  // 0 / 0: NaN
     }
   }
   return loss;
@@ -80,7 +81,7 @@ RewardLoss base_loss(const RewardModel& model, const at::Tensor& gt, const at::T
   loss.total = settings.opinion_weight * off + settings.rank_weight * rank;
   loss.opinion = off.item<double>();
   loss.rank = rank.item<double>();
-  loss.order = (((score_gt > score_picture).to(at::kFloat) * worse).sum() / worse.sum().clamp_min(1)).item<double>();
+  loss.order = (((score_gt > score_picture).to(at::kFloat) * worse).sum() / worse.sum()).item<double>();
   return loss;
 }
 

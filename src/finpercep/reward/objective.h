@@ -2,6 +2,8 @@
 // What FinPercep-RM is trained on, in its own training and while it learns along with a generator: the losses of losses.h, weighted, over
 // all its stages.
 #pragma once
+#include <limits>
+
 #include "finpercep/reward/model.h"
 #include "finpercep/reward/samples.h"
 
@@ -15,17 +17,19 @@ struct RewardLossSettings {
       false;  ///< I_SR is trained on labels too: its map inside the mask, its score by their mean there; false: the paper's form
   double rank_weight = 1.0;
   double align_weight = 0.5;
-  double opinion_weight = 1.0;  ///< of the regression of S on the opinion: the teachers' for RM_0, the label's for the stages above
-  double margin1 = 0.1;         ///< m1: S_syn over S_SR
-  double margin2 = 0.1;         ///< m2: S_GT over S_syn
-  double balance = 0.5;         ///< of defect and clean pixels in the map loss
+  double opinion_weight =
+      1.0;  ///< of the regression of S on the opinion: the teachers' while RM_0 alone is trained, the label's afterwards (for RM_0 too)
+  double margin1 = 0.1;  ///< m1: S_syn over S_SR
+  double margin2 = 0.1;  ///< m2: S_GT over S_syn
+  double balance = 0.5;  ///< of defect and clean pixels in the map loss
   void visit(SettingsVisitor& v);
 };
 
 struct RewardLoss {
   at::Tensor total;
-  double map = 0, correlation = 0, rank = 0, align = 0, opinion = 0;  ///< of the newest stage, unweighted
-  double order = 0;  ///< share of samples with S_SR < S_syn < S_GT at the newest stage, where the order is defined
+  /// Of the newest stage, unweighted; NaN what it does not have (RM_0: no map; base_loss: no alignment).
+  double map = std::numeric_limits<double>::quiet_NaN(), correlation = map, align = map, rank = 0, opinion = 0;
+  double order = map;  ///< share of samples with S_SR < S_syn < S_GT at the newest stage, where the order is defined; NaN where it never is
 };
 /// The weighted sum over stages 0..stage (each stage judged by its own map and head; the newest counts as much as all others together).
 /// `base_score_gt`: S_base(I_GT).

@@ -3,6 +3,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "finpercep/image/tensor.h"
@@ -39,4 +40,56 @@ TEST_CASE("S is regressed on the label's mean, of I_SR inside the mask where it 
   const double three = off(0, half) + off(1, clean) + off(2, whole);
   CHECK(reward_loss(model, batch, base, 1, {}).opinion == doctest::Approx(three / 3).epsilon(1e-4));
   CHECK(reward_loss(model, batch, base, 1, {.sr_labels = true}).opinion == doctest::Approx((three + off(3, inside)) / 4).epsilon(1e-4));
+}
+
+TEST_CASE("the newest stage counts as much as all before it together; the order is of what has one") {
+  const RewardModel model({.stage = 2}, 3);
+  const FgrBatch batch = three_samples();
+  const at::Tensor base = at::full({3}, 0.9);
+  const auto judged = model.judge_all(at::cat({batch.gt, batch.syn, batch.sr}), 2);
+  const auto align = [&](int64_t k) { return value((judged[k].score.narrow(0, 0, 3) - base).abs().mean()); };
+  RewardLossSettings align_alone{.map_weight = 0, .cross_entropy_weight = 0, .rank_weight = 0, .align_weight = 1, .opinion_weight = 0};
+  CHECK(value(reward_loss(model, batch, base, 2, align_alone).total) ==
+        doctest::Approx(align(2) + 0.5 * (align(0) + align(1))).epsilon(1e-5));
+
+  // The half swap has both orders, the whole one only that of the photograph above it, the control none.
+  const auto s = [&](int64_t i) { return value(judged[2].score[i]); };
+  const double ordered = (s(0) > s(3) && s(3) > s(6)) + (s(2) > s(5));
+  CHECK(reward_loss(model, batch, base, 2, {}).order == doctest::Approx(ordered / 2));
+  const auto control = [](const at::Tensor& x) { return x.narrow(0, 1, 1); };
+  const FgrBatch alone{control(batch.gt), control(batch.sr), control(batch.syn), control(batch.mask), control(batch.label)};
+  CHECK(std::isnan(reward_loss(model, alone, base.narrow(0, 0, 1), 2, {}).order));
+}
+
+TEST_CASE("I_SR's map is trained inside the mask where it is trained on labels") {
+  const RewardModel model({.stage = 1}, 3);
+  const FgrBatch batch = three_samples();
+  const at::Tensor base = at::full({3}, 0.9), pictures = at::cat({batch.gt, batch.syn, batch.sr});
+  const at::Tensor labels = at::cat({at::zeros_like(batch.label), batch.label, batch.label}), map = model.judge(pictures, 1).map;
+  const at::Tensor all = at::ones_like(batch.mask), none = at::zeros_like(batch.mask);
+  const auto map_of = [&](bool sr_labels) { return reward_loss(model, batch, base, 1, {.sr_labels = sr_labels}).map; };
+  CHECK(map_of(false) == doctest::Approx(value(map_loss(map, labels, at::cat({all, all, none}), 0.5))).epsilon(1e-5));
+  CHECK(map_of(true) == doctest::Approx(value(map_loss(map, labels, at::cat({all, all, batch.mask}), 0.5))).epsilon(1e-5));
+  CHECK(map_of(true) != map_of(false));
+}
+
+TEST_CASE("RM_0's loss: off the opinion, ranked where the opinion differs by the margin, and no map") {
+  const RewardModel model({.stage = 0}, 3);
+  const FgrBatch batch = three_samples();
+  const at::Tensor opinion = at::tensor({0.3f, 0.94f, 0.6f});  // the second hardly differs from a clean one's .95
+  const auto s = [&](const at::Tensor& x) { return model.judge(x, 0).score; };
+  const at::Tensor clean = s(batch.gt), worse = s(batch.sr);
+  const double off = value((worse - opinion).abs().mean() + (clean - 0.95).abs().mean());
+  double hinge = 0, order = 0;
+  for (const int i : {0, 2}) {
+    const double gap = value(clean[i] - worse[i]);
+    hinge += std::max(0.0, 0.1 - gap) / 2;
+    order += (gap > 0) / 2.0;
+  }
+  const RewardLoss loss = base_loss(model, batch.gt, batch.sr, opinion, {});
+  CHECK(loss.opinion == doctest::Approx(off).epsilon(1e-5));
+  CHECK(loss.rank == doctest::Approx(hinge).epsilon(1e-4));
+  CHECK(value(loss.total) == doctest::Approx(off + hinge).epsilon(1e-4));
+  CHECK(loss.order == doctest::Approx(order));
+  CHECK(std::isnan(loss.map));
 }

@@ -9,8 +9,11 @@
 #include <optional>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
+#include "finpercep/base/inputs.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/nets/layout.h"
 #include "finpercep/nets/optimise.h"
@@ -199,6 +202,15 @@ class RewardRun {
   std::unique_ptr<Prefetcher<FgrBatch>> batches_;
 };
 
+// What a run goes on with or not at all.
+Inputs inputs_of(const RewardTrainSettings& settings) {
+  Inputs inputs;
+  if (!settings.pretrain_network_r.empty()) inputs["pretrain_network_r"] = weights_hash(settings.pretrain_network_r);
+  for (const std::string& folder : settings.fgr_dirs)
+    inputs["fgr_dirs " + folder] = hash_of(read_file(std::filesystem::path(folder) / "manifest.json"));
+  return inputs;
+}
+
 RewardRun::RewardRun(const RewardTrainSettings& settings, const std::filesystem::path& directory, bool resume)
     : settings_(settings),
       seed_(static_cast<uint64_t>(settings.manual_seed)),
@@ -208,6 +220,7 @@ RewardRun::RewardRun(const RewardTrainSettings& settings, const std::filesystem:
       held_out_(read_sets(settings.val_fgr_dirs)),
       run_(directory, to_yaml(settings), resume),
       notes_{{"training", to_yaml(settings)}} {
+  run_.use_inputs(inputs_of(settings));
   if (!set_) choose_samples(set_.emplace(settings.fgr), settings);  // takes minutes: not before the folder is known to be free
   if (held_out_) set_->expect_same_labels(*held_out_, settings.val_fgr_dirs[0]);
   const LabelSettings& label = set_->label();

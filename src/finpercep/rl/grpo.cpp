@@ -9,7 +9,7 @@ void GrpoSettings::visit(SettingsVisitor& v) {
   v.field("updates", updates, "updates of the generator for one batch of pictures", {.min = 1, .max = 100});
   v.field("clip", clip, "the ratio of probabilities counts within 1 +- clip", {.min = 1e-7, .max = 1});
   v.field("guard", guard, "GRPO-Guard: ratios centred at 1 and steps weighted so that each moves the net alike");
-  v.field("kl_beta", kl_beta, "weight of the KL to the frozen reference, by step", {.min = 0, .max = 1000});
+  v.field("kl_beta", kl_beta, "weight, within the algorithm's loss, of the KL to the frozen reference, by step", {.min = 0, .max = 1000});
   v.field("adv_clip", adv_clip, "advantages count within +- adv_clip", {.min = 0.1, .max = 100});
 }
 

@@ -11,8 +11,8 @@ void NftSettings::visit(SettingsVisitor& v) {
   v.field("nft_beta", nft_beta, "how far the positive and negative predictions lie from the old policy's", {.min = 1e-3, .max = 10});
   v.field("adv_clip", adv_clip, "c: advantages of +- c are all good and all bad", {.min = 0.1, .max = 100});
   v.field("kl_beta", kl_beta,
-          "weight of the squared distance to the frozen reference, in v where the policy is a flow; for ResShift it adds to "
-          "reference_weight, the weight of the same distance",
+          "weight, within the algorithm's loss, of the squared distance to the frozen reference, in v where the policy is a flow; for "
+          "ResShift reward_weight * kl_beta adds to reference_weight, the weight of the same distance",
           {.min = 0, .max = 1000});
   v.field("old_decay", old_decay,
           "the old policy, which makes the pictures, keeps min(old_decay n, old_decay_max) of itself after n updates",

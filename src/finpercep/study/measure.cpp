@@ -47,7 +47,8 @@ std::optional<Evaluation> read_csv(const std::filesystem::path& path, const std:
   }
   if (out.values.size() != names.size()) return std::nullopt;
   for (std::size_t i = 0; i < names.size(); ++i)
-    if (!out.measured(i)) out.failures.push_back(names[i] + ": could not be measured");
+    for (std::size_t m = 0; m < metrics.size(); ++m)
+      if (std::isnan(out.values[i][m])) out.failures.push_back(fmt::format("{}: {} could not be measured", names[i], metrics[m]));
   return out;
 }
 
