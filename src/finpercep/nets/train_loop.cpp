@@ -157,7 +157,9 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
       since = now;
       std::string line = fmt::format("iter {:>6}/{}  {:.2f} s/it", done, settings.total_iter, seconds);
       const Metrics averages = means.means();
-      for (const auto& [name, mean] : averages) line += fmt::format("  {} {:.4g}", name, mean);
+      for (const auto& [name, mean] : averages)
+        line +=
+            std::isnan(mean) ? fmt::format("  {} -", name) : fmt::format("  {} {:.4g}", name, mean);  // what these iterations did not have
       log_info(line);
       run.log_metrics(done, averages);
       means = {};
