@@ -44,14 +44,7 @@ void run(const Flags& flags) {
   if (kind == "generator") {
     if (flags.stage >= 0) throw usage_error(fmt::format("--stage: expected a reward, found the generator {}. leave it out", flags.model));
     const auto generator = load_generator(flags.model, at::kCPU);
-    const int64_t scale = generator->settings.scale, draws = generator->schedule.flow ? 1 : generator->schedule.steps();
-    facts["forward"] =
-        generator->settings.direct()
-            ? "lr: N x 3 x H x W, RGB in [0,1] -> N x 3 x 4H x 4W in [0,1]"
-            : fmt::format(
-                  "lr: N x 3 x H x W, RGB in [0,1], noise: None or N x {0} x 3 x {1}H' x {1}W' normals, H' and W' the sides of lr rounded "
-                  "up to multiples of {2} -> N x 3 x {1}H x {1}W in [0,1]",
-                  draws, scale, lr_multiple(*generator));
+    facts["forward"] = forward_facts(*generator);
     write_file(flags.output, export_generator(*generator, text_of(facts)));
     return;
   }

@@ -29,9 +29,15 @@ void LabelSettings::visit(SettingsVisitor& v) {
   v.choice("features", features, "net of the feature distance", {"efficientnet", "dinov2", "dinov3"});
 }
 
+namespace {
+
+DinoVersion dino_of(const std::string& features) { return features == "dinov2" ? DinoVersion::v2 : DinoVersion::v3; }
+
+}  // namespace
+
 std::filesystem::path label_weight_file(const std::string& features) {
   if (features == "efficientnet") return weight_file("efficientnet_lite0");
-  return dino_weight_file(features == "dinov2" ? DinoVersion::v2 : DinoVersion::v3);
+  return dino_weight_file(dino_of(features));
 }
 
 LabelFeatures::LabelFeatures(at::Device device, const std::string& features, at::ScalarType dtype)
@@ -40,7 +46,7 @@ LabelFeatures::LabelFeatures(at::Device device, const std::string& features, at:
     const auto path = label_weight_file(features);
     load_imagenet(efficientnet_.emplace(params_), read_safetensors(path, Checksum::if_present), path.string());
   } else if (features == "dinov2" || features == "dinov3") {
-    const DinoVersion version = features == "dinov2" ? DinoVersion::v2 : DinoVersion::v3;
+    const DinoVersion version = dino_of(features);
     load_pretrained(dino_.emplace(params_, version), version);
   } else {
     throw usage_error(fmt::format("label.features: expected efficientnet, dinov2 or dinov3, found '{}'", features));

@@ -90,6 +90,8 @@ void FgrSettings::visit(SettingsVisitor& v) {
   v.field("dtype", dtype, "fp32, bf16 or auto, for the generators");
 }
 
+namespace {
+
 // What is wrong with the settings is said before photographs are read and nets are loaded.
 const FgrSettings& checked(const FgrSettings& settings) {
   check_mask_settings(settings.masks);
@@ -106,6 +108,8 @@ const FgrSettings& checked(const FgrSettings& settings) {
   check_variation_settings(settings.clean_variation, "clean_variation");
   return settings;
 }
+
+}  // namespace
 
 FgrBuilder::FgrBuilder(const FgrSettings& settings, double label_scale)
     : settings_(checked(settings)),

@@ -12,10 +12,12 @@ namespace finpercep {
 
 namespace {
 
+int64_t draws_of(const ResShiftSchedule& chain) { return chain.flow ? 1 : chain.steps(); }  // as Generator::draw_noise
+
 // The chain of generator.h's roll_out, step by step.
 std::string chain_script(const Generator& generator) {
   const ResShiftSchedule& chain = generator.schedule;
-  const int64_t scale = generator.settings.scale, unit = lr_multiple(generator), steps = chain.steps(), draws = chain.flow ? 1 : steps;
+  const int64_t scale = generator.settings.scale, unit = lr_multiple(generator), steps = chain.steps(), draws = draws_of(chain);
   MethodBody line("def forward(self, lr: Tensor, noise: Optional[Tensor] = None) -> Tensor:");
   take_pictures(line, "lr", generator.params.named().front().first);
   line("height = lr.size(2)");
@@ -47,6 +49,16 @@ std::string generator_script(const Generator& generator) {
   take_pictures(line, "lr", generator.params.named().front().first);
   line("return torch.clamp(self.net(lr), 0.0, 1.0)");
   return line.text();
+}
+
+std::string forward_facts(const Generator& generator) {
+  const int64_t scale = generator.settings.scale;
+  const std::string sr = fmt::format("N x 3 x {0}H x {0}W in [0,1]", scale);
+  if (generator.sees_lr) return "lr: N x 3 x H x W, RGB in [0,1] -> " + sr;
+  return fmt::format(
+      "lr: N x 3 x H x W, RGB in [0,1], noise: None or N x {0} x 3 x {1}H' x {1}W' normals, H' and W' the sides of lr rounded up to "
+      "multiples of {2} -> {3}",
+      draws_of(generator.schedule), scale, lr_multiple(generator), sr);
 }
 
 std::string export_generator(const Generator& generator, const std::string& facts) {

@@ -16,6 +16,9 @@ namespace finpercep {
 /// lr_multiple(). Where it is None, torch.randn draws it. Not for a generator that is TorchScript already.
 std::string generator_script(const Generator& generator);
 
+/// What forward() takes and gives, in words and with the numbers of this generator: for `facts`.
+std::string forward_facts(const Generator& generator);
+
 /// The bytes of the file. `facts` goes into it as JSON, the extra file "finpercep.json". usage_error for a generator that is TorchScript
 /// already.
 std::string export_generator(const Generator& generator, const std::string& facts);
