@@ -67,14 +67,14 @@ choose_python() {
     return
   fi
   if [ ! -x .venv/bin/python3 ] || ! fits .venv/bin/python3; then
-    say "python3 (${active:-none}) has no torch $torch_series.x with numpy: makes .venv and installs torch, safetensors and numpy there" >&2
+    say "python3 (${active:-none}) has no torch $torch_series.x with numpy: makes .venv and installs torch, safetensors, numpy and pillow there" >&2
     if [ -z "$active" ] || ! "$active" -c 'import venv, ensurepip' 2>/dev/null; then
       install_packages python3 python3-venv >&2
       active=/usr/bin/python3  # python3-venv serves Debian's own Python
     fi
     "$active" -m venv .venv >&2
     # PyPI's wheel. For another build of torch add e.g. --index-url https://download.pytorch.org/whl/cpu (small, no CUDA) or .../whl/cu130.
-    .venv/bin/python3 -m pip install --quiet --disable-pip-version-check "torch==$torch_series.0" safetensors numpy >&2 ||
+    .venv/bin/python3 -m pip install --quiet --disable-pip-version-check "torch==$torch_series.0" safetensors numpy pillow >&2 ||
       fail "torch: pip install torch==$torch_series.0 into .venv failed. Check the network, or activate a Python that has it"
   fi
   echo "$PWD/.venv/bin/python3"

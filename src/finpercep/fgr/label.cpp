@@ -11,15 +11,6 @@
 
 namespace finpercep {
 
-namespace {
-
-// A label must say where. The later a block, the more a swap moves tokens outside of it: of blurred, noisy, JPEG-ed and 4 x enlarged
-// squares in 20 photographs, the distance inside is 200 to 560 times that outside after block 3, 75 after 6, 25 to 30 after 9, and 4 to 6
-// at the end (tests/parity/dino_locality.py).
-const std::vector<int64_t> dino_layers = {3, 6, 9};
-
-}  // namespace
-
 void LabelSettings::visit(SettingsVisitor& v) {
   v.field("alpha", alpha, "weight of the pixel difference against the feature distance", {.min = 0, .max = 1});
   v.field("scale", scale, "raw difference that becomes 1; 0 takes the quantile over the data set", {.min = 0, .max = 10});
@@ -58,10 +49,8 @@ LabelFeatures::Maps LabelFeatures::maps(const at::Tensor& x) const {
   at::NoGradGuard no_grad;
   const MixedPrecision precision(device_, dtype_);
   const int64_t height = x.size(-2), width = x.size(-1);
-  if (dino_)
-    return {dino_->tokens(x, dino_layers), height, width, (height + dino_->patch - 1) / dino_->patch * dino_->patch,
-            (width + dino_->patch - 1) / dino_->patch * dino_->patch};
-  const int64_t bottom = (32 - height % 32) % 32, right = (32 - width % 32) % 32;
+  const int64_t bottom = (unit() - height % unit()) % unit(), right = (unit() - width % unit()) % unit();
+  if (dino_) return {dino_->tokens(x, dino_layers), height, width, height + bottom, width + right};
   const auto taps = (*efficientnet_)(at::replication_pad2d(x, {0, right, 0, bottom}));
   return {{taps[1].to(at::kFloat), taps[2].to(at::kFloat), taps[3].to(at::kFloat)}, height, width, height + bottom, width + right};
 }

@@ -2,11 +2,14 @@
 #include "finpercep/fgr/label.h"
 
 #include <doctest/doctest.h>
+#include <torch/csrc/jit/serialization/import.h>
 
 #include <map>
 #include <memory>
+#include <sstream>
 
 #include "finpercep/base/error.h"
+#include "finpercep/fgr/label_export.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/image/test_pictures.h"
 #include "finpercep/nets/test_weights.h"
@@ -162,4 +165,26 @@ TEST_CASE("features: an unknown net is a usage error; each net gives labels of i
   if (!features() || !features("dinov2")) return;
   const at::Tensor gt = to_tensor(test::photo(64, 64)), sr = (gt + 0.1 * noise(1, gt.sizes())).clamp(0, 1);
   CHECK_FALSE(at::allclose(features()->distance(gt, sr), features("dinov2")->distance(gt, sr), 0, 1e-2));
+}
+
+TEST_CASE("the exported label is the label, for any size and other alphas and scales") {
+  at::NoGradGuard no_grad;
+  for (const std::string name : nets) {
+    CAPTURE(name);
+    const LabelFeatures* net = features(name);
+    if (net == nullptr) continue;
+    std::istringstream bytes(export_label(*net, 0.6, 0.2, "{}"));
+    torch::jit::Module module = torch::jit::load(bytes);
+    const at::Tensor gt = noise(21, {2, 3, 50, 71}).mul(0.2).add(0.5).clamp(0, 1), mask = half_mask(50, 71).expand({2, 1, 50, 71}),
+                     syn = (gt + 0.1 * mask * noise(22, gt.sizes())).clamp(0, 1);
+    const auto label = [&](double alpha, double scale) { return normalize_label(raw_difference(*net, gt, syn, mask, alpha), scale); };
+    const at::Tensor expected = label(0.6, 0.2), found = module.forward({gt, syn, mask}).toTensor();
+    CHECK(found.sizes() == expected.sizes());
+    CHECK((found - expected).abs().max().item<float>() < 1e-3F);
+    CHECK(expected.mean().item<float>() > 0.05F);
+    for (const double alpha : {0.0, 1.0}) {
+      const at::Tensor other = module.forward({gt, syn, mask, alpha, 0.4}).toTensor();
+      CHECK((other - label(alpha, 0.4)).abs().max().item<float>() < 1e-3F);
+    }
+  }
 }

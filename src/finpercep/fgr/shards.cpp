@@ -26,6 +26,9 @@ namespace {
 constexpr uint64_t max_shard_bytes = uint64_t{1} << 32;
 constexpr const char* format_name = "finpercep-fgr-2";
 
+// Of a sample of this side: two pictures, a mask and a map, as if nothing were compressed, and some to spare.
+uint64_t most_bytes(int64_t side) { return static_cast<uint64_t>(side * side) * 9 + 16384; }
+
 std::string shard_name(int64_t shard) { return fmt::format("fgr-{:06}.tar", shard); }
 
 std::vector<std::byte> to_bytes(const std::string& text) {
@@ -162,8 +165,9 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
   expect_inputs(directory, inputs);
   write_inputs(directory, inputs);
   write_file(directory / "config.yaml", to_yaml(as_built(builder.settings())));
-  // Whole crops to a shard, so that no crop is made twice.
-  const int64_t per_crop = builder.per_crop(), crops_per_shard = std::max<int64_t>(1, samples_per_shard / per_crop);
+  // Whole crops to a shard, so that no crop is made twice, and no more than can be read again.
+  const int64_t per_crop = builder.per_crop(), readable = max_shard_bytes / most_bytes(settings.size);
+  const int64_t crops_per_shard = std::max<int64_t>(1, std::min(samples_per_shard, readable) / per_crop);
   const int64_t shards = (builder.crops() + crops_per_shard - 1) / crops_per_shard;
   const std::map<std::string, std::string> hashes = known_hashes(directory);
   const auto samples_in = [&](int64_t s) { return std::min(crops_per_shard * per_crop, settings.count - s * crops_per_shard * per_crop); };

@@ -2,14 +2,17 @@
 #include "finpercep/nets/dino.h"
 
 #include <doctest/doctest.h>
+#include <torch/csrc/jit/serialization/import.h>
 
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <sstream>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/nets/optimise.h"
 #include "finpercep/nets/pretrained.h"
+#include "finpercep/nets/script.h"
 #include "finpercep/nets/test_formula_weights.h"
 #include "finpercep/nets/test_weights.h"
 
@@ -142,4 +145,26 @@ TEST_CASE("DINOv3 without its file: the message names the file to supply and the
   Loaded loaded(DinoVersion::v3);
   CHECK_THROWS_WITH_AS(load_pretrained(loaded.net, DinoVersion::v3),
                        doctest::Contains("python3 tools/convert_weights.py dinov3_vits16 FILE"), Error);
+}
+
+TEST_CASE("in TorchScript it gives the same tokens, on any grid") {
+  at::NoGradGuard no_grad;
+  const std::vector<int64_t> layers = {3, 9, 12};
+  for (const DinoVersion version : {DinoVersion::v2, DinoVersion::v3}) {
+    CAPTURE(version == DinoVersion::v2);
+    Loaded made(version);
+    for (const auto& [name, value] : made.params.named()) value.copy_(formula_tensor(name, value.sizes()));
+    std::istringstream bytes(script_file("Tokens", {}, made.params.named(), tokens_script(made.net, layers), "{}"));
+    torch::jit::Module module = torch::jit::load(bytes);
+    for (const auto& [height, width] : {std::pair(3, 5), std::pair(37, 37)}) {
+      const at::Tensor x = picture(height * made.net.patch, width * made.net.patch);
+      const auto expected = made.net.tokens(x, layers);
+      const auto found = module.run_method("tokens", x).toTensorVector();
+      REQUIRE(found.size() == expected.size());
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        REQUIRE(found[i].sizes() == expected[i].sizes());
+        CHECK((found[i] - expected[i]).abs().max().item<float>() < 1e-3F);
+      }
+    }
+  }
 }

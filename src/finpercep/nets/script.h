@@ -2,7 +2,9 @@
 // Nets as TorchScript source, for export. Tensors are attributes of the module: the parameter's name with '_' for '.'.
 #pragma once
 #include <string>
+#include <vector>
 
+#include "finpercep/nets/dino.h"
 #include "finpercep/nets/efficientnet.h"
 
 namespace finpercep {
@@ -37,5 +39,8 @@ std::string script_file(const std::string& type, const NamedTensors& parameters,
 
 /// The method `encoder(self, image: Tensor) -> List[Tensor]`: features at strides 2, 4, 8, 16, 32.
 std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix = "encoder.");
+
+/// The method `tokens(self, image: Tensor) -> List[Tensor]`: Dino::tokens of these layers, and the methods that it calls.
+std::string tokens_script(const Dino& net, const std::vector<int64_t>& layers, const std::string& prefix = "dino.");
 
 }  // namespace finpercep

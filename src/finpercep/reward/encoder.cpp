@@ -73,9 +73,17 @@ void load_public(const ClipResNet& net) {
 void load_public(const Dino& net) { load_pretrained(net, DinoVersion::v2); }
 
 std::string script_of(const EfficientNetLite0& net) { return encoder_script(net, std::string(prefix)); }
-template <class Net>
-std::string script_of(const Net&) {
-  throw model_error("export: expected a reward whose encoder is efficientnet, found another. dinov2 and clip have no TorchScript form");
+std::string script_of(const Dino& dino) {
+  MethodBody line(tokens_script(dino, dino_layers, std::string(prefix)) + "\ndef encoder(self, image: Tensor) -> List[Tensor]:");
+  line(fmt::format("whole = [(image.size(2) + {0}) // {1} * {1}, (image.size(3) + {0}) // {1} * {1}]", dino.patch - 1, dino.patch));
+  line("t = self.tokens(torch.upsample_bilinear2d(image, whole, False))");
+  line("at16 = torch.adaptive_avg_pool2d(t[2], [image.size(2) // 16, image.size(3) // 16])");
+  line("at32 = torch.adaptive_avg_pool2d(t[3], [image.size(2) // 32, image.size(3) // 32])");
+  line("return [t[0], t[0], t[1], at16, at32]");
+  return line.text();
+}
+std::string script_of(const ClipResNet&) {
+  throw model_error("export: expected a reward whose encoder is efficientnet or dinov2, found clip, which has no TorchScript form");
 }
 
 template <class Net>

@@ -38,7 +38,7 @@ class RewardEncoder {
   /// Conv::pack of every convolution; nothing for nets that have no packed form.
   void pack(at::ScalarType dtype);
 
-  /// The method `encoder(self, image: Tensor) -> List[Tensor]` in TorchScript. model_error for the nets that have none.
+  /// The method `encoder(self, image: Tensor) -> List[Tensor]` in TorchScript. model_error for CLIP, which has none.
   std::string script() const;
 
   /// Loads the public weights. model_error with what to do when they are not in the cache.

@@ -2,10 +2,13 @@
 #include "finpercep/reward/encoder.h"
 
 #include <doctest/doctest.h>
+#include <torch/csrc/jit/serialization/import.h>
 
 #include <cmath>
+#include <sstream>
 
 #include "finpercep/base/error.h"
+#include "finpercep/reward/export.h"
 #include "finpercep/reward/model.h"
 
 using namespace finpercep;
@@ -93,4 +96,35 @@ TEST_CASE("which tensors lie before a block") {
 TEST_CASE("an unknown encoder names the known ones") {
   Params params(1);
   CHECK_THROWS_WITH_AS(RewardEncoder(params, "vgg"), "encoder: expected one of efficientnet, dinov2, clip, found 'vgg'", Error);
+}
+
+TEST_CASE("in TorchScript the whole model judges alike on each encoder but CLIP, and its weights train") {
+  for (const std::string& name : encoder_names()) {
+    CAPTURE(name);
+    RewardModel model({.encoder = name}, 1);
+    Random random(9, "busy");
+    for (const auto& [tensor, value] : model.params.named()) {  // a transformer starts at zero
+      at::NoGradGuard no_grad;
+      value.add_(normal_tensor(random, value.sizes()) * 0.02);
+    }
+    if (name == "clip") {
+      CHECK_THROWS_WITH_AS(export_reward(model, 4, "{}"), doctest::Contains("no TorchScript form"), Error);
+      continue;
+    }
+    std::istringstream bytes(export_reward(model, 4, "{}"));
+    torch::jit::Module module = torch::jit::load(bytes);
+    const at::Tensor x = pictures(50, 70);
+    const auto expected = model.judge(x, 4);
+    const auto judged = [&] { return module.run_method("judge", x).toTuple()->elements(); };
+    CHECK((judged()[0].toTensor() - expected.score_logit).abs().max().item<float>() < 1e-3F);
+    CHECK((judged()[1].toTensor() - expected.map).abs().max().item<float>() < 1e-3F);
+    CHECK(expected.map.std().item<float>() > 1e-4F);
+    for (const at::Tensor& weight : module.parameters()) {
+      CHECK(!weight.requires_grad());
+      weight.set_requires_grad(true);
+    }
+    (judged()[0].toTensor().sum() + judged()[1].toTensor().mean()).backward();
+    for (const char* part : {"neck_weight", "level_1_tap_weight", "head_4_out_weight"})
+      CHECK(module.attr(part).toTensor().grad().defined());
+  }
 }

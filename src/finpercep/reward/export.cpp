@@ -28,9 +28,11 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
   for (int64_t k = 1; k <= stage; ++k) {
     const auto& level = model.levels_[k - 1];
     const std::string name = fmt::format("level.{}.", k);
-    line(fmt::format("tap = taps[{}]", 4 - k));
-    line("h = torch.upsample_nearest2d(h, [tap.size(2), tap.size(3)])");
-    line(fmt::format("h = torch.silu({} + {})", script(level.tap, name + "tap", "tap"), script(level.fuse, name + "fuse", "h")));
+    line("h = torch.upsample_nearest2d(h, [2 * h.size(2), 2 * h.size(3)])");
+    line("tap = " + script(level.tap, name + "tap", fmt::format("taps[{}]", 4 - k)));
+    line("if tap.size() != h.size():");  // a transformer's tokens
+    line("  tap = torch.upsample_bilinear2d(tap, [h.size(2), h.size(3)], False)");
+    line(fmt::format("h = torch.silu(tap + {})", script(level.fuse, name + "fuse", "h")));
     line("h = h + " + script(level.refine, name + "refine", "h", Activation::silu));
     line(fmt::format("logits = logits + torch.upsample_bilinear2d({}, [padded.size(2), padded.size(3)], False)",
                      script(level.logits, name + "logits", "h")));
@@ -49,7 +51,7 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
 }
 
 std::string export_reward(const RewardModel& model, int64_t stage, const std::string& facts) {
-  return script_file("FinPercepReward", {}, model.params.named(), reward_script(model, stage), facts);
+  return script_file("FinPercepReward", model.params.named(), {}, reward_script(model, stage), facts);
 }
 
 }  // namespace finpercep

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The reward as TorchScript: a file that Python loads with plain torch, on any device, and differentiates through.
+// The reward as TorchScript: a file that Python loads with plain torch, on any device, differentiates through and trains further.
 #pragma once
 #include <string>
 

@@ -1,0 +1,142 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""RL of an SR net in plain PyTorch by a FinPercep reward that learns along: frozen, it would be hacked. Start here for your own training; `Pairs` and `generator` are what you replace.
+
+    finpercep export srvgg-camera -o sr.pt                  # or any module of yours: lr -> sr
+    finpercep export finpercep-rm -o reward.pt              # judges, and trains once its parameters are told to
+    finpercep export finpercep-rm --labels -o labels.pt     # M_gt, the labels of its samples
+    python3 examples/coevolve.py --gt photos/hr --lr photos/lr --generator sr.pt --reward reward.pt --labels labels.pt -o runs/mine
+
+Pictures of one name in --gt and --lr, PNG or JPEG; the first has the scale. Writes generator.pt and reward.pt into -o: `finpercep upscale -g runs/mine/generator.pt`. Needs torch, numpy and Pillow."""
+import argparse
+import copy
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+
+
+class Pairs:
+    """Random aligned crops: (lr, gt), N x 3 x size/scale and N x 3 x size, RGB in [0,1]."""
+
+    def __init__(self, lr, gt, size, seed):
+        files = {p.stem: p for p in sorted(Path(lr).iterdir())}
+        read = lambda path: torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
+        self.pairs = [(read(files[p.stem]), read(p)) for p in sorted(Path(gt).iterdir()) if p.stem in files]
+        if not self.pairs:
+            raise SystemExit(f"coevolve: {gt}: expected pictures named as those of {lr}, found none")
+        self.scale = self.pairs[0][1].shape[1] // self.pairs[0][0].shape[1]
+        self.size, self.random = size // self.scale, np.random.default_rng(seed)
+
+    def __call__(self, count):
+        lrs, gts, s = [], [], self.scale
+        for _ in range(count):
+            lr, gt = self.pairs[self.random.integers(len(self.pairs))]
+            y, x = (int(self.random.integers(side - self.size + 1)) for side in lr.shape[1:])
+            lrs.append(lr[:, y:y + self.size, x:x + self.size])
+            gts.append(gt[:, s * y:s * (y + self.size), s * x:s * (x + self.size)])
+        return torch.stack(lrs) / 255, torch.stack(gts) / 255
+
+
+def as_file(x):
+    """What the reward is to judge is what a file holds, 8 bits; the gradient passes."""
+    x = x.clamp(0, 1)
+    return x + ((x * 255).round() / 255 - x).detach()
+
+
+def masks(like, update):
+    """Soft-edged blobs over a tenth to six tenths of each picture; every fourth picture is swapped whole, as the generator is judged."""
+    n, _, height, width = like.shape
+    field = F.interpolate(torch.randn(n, 1, 6, 6), (height, width), mode="bicubic")
+    level = torch.stack([f.quantile(0.4 + 0.5 * torch.rand(())) for f in field.flatten(1)]).view(n, 1, 1, 1)
+    mask = ((field - level) * 8 + 0.5).clamp(0, 1)
+    mask[(torch.arange(n) + update * n) % 4 == 0] = 1
+    return mask.to(like)
+
+
+def mean_where(values, applies):
+    return (values * applies).sum() / applies.sum().clamp_min(1)
+
+
+def reward_loss(reward, base, gt, sr, mask, label, margin=0.1):
+    """L_map + L_rank + L_align of the paper, with what keeps a map on sparse labels from collapsing to zero: cross-entropy, and defect
+    pixels that weigh as much as clean ones (docs/method.md). The fourth term says what S means: .95 without a defect, .5 at a mean of .3."""
+    logit, maps = reward.judge(torch.cat([gt, gt + mask * (sr - gt), sr]))
+    s_gt, s_syn, s_sr = logit.sigmoid().chunk(3)
+    found, wanted = maps[:2 * len(gt)], torch.cat([torch.zeros_like(label), label])  # of I_SR outside the mask no label is known
+    defect = (wanted > 0.05).float()
+    error = (found - wanted).abs()
+    l_map = 0.5 * error.mean() + 0.25 * (mean_where(error, defect) + mean_where(error, 1 - defect))
+    severity = label.mean([1, 2, 3])
+    worse = (severity > 0.01).float()
+    partly = worse * (mask.mean([1, 2, 3]) < 0.9).float()
+    l_rank = mean_where(F.relu(margin - (s_syn - s_sr)), partly) + mean_where(F.relu(margin - (s_gt - s_syn)), worse)
+    with torch.no_grad():
+        s_base = base(gt)[0]
+    l_align = (s_gt - s_base).abs().mean()
+    l_opinion = (s_syn - (0.95 - 0.9 * (severity / 0.6).clamp(max=1))).abs().mean()
+    return l_map + F.binary_cross_entropy(found.clamp(1e-6, 1 - 1e-6), wanted) + l_rank + 0.5 * l_align + l_opinion
+
+
+def main(a):
+    torch.manual_seed(a.seed)
+    out = Path(a.output)
+    out.mkdir(parents=True)  # an older run is not overwritten
+    batches = Pairs(a.lr, a.gt, a.size, a.seed)
+    facts = {"finpercep.json": ""}
+    reward = torch.jit.load(a.reward, map_location=a.device, _extra_files=facts)
+    labels = torch.jit.load(a.labels, map_location=a.device)
+    generator = torch.jit.load(a.generator, map_location=a.device)
+    before, base = copy.deepcopy(generator), copy.deepcopy(reward)
+    optimizers = []
+    for net in (generator, reward):
+        for weight in net.parameters():
+            weight.requires_grad_(True)
+        optimizers.append(torch.optim.Adam(net.parameters(), lr=1e-4))
+    schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(o, a.updates, eta_min=o.param_groups[0]["lr"] / 10) for o in optimizers]
+
+    for update in range(a.updates):
+        lr, gt = (x.to(a.device) for x in batches(a.batch))
+        sr = as_file(generator(lr))
+        logit, defects = reward.judge(sr)
+        worst = defects.flatten(1).topk(defects[0].numel() // 5).values.mean()
+        with torch.no_grad():
+            anchor = before(lr)
+        loss = a.weight * (0.5 * worst - logit.mean()) + (sr - anchor).abs().mean()
+        optimizers[0].zero_grad()
+        loss.backward()  # through the reward into the generator
+        optimizers[0].step()
+
+        said = f"update {update + 1}/{a.updates}  logit {logit.mean():.3f}  worst fifth {worst:.3f}  moved {(sr - anchor).abs().mean():.4f}"
+        if not a.frozen:
+            sr, mask = sr.detach(), masks(gt, update)
+            label = labels(gt, gt + mask * (sr - gt), mask)
+            loss = reward_loss(reward, base, gt, sr, mask, label)
+            optimizers[1].zero_grad()  # of the generator's step as well
+            loss.backward()
+            optimizers[1].step()
+            said += f"  reward's loss {loss:.3f}"
+        for schedule in schedules:
+            schedule.step()
+        if (update + 1) % 25 == 0 or update + 1 == a.updates:
+            print(said, flush=True)
+
+    torch.jit.save(generator, str(out / "generator.pt"))
+    torch.jit.save(reward, str(out / "reward.pt"), _extra_files=facts)
+
+
+if __name__ == "__main__":
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    for name in ("gt", "lr", "generator", "reward", "labels"):
+        p.add_argument("--" + name, required=True)
+    p.add_argument("-o", "--output", required=True)
+    p.add_argument("--updates", type=int, default=300)
+    p.add_argument("--weight", type=float, default=0.02, help="of the reward beside the anchor, L1 to the start's pictures")
+    p.add_argument("--batch", type=int, default=4)
+    p.add_argument("--size", type=int, default=128, help="of a crop of GT, pixels")
+    p.add_argument("--frozen", action="store_true", help="the control: the reward does not learn along")
+    p.add_argument("--seed", type=int, default=1)
+    p.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    main(p.parse_args())
