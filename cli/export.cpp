@@ -54,6 +54,7 @@ void run(const Flags& flags) {
   RewardFacts taught;
   const auto model = load_reward(flags.model, at::kCPU, &taught);
   if (flags.labels) {
+    expect_label_scale(taught, flags.model);
     facts["label"] = {{"alpha", taught.label_alpha}, {"scale", taught.label_scale}, {"features", taught.label_features}};
     facts["forward"] =
         "gt, I_syn: N x 3 x H x W, RGB in [0,1], mask: N x 1 x H x W, alpha, scale: as in label -> M_gt: N x 1 x H x W in [0,1]";

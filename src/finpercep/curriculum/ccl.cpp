@@ -72,6 +72,7 @@ RlRun::RlRun(const RlSettings& settings, const std::filesystem::path& directory,
       run_(directory, to_yaml(settings), resume) {
   run_.use_inputs(rl_inputs(settings));
   const DegradeSettings& degradation = settings.datasets.degradation;
+  if (settings.coevolve_freq > 0) expect_label_scale(players_.facts, settings.reward);
   if (settings.coevolve_freq > 0) features_.emplace(compute_.device, players_.facts.label_features);
   if (features_ && settings.label_alpha >= 0 && settings.label_alpha != players_.facts.label_alpha) relabel();
   held_out_ = make_held_out(settings.val, settings.datasets.photos, degradation, compute_);
@@ -118,6 +119,9 @@ RlBatch RlRun::next_batch(int64_t index) {
 }
 
 StepResult RlRun::step(int64_t iter) {
+  // A module that draws noise of its own must draw the same when a run goes on.
+  if (const auto& script = players_.generator->script; script && script->draws())
+    at::manual_seed(Random(seed_, "module", static_cast<uint64_t>(iter)).bits());
   if (iter == 0) measure(0);
   stage_ = clock_.stage();
   const int64_t total = schedule_.total();

@@ -7,6 +7,12 @@
 
 namespace finpercep {
 
+namespace {
+
+std::string literal(double value) { return fmt::format("{:.17e}", value); }  // 1 would be an int, which TorchScript refuses
+
+}  // namespace
+
 std::string LabelFeatures::script() const {
   MethodBody line((dino_ ? tokens_script(*dino_, dino_layers) : encoder_script(*efficientnet_)) +
                   "\ndef maps(self, x: Tensor) -> List[Tensor]:");
@@ -29,7 +35,7 @@ std::string export_label(const LabelFeatures& features, double alpha, double sca
   distance("  total = total + part[:, :, :height, :width] / len(of_a)");
   distance("return torch.clamp(total, 0.0)");
 
-  MethodBody raw(distance.text() + fmt::format("\ndef raw(self, gt: Tensor, syn: Tensor, alpha: float = {}) -> Tensor:", alpha));
+  MethodBody raw(distance.text() + fmt::format("\ndef raw(self, gt: Tensor, syn: Tensor, alpha: float = {}) -> Tensor:", literal(alpha)));
   for (const char* picture : {"gt", "syn"}) {
     take_pictures(raw, picture, features.tensors().front().first);
     raw(fmt::format("{0} = {0}.detach()", picture));
@@ -41,8 +47,8 @@ std::string export_label(const LabelFeatures& features, double alpha, double sca
 
   MethodBody forward(
       raw.text() +
-      fmt::format("\ndef forward(self, gt: Tensor, syn: Tensor, mask: Tensor, alpha: float = {}, scale: float = {}) -> Tensor:", alpha,
-                  scale));
+      fmt::format("\ndef forward(self, gt: Tensor, syn: Tensor, mask: Tensor, alpha: float = {}, scale: float = {}) -> Tensor:",
+                  literal(alpha), literal(scale)));
   forward("inside = (mask > 0.5 / 255).to(gt.dtype)");
   forward("return torch.clamp(self.raw(gt, syn, alpha) / scale, 0.0, 1.0) * inside");
   return script_file("FinPercepLabel", {}, features.tensors(), forward.text(), facts);

@@ -173,8 +173,8 @@ TEST_CASE("the exported label is the label, for any size and other alphas and sc
     CAPTURE(name);
     const LabelFeatures* net = features(name);
     if (net == nullptr) continue;
-    std::istringstream bytes(export_label(*net, 0.6, 0.2, "{}"));
-    torch::jit::Module module = torch::jit::load(bytes);
+    std::istringstream bytes(export_label(*net, 0.6, 0.2, "{}")), whole(export_label(*net, 1, 1, "{}"));
+    torch::jit::Module module = torch::jit::load(bytes), of_whole_numbers = torch::jit::load(whole);
     const at::Tensor gt = noise(21, {2, 3, 50, 71}).mul(0.2).add(0.5).clamp(0, 1), mask = half_mask(50, 71).expand({2, 1, 50, 71}),
                      syn = (gt + 0.1 * mask * noise(22, gt.sizes())).clamp(0, 1);
     const auto label = [&](double alpha, double scale) { return normalize_label(raw_difference(*net, gt, syn, mask, alpha), scale); };
@@ -182,6 +182,7 @@ TEST_CASE("the exported label is the label, for any size and other alphas and sc
     CHECK(found.sizes() == expected.sizes());
     CHECK((found - expected).abs().max().item<float>() < 1e-3F);
     CHECK(expected.mean().item<float>() > 0.05F);
+    CHECK((of_whole_numbers.forward({gt, syn, mask}).toTensor() - label(1, 1)).abs().max().item<float>() < 1e-3F);
     for (const double alpha : {0.0, 1.0}) {
       const at::Tensor other = module.forward({gt, syn, mask, alpha, 0.4}).toTensor();
       CHECK((other - label(alpha, 0.4)).abs().max().item<float>() < 1e-3F);

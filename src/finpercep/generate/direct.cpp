@@ -43,7 +43,7 @@ DirectNet for_pictures(std::shared_ptr<Generator> generator, const Compute& comp
   params.to(compute.device, compute.dtype);
   channels_last(params);
   return [generator = std::move(generator), compute](const at::Tensor& lr) {
-    return generator->net.direct(lr.to(compute.device, compute.dtype));
+    return generator->net.direct(lr.to(compute.device));  // in float32: what a net adds to the picture itself is not rounded with it
   };
 }
 

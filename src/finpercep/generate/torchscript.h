@@ -3,8 +3,8 @@
 //   forward(lr: Tensor) -> Tensor            or            forward(lr: Tensor, noise: Tensor) -> Tensor
 // lr: N x 3 x H x W, float32, RGB in [0,1], any H and W. Returns SR: N x 3 x 4H x 4W, in [0,1] (what lies outside is clamped). noise:
 // N x 3 x 4H x 4W standard normals drawn from the picture's seed, for modules that sample. For one that draws noise of its own torch's
-// generator is seeded with the picture's seed, one picture at a time; under `rl` it is not. The module runs in float32, unless it casts
-// itself; under `rl` in bf16, in mixed precision. A module is a program: load only those whose origin you trust.
+// generator is seeded with the picture's seed, one picture at a time; under `rl` once an iteration. The module runs in float32, unless it
+// casts itself; under `rl` in bf16, in mixed precision. A module is a program: load only those whose origin you trust.
 #pragma once
 #include <filesystem>
 #include <map>

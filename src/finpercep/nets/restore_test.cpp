@@ -123,6 +123,16 @@ TEST_CASE("SRVGG: its weights come out of its own graph, tensor by tensor") {
   CHECK((read(formula_picture(5, 7)).sizes() == at::IntArrayRef{1, 3, 20, 28}));
 }
 
+TEST_CASE("SRVGG in bf16 adds to the picture as it is, not as bf16 has it") {
+  at::NoGradGuard no_grad;
+  Params params(1);
+  const SRVGG net(params, small_srvgg);
+  for (const at::Tensor& value : params.all()) value.zero_();
+  params.to(at::kCPU, at::kBFloat16);
+  const at::Tensor lr = formula_picture(5, 7);
+  CHECK(at::equal(net(lr), at::upsample_nearest2d(lr, at::IntArrayRef{20, 28})));
+}
+
 TEST_CASE("the compiled nets give the nets' pictures, of any size and several at once") {
   at::NoGradGuard no_grad;
   Params one(1), two(2);

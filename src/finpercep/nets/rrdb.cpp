@@ -51,7 +51,7 @@ RRDB::RRDB(Params& params, const RRDBSettings& settings, double gain) {
 }
 
 at::Tensor RRDB::operator()(const at::Tensor& lr) const {
-  const at::Tensor shallow = first(lr.contiguous(at::MemoryFormat::ChannelsLast));
+  const at::Tensor shallow = first(lr.to(first.weight.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast));
   at::Tensor x = shallow;
   for (const auto& block : blocks) x = at::add(x, run(block[2], run(block[1], run(block[0], x))), residual);
   x = shallow + trunk(x);

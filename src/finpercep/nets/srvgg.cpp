@@ -24,7 +24,7 @@ SRVGG::SRVGG(Params& params, const SRVGGSettings& settings) {
 }
 
 at::Tensor SRVGG::operator()(const at::Tensor& lr) const {
-  at::Tensor x = lr.contiguous(at::MemoryFormat::ChannelsLast);
+  at::Tensor x = lr.to(convs[0].weight.scalar_type()).contiguous(at::MemoryFormat::ChannelsLast);
   for (std::size_t k = 0; k < slopes.size(); ++k) x = at::prelu(convs[k](x), slopes[k]);
   return at::pixel_shuffle(convs.back()(x), scale) + at::upsample_nearest2d(lr, at::IntArrayRef{scale * lr.size(-2), scale * lr.size(-1)});
 }

@@ -30,7 +30,7 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
     const std::string name = fmt::format("level.{}.", k);
     line("h = torch.upsample_nearest2d(h, [2 * h.size(2), 2 * h.size(3)])");
     line("tap = " + script(level.tap, name + "tap", fmt::format("taps[{}]", 4 - k)));
-    line("if tap.size() != h.size():");  // a transformer's tokens
+    line("if tap.size(2) != h.size(2) or tap.size(3) != h.size(3):");  // a transformer's tokens
     line("  tap = torch.upsample_bilinear2d(tap, [h.size(2), h.size(3)], False)");
     line(fmt::format("h = torch.silu(tap + {})", script(level.fuse, name + "fuse", "h")));
     line("h = h + " + script(level.refine, name + "refine", "h", Activation::silu));
@@ -51,7 +51,13 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
 }
 
 std::string export_reward(const RewardModel& model, int64_t stage, const std::string& facts) {
-  return script_file("FinPercepReward", model.params.named(), {}, reward_script(model, stage), facts);
+  NamedTensors used;  // a weight that never gets a gradient is an error under DDP
+  for (const auto& [name, value] : model.params.named()) {
+    const bool other_head = name.starts_with("head.") && !name.starts_with(fmt::format("head.{}.", stage));
+    const bool finer = name.starts_with("level.") && name.at(6) - '0' > stage;
+    if (!other_head && !finer) used.emplace_back(name, value);
+  }
+  return script_file("FinPercepReward", used, {}, reward_script(model, stage), facts);
 }
 
 }  // namespace finpercep

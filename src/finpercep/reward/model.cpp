@@ -180,6 +180,15 @@ std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::De
   return model;
 }
 
+void expect_label_scale(const RewardFacts& facts, const std::string& model) {
+  if (facts.label_scale == 0)
+    throw usage_error(
+        fmt::format("reward: {}: expected labels of one scale to let it learn along, found label.normalize image. train it with "
+                    "label.normalize dataset, "
+                    "or keep it frozen (coevolve_freq=0)",
+                    model));
+}
+
 void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts,
                  const std::map<std::string, std::string>& notes) {
   TensorFile file;

@@ -107,12 +107,14 @@ std::unique_ptr<RewardModel> grow(const RewardModel& model, uint64_t seed);
 
 /// Facts that a reward checkpoint carries beside its weights.
 struct RewardFacts {
-  double label_alpha = 0.6;                     ///< of the labels it was trained on
-  double label_scale = 0.3;                     ///< Normalize: raw difference that is 1
+  double label_alpha = 0.6;  ///< of the labels it was trained on
+  double label_scale = 0.3;  ///< Normalize: raw difference that is 1; 0: another for each picture (label.normalize image)
   std::string label_features = "efficientnet";  ///< net of the feature distance; checkpoints from before there was a choice do not say
 };
 /// A shipped model's name or a checkpoint. model_error for what is none or is damaged; input_error where the file cannot be read.
 std::unique_ptr<RewardModel> load_reward(const std::string& name_or_file, at::Device device, RewardFacts* facts = nullptr);
+/// usage_error for a reward whose labels had no one scale: no more of them can be made while it learns along.
+void expect_label_scale(const RewardFacts& facts, const std::string& model);
 /// In fp16; `notes` go to the metadata.
 void save_reward(const std::filesystem::path& path, const RewardModel& model, const RewardFacts& facts,
                  const std::map<std::string, std::string>& notes);

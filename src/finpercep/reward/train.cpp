@@ -110,7 +110,7 @@ void RewardTrainSettings::visit(SettingsVisitor& v) {
           "sources left out, by the start of their names, say realesrgan: tests what is learnt of a family from the others");
   v.field("val_fgr_dirs", val_fgr_dirs,
           "folders of shards of held-out photographs: the saved weights are measured on them, logged as val_*");
-  v.field("val_count", val_count, "samples of val_fgr_dirs; 0 takes all", {.min = 0, .max = 1e9});
+  v.field("val_count", val_count, "samples of val_fgr_dirs, in whole batches; 0 takes all", {.min = 0, .max = 1e9});
   v.group("fgr", fgr, "samples made in memory");
   v.group("samples", samples, "how samples are cut and varied for training");
   v.field("gray_prob", gray_prob, "share of the FGR samples whose pictures lose their colours; L_align's base judges the coloured one",
@@ -225,7 +225,7 @@ RewardRun::RewardRun(const RewardTrainSettings& settings, const std::filesystem:
   if (held_out_) set_->expect_same_labels(*held_out_, settings.val_fgr_dirs[0]);
   const LabelSettings& label = set_->label();
   log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set_->size(), label.scale));
-  facts_ = {label.alpha, label.scale, label.features};
+  facts_ = {label.alpha, label.normalize == "image" ? 0 : label.scale, label.features};
   sampler_.emplace(*set_, settings.samples, seed_);
   trainee_ = make_trainee(fresh_model(first_stage()), settings);
   if (first_stage() > 0) base_ = fresh_model(0);

@@ -69,7 +69,10 @@ void check_runs(const std::vector<StudyRun>& runs, const PhotoSettings& held_out
       RewardFacts facts;
       const auto reward = load_reward(run.settings.reward, at::kCPU, &facts);
       check(run.settings, *load_generator(run.settings.network_g, at::kCPU), reward->settings.stage);
-      if (run.settings.coevolve_freq > 0) LabelFeatures(at::kCPU, facts.label_features);  // are the weights there?
+      if (run.settings.coevolve_freq > 0) {
+        expect_label_scale(facts, run.settings.reward);
+        LabelFeatures(at::kCPU, facts.label_features);  // are the weights there?
+      }
       photo_files(run.settings.datasets.photos);
       for (const PhotoSettings& photos : {held_out, run.settings.val.photos}) {
         if (photos.photos.empty()) continue;
