@@ -89,13 +89,12 @@ def main(a):
     reward = torch.jit.load(a.reward, map_location=a.device, _extra_files=facts)
     labels = torch.jit.load(a.labels, map_location=a.device)
     generator = torch.jit.load(a.generator, map_location=a.device)
-    before, base = copy.deepcopy(generator), copy.deepcopy(reward)
-    optimizers = []
-    for net in (generator, reward):
-        for weight in net.parameters():
-            weight.requires_grad_(True)
-        optimizers.append(torch.optim.Adam(net.parameters(), lr=1e-4))
-    schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(o, a.updates, eta_min=o.param_groups[0]["lr"] / 10) for o in optimizers]
+    before, base, average = copy.deepcopy(generator), copy.deepcopy(reward), copy.deepcopy(generator)
+    for weight in [*generator.parameters(), *reward.parameters()]:
+        weight.requires_grad_(True)
+    weights = list(generator.parameters())
+    of_generator, of_reward = torch.optim.Adam(weights, lr=a.lr_g), torch.optim.Adam(reward.parameters(), lr=a.lr_r)
+    schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(o, a.updates, eta_min=o.param_groups[0]["lr"] / 10) for o in (of_generator, of_reward)]
 
     for update in range(a.updates):
         lr, gt = (x.to(a.device) for x in batches(a.batch))
@@ -104,26 +103,29 @@ def main(a):
         worst = defects.flatten(1).topk(defects[0].numel() // 5).values.mean()
         with torch.no_grad():
             anchor = before(lr)
-        loss = a.weight * (0.5 * worst - logit.mean()) + (sr - anchor).abs().mean()
-        optimizers[0].zero_grad()
-        loss.backward()  # through the reward into the generator
-        optimizers[0].step()
+        loss = a.weight * (0.5 * worst - logit.mean()) + (sr - anchor).abs().mean()  # here your own losses belong, too
+        of_generator.zero_grad()
+        loss.backward(inputs=weights)  # through the reward into the generator
+        of_generator.step()
+        with torch.no_grad():  # generator and reward chase each other: what is kept is an average
+            for mean, weight in zip(average.parameters(), weights):
+                mean.lerp_(weight, 1 - a.ema)
 
         said = f"update {update + 1}/{a.updates}  logit {logit.mean():.3f}  worst fifth {worst:.3f}  moved {(sr - anchor).abs().mean():.4f}"
         if not a.frozen:
             sr, mask = sr.detach(), masks(gt, update)
             label = labels(gt, gt + mask * (sr - gt), mask)
             loss = reward_loss(reward, base, gt, sr, mask, label)
-            optimizers[1].zero_grad()  # of the generator's step as well
+            of_reward.zero_grad()
             loss.backward()
-            optimizers[1].step()
+            of_reward.step()
             said += f"  reward's loss {loss:.3f}"
         for schedule in schedules:
             schedule.step()
         if (update + 1) % 25 == 0 or update + 1 == a.updates:
             print(said, flush=True)
 
-    torch.jit.save(generator, str(out / "generator.pt"))
+    torch.jit.save(average, str(out / "generator.pt"))
     torch.jit.save(reward, str(out / "reward.pt"), _extra_files=facts)
 
 
@@ -134,6 +136,9 @@ if __name__ == "__main__":
     p.add_argument("-o", "--output", required=True)
     p.add_argument("--updates", type=int, default=300)
     p.add_argument("--weight", type=float, default=0.02, help="of the reward beside the anchor, L1 to the start's pictures")
+    p.add_argument("--lr-g", type=float, default=3e-5)
+    p.add_argument("--lr-r", type=float, default=1e-4)
+    p.add_argument("--ema", type=float, default=0.98, help="decay of the generator's average")
     p.add_argument("--batch", type=int, default=4)
     p.add_argument("--size", type=int, default=128, help="of a crop of GT, pixels")
     p.add_argument("--frozen", action="store_true", help="the control: the reward does not learn along")

@@ -385,6 +385,8 @@ class Cli(ProgramTest):
         self.assertFalse((run_dir / "config.previous.yaml").exists())
         self.assertIn("resumed from iteration 2", self.works("train", "generator", "-o", run_dir, "--resume").stderr)
         self.assertEqual((run_dir / "config.yaml").read_text(), config)
+        self.fails(2, "train", "generator", "-o", run_dir, "--resume", "--set", "train.total_iter=1", says="at least the 2 iterations that are done")
+        self.assertEqual((run_dir / "config.yaml").read_text(), config)
         self.works("train", "generator", "-o", run_dir, "--resume", "--set", "train.total_iter=3")
         self.assertEqual((run_dir / "config.previous.yaml").read_text(), config)
 

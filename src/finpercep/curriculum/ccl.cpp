@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <limits>
 #include <memory>
@@ -25,6 +26,10 @@ namespace finpercep {
 namespace {
 
 constexpr int64_t relabelled_batches = 8;
+
+Error not_finite(const std::string& generator) {
+  return model_error(fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN", generator));
+}
 
 // One run: the players, what looks on, and the parts that the training loop calls.
 class RlRun {
@@ -94,7 +99,8 @@ void RlRun::relabel() {
     sr.push_back(reference.roll_out(y, reference.draw_noise(random, gt.back().sizes(), compute_.device)).clamp(0, 1));
   }
   players_.facts = relabelled(players_.facts, settings_.label_alpha, *features_, gt, sr);
-  log_info(fmt::format("labels: {:g} of the pixels, scale {:.4f}", players_.facts.label_alpha, players_.facts.label_scale));
+  log_info(fmt::format("labels: {:g} of the pixels' difference and {:g} of the features', scale {:.4f}", players_.facts.label_alpha,
+                       1 - players_.facts.label_alpha, players_.facts.label_scale));
 }
 
 RlBatch RlRun::next_batch(int64_t index) {
@@ -129,8 +135,7 @@ StepResult RlRun::step(int64_t iter) {
   for (int64_t a = 0; a < settings_.accumulate; ++a) batches.push_back(next_batch(iter * settings_.accumulate + a));
   UpdateReport report =
       improve_generator(players_, batches, settings_, compute_, players_.lr_scale() * scheduled_lr(settings_.optim_g, iter, total));
-  if (iter == 0 && !report.sr.isfinite().all().item<bool>())
-    throw model_error(fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN", settings_.network_g));
+  if (iter == 0 && !report.sr.isfinite().all().item<bool>()) throw not_finite(settings_.network_g);
   StepResult result{std::move(report.metrics), report.skipped};
   if (features_ && iter % settings_.coevolve_freq == 0) {
     const StepResult reward = improve_reward(players_, *features_, batches.back(), report.sr, settings_, compute_,
@@ -202,6 +207,9 @@ void RlRun::measure(int64_t iter) {
   if (!held_out_) return;
   with_average([&] {
     const std::vector<Image> now = held_out_->pictures(*players_.generator);
+    for (const Image& picture : now)
+      if (iter == 0 && !std::ranges::all_of(picture.data, [](float value) { return std::isfinite(value); }))
+        throw not_finite(settings_.network_g);
     log_held_out(run_, iter, held_out_->measure(now));
     if (before_.empty()) return;
     write_image(run_.sample(fmt::format("{:08}.png", iter)), sample_sheet(*held_out_, before_, now, *players_.reward, stage_));

@@ -129,6 +129,10 @@ void LoopSettings::visit(SettingsVisitor& v) {
 
 void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts) {
   const int64_t first = resume ? restore_state(run, parts) : 0;
+  if (first > settings.total_iter)
+    throw usage_error(
+        fmt::format("resume: {}: expected a schedule of at least the {} iterations that are done, found one of {}. lengthen it",
+                    run.path().string(), first, settings.total_iter));
   run.use_config();
   log_info(fmt::format("finpercep {}, torch {}: iterations {} to {} on {}, {}, {} threads", version, TORCH_VERSION, first,
                        settings.total_iter, parts.compute.device.str(), c10::toString(parts.compute.dtype), at::get_num_threads()));

@@ -7,6 +7,7 @@
 #include <map>
 #include <numeric>
 #include <optional>
+#include <set>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
@@ -202,6 +203,16 @@ class RewardRun {
   std::unique_ptr<Prefetcher<FgrBatch>> batches_;
 };
 
+void warn_of_shared_photos(const FgrSet& trained_on, const FgrSet& held_out) {
+  std::set<std::string> photos, shared;
+  for (int64_t i = 0; i < trained_on.size(); ++i) photos.insert(trained_on.facts(i).photo);
+  for (int64_t i = 0; i < held_out.size(); ++i)
+    if (photos.contains(held_out.facts(i).photo)) shared.insert(held_out.facts(i).photo);
+  if (!shared.empty())
+    log_warning(
+        fmt::format("val_fgr_dirs: {} photographs, say {}, are trained on too: val_* is not held out", shared.size(), *shared.begin()));
+}
+
 // What a run goes on with or not at all.
 Inputs inputs_of(const RewardTrainSettings& settings) {
   Inputs inputs;
@@ -222,7 +233,10 @@ RewardRun::RewardRun(const RewardTrainSettings& settings, const std::filesystem:
       notes_{{"training", to_yaml(settings)}} {
   run_.use_inputs(inputs_of(settings));
   if (!set_) choose_samples(set_.emplace(settings.fgr), settings);  // takes minutes: not before the folder is known to be free
-  if (held_out_) set_->expect_same_labels(*held_out_, settings.val_fgr_dirs[0]);
+  if (held_out_) {
+    set_->expect_same_labels(*held_out_, settings.val_fgr_dirs[0]);
+    warn_of_shared_photos(*set_, *held_out_);
+  }
   const LabelSettings& label = set_->label();
   log_info(fmt::format("fgr: {} samples, label scale {:.4f}", set_->size(), label.scale));
   facts_ = {label.alpha, label.normalize == "image" ? 0 : label.scale, label.features};

@@ -42,6 +42,8 @@ Method parse_method(const std::string& text, const StudySettings& study, const s
   const std::size_t end = std::min(text.find_first_of(": "), text.size());
   Method method{.name = text.substr(0, end), .words = "", .rl = study.rl, .seeds = study.seeds};
   check_name(method.name, fmt::format("study: method '{}'", text));
+  if (end < text.size() && text[end] == ' ')
+    throw usage_error(fmt::format("study: method '{}': expected NAME: key=value .., found no ':'", text));
   const std::vector<std::string> words = words_of(text.substr(std::min(end + 1, text.size())));
   method.words = fmt::format("{}", fmt::join(words, " "));
   try {
@@ -73,12 +75,25 @@ Method parse_method(const std::string& text, const StudySettings& study, const s
   return method;
 }
 
-std::string baseline_of(const StudySettings& study) { return study.baseline.empty() ? study.rl.network_g : study.baseline; }
+namespace {
+
+// What the methods start from: rl.network_g, or the first one's where none does.
+std::string start_of(const StudySettings& study, const std::vector<Method>& methods) {
+  const auto starts_there = [&](const Method& method) { return method.rl.network_g == study.rl.network_g; };
+  return methods.empty() || std::ranges::any_of(methods, starts_there) ? study.rl.network_g : methods.front().rl.network_g;
+}
+
+}  // namespace
+
+std::string baseline_of(const StudySettings& study, const std::vector<Method>& methods) {
+  return study.baseline.empty() ? start_of(study, methods) : study.baseline;
+}
 
 std::vector<std::string> measured_only(const StudySettings& study, const std::vector<Method>& methods) {
   std::vector<std::string> names = study.others;
-  const bool is_method = std::ranges::find(methods, study.rl.network_g, &Method::name) != methods.end();
-  if (!is_method && std::ranges::find(names, study.rl.network_g) == names.end()) names.push_back(study.rl.network_g);
+  const std::string start = start_of(study, methods);
+  const bool is_method = std::ranges::find(methods, start, &Method::name) != methods.end();
+  if (!is_method && std::ranges::find(names, start) == names.end()) names.push_back(start);
   return names;
 }
 
@@ -91,7 +106,7 @@ std::vector<Method> parse_methods(const StudySettings& study, const std::filesys
   for (std::size_t i = 0; i < rows.size(); ++i)
     if (std::find(rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(i), rows[i]) != rows.begin() + static_cast<std::ptrdiff_t>(i))
       throw usage_error(fmt::format("study: expected every method and other generator once, found '{}' twice. rename one", rows[i]));
-  if (std::ranges::find(rows, baseline_of(study)) == rows.end())
+  if (std::ranges::find(rows, baseline_of(study, methods)) == rows.end())
     throw usage_error(fmt::format("study: baseline: expected one of {}, found '{}'", fmt::join(rows, ", "), study.baseline));
   return methods;
 }

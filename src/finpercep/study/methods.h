@@ -26,8 +26,8 @@ Method parse_method(const std::string& text, const StudySettings& study, const s
 std::vector<Method> parse_methods(const StudySettings& study, const std::filesystem::path& folder,
                                   const std::vector<std::string>& overrides = {});
 
-/// The row that others are compared with.
-std::string baseline_of(const StudySettings& study);
+/// The row that others are compared with: study.baseline, or the untrained generator.
+std::string baseline_of(const StudySettings& study, const std::vector<Method>& methods);
 /// Generators that are measured only, the untrained one among them.
 std::vector<std::string> measured_only(const StudySettings& study, const std::vector<Method>& methods);
 

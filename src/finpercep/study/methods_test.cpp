@@ -81,6 +81,7 @@ TEST_CASE("what is wrong with a method is one line with its name") {
     CHECK(line.find(says) != std::string::npos);
     CHECK(line.find('\n') == std::string::npos);
   }
+  CHECK(error_of([&] { parse_method("a stages=[0]", study, "", {}); }).find("found no ':'") != std::string::npos);
   for (const std::string text : {"", "../a", ".a: stages=[0]", "a/b"})
     CHECK(error_of([&] { parse_method(text, study, "", {}); }).find("expected a name") != std::string::npos);
 }
@@ -91,7 +92,11 @@ TEST_CASE("every row of the tables has its own name, and the baseline is one of 
   study.others = {"bicubic"};
   CHECK(parse_methods(study, "").size() == 2);
   CHECK(measured_only(study, parse_methods(study, "")) == std::vector<std::string>{"bicubic", "sr-small"});
-  CHECK(baseline_of(study) == "sr-small");
+  CHECK(baseline_of(study, parse_methods(study, "")) == "sr-small");
+  study.methods = {"a: network_g=mine.pt", "b: network_g=mine.pt ema_decay=0"};
+  CHECK(baseline_of(study, parse_methods(study, "")) == "mine.pt");
+  CHECK(measured_only(study, parse_methods(study, "")) == std::vector<std::string>{"bicubic", "mine.pt"});
+  study.methods = {"a", "b: ema_decay=0"};
   study.baseline = std::string("b");
   parse_methods(study, "");
   study.baseline = std::string("c");

@@ -18,7 +18,7 @@ void StudySettings::visit(SettingsVisitor& v) {
           "each \"NAME: key=value ..\": settings over rl's; config=FILE starts from another RL config, seeds=[..] trains other seeds");
   v.field("seeds", seeds, "every method is trained once for each", {.min = 0, .max = 9e15});
   v.field("others", others, "generators that are measured and not trained");
-  v.field("baseline", baseline, "row that the others are compared with; empty: rl.network_g");
+  v.field("baseline", baseline, "row that the others are compared with; empty: the generator that the methods start from");
   v.group("held_out", held_out, "the test set of held-out photographs");
   v.field("test_sets", test_sets, "NAME=LQ:GT, folders, then :SR or :ROW=SR for each folder of pictures made of LQ: one more row");
   v.field("metrics", metrics, "of `finpercep metrics`, finpercep.score and finpercep.severity");

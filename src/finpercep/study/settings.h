@@ -22,7 +22,7 @@ struct StudySettings {
   std::vector<std::string> methods;  ///< see Method
   std::vector<int64_t> seeds = {1};
   std::vector<std::string> others;  ///< generators that are measured only
-  std::string baseline;             ///< row that the others are compared with; "": rl.network_g
+  std::string baseline;             ///< row that the others are compared with; "": the generator that the methods start from
   HeldOutSettings held_out;
   std::vector<std::string> test_sets;  ///< see parse_test_set
   std::vector<std::string> metrics = {"psnry", "ssim", "lpips", "lpips-vgg", "dists", "niqe", "finpercep.score", "finpercep.severity"};

@@ -134,7 +134,7 @@ StudyResult run_study(const StudySettings& settings, const std::vector<Method>& 
     for (const std::string& other : others) measured.generator(other);
     for (const StudySet::Made& made : set.made) measured.pictures(made);
     for (const auto& of_method : finished) measured.method(of_method.front().method, of_method);
-    for (TitledTable& table : study_tables(set.title, measured.rows, baseline_of(settings), meter.options()))
+    for (TitledTable& table : study_tables(set.title, measured.rows, baseline_of(settings, methods), meter.options()))
       tables.push_back(std::move(table));
     for (const StudyRow& row : measured.rows)
       for (const Evaluation& seed : row.values) failures.insert(failures.end(), seed.failures.begin(), seed.failures.end());
