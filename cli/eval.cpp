@@ -72,8 +72,8 @@ std::vector<std::string> measure_set(const TestSetRows& of, const Pipeline& pipe
 void run(const Flags& flags) {
   if (flags.sets.empty() && flags.reward.empty())
     throw usage_error("eval: expected --set NAME=LQ:GT, --map FGR_DIR or --response PHOTOS, found none of them");
-  if (flags.sets.empty() && !flags.generators.empty())
-    throw usage_error("-g: expected a --set whose pictures it restores, found none. leave it out");
+  if (flags.sets.empty() && flags.reward.photos.empty() && !flags.generators.empty())
+    throw usage_error("-g: expected --set or --response, whose pictures it restores, found neither. leave it out");
   parse_table_format(flags.outputs.format);
   PipelineOptions measure;
   measure.metric = {.protocol = parse_protocol(flags.protocol), .crop_border = flags.crop_border, .device = flags.device};

@@ -39,7 +39,7 @@ TEST_CASE("a method is its name and settings over the study's") {
   CHECK(other.rl.stage_iters == std::vector<int64_t>{7, 8});
   CHECK(other.rl.optim_g.lr == 1e-3);
   CHECK(other.seeds == std::vector<int64_t>{4});
-  CHECK(parse_method("control seeds=[4,5]", study, "", {}).seeds == std::vector<int64_t>{4, 5});
+  CHECK(parse_method("control: seeds=[4,5]", study, "", {}).seeds == std::vector<int64_t>{4, 5});
 }
 
 TEST_CASE("a run's generator is a checkpoint, or a module where it began with one") {
