@@ -22,13 +22,18 @@ class Pairs:
     """Random aligned crops: (lr, gt), N x 3 x size/scale and N x 3 x size, RGB in [0,1]."""
 
     def __init__(self, lr, gt, size, seed):
-        files = {p.stem: p for p in sorted(Path(lr).iterdir())}
-        read = lambda path: torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
-        self.pairs = [(read(files[p.stem]), read(p)) for p in sorted(Path(gt).iterdir()) if p.stem in files]
-        if not self.pairs:
+        lrs = {p.stem: p for p in sorted(Path(lr).iterdir())}
+        gts = [p for p in sorted(Path(gt).iterdir()) if p.stem in lrs]
+        if not gts:
             raise SystemExit(f"coevolve: {gt}: expected pictures named as those of {lr}, found none")
+        read = lambda path: torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
+        self.pairs = [(read(lrs[p.stem]), read(p)) for p in gts]
         self.scale = self.pairs[0][1].shape[1] // self.pairs[0][0].shape[1]
         self.size, self.random = size // self.scale, np.random.default_rng(seed)
+        for path, (lr, gt) in zip(gts, self.pairs):
+            if gt.shape[1:] != torch.Size(self.scale * side for side in lr.shape[1:]) or min(gt.shape[1:]) < size:
+                raise SystemExit(f"coevolve: {path}: expected {self.scale} times its LR picture and at least {size} pixels a side, found {gt.shape[2]} x {gt.shape[1]} for {lr.shape[2]} x {lr.shape[1]}. "
+                                 "`finpercep degrade DIR -o LR --gt GT` makes pairs; --size takes smaller crops")
 
     def __call__(self, count):
         lrs, gts, s = [], [], self.scale
@@ -83,7 +88,8 @@ def reward_loss(reward, base, gt, sr, mask, label, margin=0.1):
 def main(a):
     torch.manual_seed(a.seed)
     out = Path(a.output)
-    out.mkdir(parents=True)  # an older run is not overwritten
+    if out.exists():
+        raise SystemExit(f"coevolve: {out}: exists. choose another name")
     batches = Pairs(a.lr, a.gt, a.size, a.seed)
     facts = {"finpercep.json": ""}
     reward = torch.jit.load(a.reward, map_location=a.device, _extra_files=facts)
@@ -125,6 +131,7 @@ def main(a):
         if (update + 1) % 25 == 0 or update + 1 == a.updates:
             print(said, flush=True)
 
+    out.mkdir(parents=True)
     torch.jit.save(average, str(out / "generator.pt"))
     torch.jit.save(reward, str(out / "reward.pt"), _extra_files=facts)
 

@@ -74,7 +74,8 @@ class Python(ProgramTest):
         self.assertFalse(same("sr", "mine", "generator.pt") or same("sr", "control", "generator.pt") or same("reward", "mine", "reward.pt"))
         self.assertTrue(same("reward", "control", "reward.pt"))
         self.assertTrue(weights(self.dir / "mine/reward.pt").isfinite().all())
-        self.train("mine", "--updates", 1, code=1)  # an older run is kept
+        self.assertIn("exists", self.train("mine", "--updates", 1, code=1).stderr)
+        self.assertIn("p0.png: expected 4 times its LR picture and at least 256 pixels a side, found 144 x 128 for 36 x 32", self.train("big", "--size", 256, code=1).stderr)
 
         model = self.dir / "mine.safetensors"
         back = lambda *args, **kwargs: self.python("tools/checkpoint_of_torchscript.py", *args, **kwargs)
