@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "cli/command.h"
 #include "cli/outputs.h"
@@ -79,19 +78,17 @@ void add_info(CLI::App& fgr) {
     const ShardManifest manifest = read_manifest(flags->directory);
     const FgrSet set{std::filesystem::path(flags->directory)};
     const auto histograms = fgr_histograms(set, manifest.settings.masks.area);
-    std::set<std::string> photos;
-    for (int64_t i = 0; i < set.size(); ++i) photos.insert(set.facts(i).photo);
+    const std::size_t photographs = set.photos().size();
     nlohmann::ordered_json json = {{"count", set.size()},
-                                   {"photographs", photos.size()},
+                                   {"photographs", photographs},
                                    {"shards", manifest.shards.size()},
                                    {"label_scale", manifest.label_scale},
                                    {"skipped", manifest.skipped}};
     const VariationSettings& v = manifest.settings.clean_variation;
     std::string text = fmt::format(
-        "{} samples of {} px of {} photographs in {} shards, label scale {:.4f}, {} photographs skipped\nclean photographs varied: {:.0f} "
-        "% of the crops "
-        "(soften {:.2g}..{:.2g} px, grain {:.3g}..{:.3g} of 255, JPEG {:.0f}..{:.0f}, rescale {:.2g}..{:.2g})\n",
-        set.size(), manifest.settings.size, photos.size(), manifest.shards.size(), manifest.label_scale, manifest.skipped.size(),
+        "{} samples of {} px of {} photographs in {} shards, label scale {:.4f}, {} photographs skipped\nclean photographs varied: "
+        "{:.0f} % of the crops (soften {:.2g}..{:.2g} px, grain {:.3g}..{:.3g} of 255, JPEG {:.0f}..{:.0f}, rescale {:.2g}..{:.2g})\n",
+        set.size(), manifest.settings.size, photographs, manifest.shards.size(), manifest.label_scale, manifest.skipped.size(),
         100 * v.prob, v.soften[0], v.soften[1], v.grain[0], v.grain[1], v.jpeg[0], v.jpeg[1], v.rescale[0], v.rescale[1]);
     for (const FgrHistogram& histogram : histograms) {
       text += histogram_text(histogram);

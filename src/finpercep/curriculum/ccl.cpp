@@ -77,8 +77,10 @@ RlRun::RlRun(const RlSettings& settings, const std::filesystem::path& directory,
       run_(directory, to_yaml(settings), resume) {
   run_.use_inputs(rl_inputs(settings));
   const DegradeSettings& degradation = settings.datasets.degradation;
-  if (settings.coevolve_freq > 0) expect_label_scale(players_.facts, settings.reward);
-  if (settings.coevolve_freq > 0) features_.emplace(compute_.device, players_.facts.label_features);
+  if (settings.coevolve_freq > 0) {
+    expect_label_scale(players_.facts, settings.reward);
+    features_.emplace(compute_.device, players_.facts.label_features);
+  }
   if (features_ && settings.label_alpha >= 0 && settings.label_alpha != players_.facts.label_alpha) relabel();
   held_out_ = make_held_out(settings.val, settings.datasets.photos, degradation, compute_);
   if (held_out_) before_ = held_out_->pictures(*players_.reference, settings.sample_count);

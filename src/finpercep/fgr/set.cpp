@@ -146,6 +146,12 @@ std::vector<int64_t> FgrSet::some(int64_t count) const {
   return chosen;
 }
 
+std::set<std::string> FgrSet::photos() const {
+  std::set<std::string> stems;
+  for (const int64_t i : kept_) stems.insert(facts_[i].photo);
+  return stems;
+}
+
 void FgrSet::keep(const std::function<bool(const FgrFacts&)>& wanted) {
   std::erase_if(kept_, [&](int64_t i) { return !wanted(facts_[i]); });
   if (kept_.empty()) throw input_error("fgr: expected samples of the wanted kind, found none");

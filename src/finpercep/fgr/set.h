@@ -4,6 +4,7 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,7 @@ class FgrSet {
   /// From any thread.
   FgrSample sample(int64_t index) const { return read_(kept_.at(index)); }
   const FgrFacts& facts(int64_t index) const { return facts_[kept_.at(index)]; }
+  std::set<std::string> photos() const;  ///< stems of the clean photographs
   /// Numbers of `count` samples in rising order, drawn once and for all: neighbours share a crop, and equal steps would take the same kind
   /// of sample of each. All for 0.
   std::vector<int64_t> some(int64_t count) const;

@@ -56,8 +56,11 @@ std::string script_file(const std::string& type, const NamedTensors& parameters,
                         const std::string& facts) {
   torch::jit::Module module(type);
   const auto plain = [](const at::Tensor& tensor) { return tensor.detach().to(at::kCPU, at::kFloat).contiguous(); };
-  for (const auto& [name, tensor] : parameters) module.register_parameter(script_name(name), plain(tensor), false);
-  for (const auto& [name, tensor] : buffers) module.register_buffer(script_name(name), plain(tensor));
+  const auto used = [&](const std::string& name) { return methods.find("self." + script_name(name)) != methods.npos; };
+  for (const auto& [name, tensor] : parameters)
+    if (used(name)) module.register_parameter(script_name(name), plain(tensor), false);
+  for (const auto& [name, tensor] : buffers)
+    if (used(name)) module.register_buffer(script_name(name), plain(tensor));
   module.define(methods);
   module.register_attribute("training", c10::BoolType::get(), false);  // what Python's module.eval() sets
   std::ostringstream bytes;

@@ -32,8 +32,9 @@ class MethodBody {
 /// casts to the type of the tensor `weight`.
 void take_pictures(MethodBody& line, const std::string& x, const std::string& weight);
 
-/// The bytes of a module that plain torch loads: its tensors under script_name of theirs, on the CPU in float32, its methods, and `facts`,
-/// JSON, as the extra file "finpercep.json". Parameters do not train until they are told to; buffers never do.
+/// The bytes of a module that plain torch loads: those of its tensors that the methods name (one that never gets a gradient is an error
+/// under DDP), under script_name of theirs, on the CPU in float32, its methods, and `facts`, JSON, as the extra file "finpercep.json".
+/// Parameters do not train until they are told to; buffers never do.
 std::string script_file(const std::string& type, const NamedTensors& parameters, const NamedTensors& buffers, const std::string& methods,
                         const std::string& facts);
 

@@ -51,13 +51,7 @@ std::string reward_script(const RewardModel& model, int64_t stage) {
 }
 
 std::string export_reward(const RewardModel& model, int64_t stage, const std::string& facts) {
-  NamedTensors used;  // a weight that never gets a gradient is an error under DDP
-  for (const auto& [name, value] : model.params.named()) {
-    const bool other_head = name.starts_with("head.") && !name.starts_with(fmt::format("head.{}.", stage));
-    const bool finer = name.starts_with("level.") && name.at(6) - '0' > stage;
-    if (!other_head && !finer) used.emplace_back(name, value);
-  }
-  return script_file("FinPercepReward", used, {}, reward_script(model, stage), facts);
+  return script_file("FinPercepReward", model.params.named(), {}, reward_script(model, stage), facts);
 }
 
 }  // namespace finpercep

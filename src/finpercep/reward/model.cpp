@@ -184,8 +184,7 @@ void expect_label_scale(const RewardFacts& facts, const std::string& model) {
   if (facts.label_scale == 0)
     throw usage_error(
         fmt::format("reward: {}: expected labels of one scale to let it learn along, found label.normalize image. train it with "
-                    "label.normalize dataset, "
-                    "or keep it frozen (coevolve_freq=0)",
+                    "label.normalize dataset, or keep it frozen (coevolve_freq=0)",
                     model));
 }
 

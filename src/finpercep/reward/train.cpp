@@ -4,10 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <numeric>
 #include <optional>
-#include <set>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
@@ -204,13 +204,11 @@ class RewardRun {
 };
 
 void warn_of_shared_photos(const FgrSet& trained_on, const FgrSet& held_out) {
-  std::set<std::string> photos, shared;
-  for (int64_t i = 0; i < trained_on.size(); ++i) photos.insert(trained_on.facts(i).photo);
-  for (int64_t i = 0; i < held_out.size(); ++i)
-    if (photos.contains(held_out.facts(i).photo)) shared.insert(held_out.facts(i).photo);
+  std::vector<std::string> shared;
+  std::ranges::set_intersection(trained_on.photos(), held_out.photos(), std::back_inserter(shared));
   if (!shared.empty())
     log_warning(
-        fmt::format("val_fgr_dirs: {} photographs, say {}, are trained on too: val_* is not held out", shared.size(), *shared.begin()));
+        fmt::format("val_fgr_dirs: {} photographs, say {}, are trained on too: val_* is not held out", shared.size(), shared.front()));
 }
 
 // What a run goes on with or not at all.
