@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Trains the reward model once for each choice of its ablation and measures each on FGR folders.
 #   bench/reward_ablation.sh PROGRAM OUT FGR_DIR..       SEEDS="1 2" VARIANTS="full pixel" SAMPLES=150 SETS="fgr_dirs=[runs/fgr]" bench/reward_ablation.sh ..
-# OUT/NAME-SEED is the run, OUT/NAME-SEED.md its tables. A run that is there is not repeated.
+# OUT/NAME-SEED is the run, OUT/NAME-SEED.md its tables. A run that is there goes on where it stopped.
 set -eu
 program=$1 out=$2
 shift 2
@@ -33,8 +33,9 @@ flags_of() {
 for seed in ${SEEDS:-1}; do
   for variant in ${VARIANTS:-full pixel feature no-rank no-align plain-head paper-head at-once l1-only no-augment crisp-only frozen dinov2}; do
     run=$out/$variant-$seed
+    resume=$([ ! -d "$run" ] || echo --resume)
     # shellcheck disable=SC2046,SC2086  # the flags are words
-    [ -d "$run" ] || "$program" -q train reward -c configs/reward/ablation.yaml -o "$run" --set manual_seed="$seed" ${SETS:-} $(flags_of "$variant")
+    "$program" -q train reward -c configs/reward/ablation.yaml -o "$run" $resume --set manual_seed="$seed" ${SETS:-} $(flags_of "$variant")
     "$program" -q eval --map "$@" --model "$run/checkpoints/reward.safetensors" --samples "${SAMPLES:-0}" --table md > "$run.md.part"
     mv "$run.md.part" "$run.md"
     echo "$variant $seed"

@@ -87,7 +87,7 @@ void answer_reward_questions(const RewardQuestions& q, const std::function<const
                  {.count = q.samples, .baselines = q.baselines, .bootstrap = bootstrap, .device = q.device, .progress = folder});
     on_table(stem_of(folder, "map"), found.maps);
     on_table(stem_of(folder, "score"), found.scores);
-    on_table(stem_of(folder, "summary"), found.summary);
+    if (!found.summary.rows.empty()) on_table(stem_of(folder, "summary"), found.summary);  // few samples answer none of its questions
   }
   if (q.photos.empty()) return;
   const Score score = [&](const Image& picture) { return double{judge(picture).score}; };

@@ -178,8 +178,7 @@ void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::
                              column.references));
         continue;
       }
-      log_info(fmt::format("{} {:.4f} [{:.4f}, {:.4f}] over {} pictures, {} is better", column.name, column.interval.mean,
-                           column.interval.low, column.interval.high, column.count,
+      log_info(fmt::format("{} {} over {} pictures, {} is better", column.name, cell_text(column.interval, 4), column.count,
                            column_higher_is_better(column.name) ? "higher" : "lower"));
     }
   }

@@ -85,6 +85,7 @@ Interval bootstrap_statistic(int64_t count, const std::function<double(const std
   for (std::size_t i = 0; i < groups.size(); ++i) by_name[groups[i]].push_back(static_cast<int64_t>(i));
   std::vector<std::vector<int64_t>> drawn_together;
   for (auto& [name, members] : by_name) drawn_together.push_back(std::move(members));
+  if ((groups.empty() ? items.size() : drawn_together.size()) == 1) return out;
   Random random(options.seed, "bootstrap");
   std::vector<double> values;
   for (int r = 0; r < options.resamples; ++r) {

@@ -8,7 +8,7 @@
 
 namespace finpercep {
 
-/// A mean with its 95 % interval.
+/// A mean with its 95 % interval; both its ends are NaN where what was measured tells none.
 struct Interval {
   double mean = 0, low = 0, high = 0;
 };
@@ -29,8 +29,8 @@ double deviation_of(const std::vector<double>& values);
 /// without width for a single value.
 Interval student_mean(const std::vector<double>& values);
 
-/// usage_error for no values or fewer than one resample. A single value has an interval of zero width; where a value is not finite, neither
-/// is the mean nor the interval. `groups` as in bootstrap_statistic.
+/// usage_error for no values or fewer than one resample. A single value, or group, tells no interval; where a value is not finite, neither
+/// is the mean. `groups` as in bootstrap_statistic.
 Interval bootstrap_mean(const std::vector<double>& values, const BootstrapOptions& options = {},
                         const std::vector<std::string>& groups = {});
 /// Of first[i] - second[i], resampling pairs: the interval excludes 0 when the methods differ on these images.

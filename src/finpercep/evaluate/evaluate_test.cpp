@@ -146,8 +146,13 @@ TEST_CASE("bootstrap by groups: items of one are drawn together") {
     return total;
   };
   const Interval unequal = bootstrap_statistic(4, sum, {}, {"a", "b", "b", "b"});
-  CHECK(unequal.low == 2);    // "a" twice
-  CHECK(unequal.high == 18);  // "b" twice
+  CHECK(unequal.low == 2);                                                                                    // "a" twice
+  CHECK(unequal.high == 18);                                                                                  // "b" twice
+  for (const Interval& single : {bootstrap_mean({2.5}), bootstrap_mean(halves, {}, {"a", "a", "a", "a"})}) {  // tells nothing of another
+    CHECK(std::isnan(single.low));
+    CHECK(std::isnan(single.high));
+    CHECK(cell_text(single, 1) == "2.5");
+  }
 }
 
 TEST_CASE("a paired difference sees what two separate intervals hide") {

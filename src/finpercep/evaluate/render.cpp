@@ -212,10 +212,11 @@ std::string cell_text(const Cell& cell, int decimals) {
   if (!value) return "";
   if (const auto* difference = std::get_if<Difference>(&cell)) {
     const Interval& d = difference->interval;
+    if (!std::isfinite(d.low)) return fmt::format("{:+.{}f}", d.mean, decimals);
     const std::string p = difference->p < 0.001 ? fmt::format("{:.0e}", difference->p) : fmt::format("{:.3f}", difference->p);
     return fmt::format("{:+.{}f} [{:+.{}f}, {:+.{}f}] p {}", d.mean, decimals, d.low, decimals, d.high, decimals, p);
   }
-  if (const auto* interval = std::get_if<Interval>(&cell))
+  if (const auto* interval = std::get_if<Interval>(&cell); interval && std::isfinite(interval->low))
     return fmt::format("{:.{}f} [{:.{}f}, {:.{}f}]", interval->mean, decimals, interval->low, decimals, interval->high, decimals);
   return fmt::format("{:.{}f}", *value, decimals);
 }

@@ -42,8 +42,8 @@ enum class TableFormat { text, markdown, csv, latex };
 /// "text", "md", "csv", "tex"; usage_error for another word.
 TableFormat parse_table_format(const std::string& name);
 
-/// What a cell prints: "mean [low, high]" for an interval, "+mean [+low, +high] p .." for a difference, nothing for a number that is not
-/// finite.
+/// What a cell prints: "mean [low, high]" for an interval, "+mean [+low, +high] p .." for a difference, of both the mean alone where
+/// there is no interval; nothing for a number that is not finite.
 std::string cell_text(const Cell& cell, int decimals);
 
 /// Ends with a newline. A number that is not finite is an empty cell. CSV has full precision, three columns (X, X_low, X_high) for a
