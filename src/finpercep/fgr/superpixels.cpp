@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "finpercep/image/lab.h"
 #include "finpercep/image/resize.h"
 #include "finpercep/image/tensor.h"
 
@@ -15,18 +16,11 @@ namespace {
 
 using Vectors = std::vector<std::vector<double>>;
 
-// sRGB with white D65 to CIELAB.
 Image to_lab(const Image& rgb) {
   Image lab(rgb.width, rgb.height);
-  const auto linear = [](double v) { return v <= 0.04045 ? v / 12.92 : std::pow((v + 0.055) / 1.055, 2.4); };
-  const auto f = [](double t) { return t > 216.0 / 24389 ? std::cbrt(t) : (24389.0 / 27 * t + 16) / 116; };
   for (std::size_t i = 0; i < rgb.plane_size(); ++i) {
-    const double r = linear(rgb.plane(0)[i]), g = linear(rgb.plane(1)[i]), b = linear(rgb.plane(2)[i]);
-    const double x = f((0.4124564 * r + 0.3575761 * g + 0.1804375 * b) / 0.95047), y = f(0.2126729 * r + 0.7151522 * g + 0.0721750 * b);
-    const double z = f((0.0193339 * r + 0.1191920 * g + 0.9503041 * b) / 1.08883);
-    lab.plane(0)[i] = static_cast<float>(116 * y - 16);
-    lab.plane(1)[i] = static_cast<float>(500 * (x - y));
-    lab.plane(2)[i] = static_cast<float>(200 * (y - z));
+    const Triple at = lab_of({rgb.plane(0)[i], rgb.plane(1)[i], rgb.plane(2)[i]});
+    for (int c = 0; c < 3; ++c) lab.plane(c)[i] = static_cast<float>(at[c]);
   }
   return lab;
 }
