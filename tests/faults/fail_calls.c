@@ -169,7 +169,7 @@ int clock_gettime(clockid_t clock, struct timespec* now) {
   return result;
 }
 
-__attribute__((destructor)) static void report(void) {
+static void report(void) {
   const char* path = getenv("FAIL_COUNTS");
   if (!path) return;
   char text[512];
@@ -177,4 +177,10 @@ __attribute__((destructor)) static void report(void) {
   for (int i = 0; i < KINDS; ++i) used += snprintf(text + used, sizeof text - (size_t)used, "%s %ld\n", names[i], atomic_load(&counts[i]));
   const int fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
   if (fd >= 0 && syscall(SYS_write, fd, text, (size_t)used) >= 0) syscall(SYS_close, fd);
+}
+
+// How the program ends.
+void _exit(int code) {
+  report();
+  for (;;) syscall(SYS_exit_group, code);
 }
