@@ -49,4 +49,4 @@ lint:
 	else echo "lint: no clang-tidy here (apt-get install clang-tidy); only the layers were checked"; fi
 
 clean:
-	rm -rf build runs/demo
+	rm -rf build

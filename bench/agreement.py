@@ -42,7 +42,7 @@ def main():
         scores[Path(row["path"]).stem] = row["finpercep"]["score"]
     metrics = {}
     for line in Path(given.log).read_text().splitlines():
-        found = re.search(r"([^/\s]+)\.\w+ \| (.*?) \|", line)
+        found = re.search(r"([^/\s]+)\.\w+ \| (.*?)(?: \||$)", line)
         if found and found[1] in scores:
             metrics[found[1]] = {name: float(value) for name, value in re.findall(r"(\w+): ([-\d.]+)", found[2])}
     names = sorted(metrics)

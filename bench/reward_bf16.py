@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
+PICTURES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp"}
 
 
 def ranks(values):
@@ -28,7 +29,7 @@ def main():
     parser.add_argument("--model", default="finpercep-rm")
     parser.add_argument("--count", type=int, default=60)
     options = parser.parse_args()
-    files = [file for path in options.pictures for file in (sorted(path.iterdir()) if path.is_dir() else [path])]
+    files = [file for path in options.pictures for file in (sorted(p for p in path.iterdir() if p.suffix.lower() in PICTURES) if path.is_dir() else [path])]
     files = files[::max(1, len(files) // options.count)][:options.count]
     scores, maps = {}, {}
     with tempfile.TemporaryDirectory() as folder:

@@ -32,6 +32,12 @@ void add_compute_flags(CLI::App& command, std::string& device, std::string& dtyp
   command.add_option("--dtype", dtype, "fp32, bf16, auto")->capture_default_str();
 }
 
+void refuse_unused(const CLI::App& command, const std::vector<std::string>& flags, const std::string& owner) {
+  for (const std::string& flag : flags)
+    if (command.count(flag) > 0)
+      throw usage_error(fmt::format("{}: expected {}, which it belongs to, found none. leave it out", flag, owner));
+}
+
 void add_judge_flags(CLI::App& command, JudgeOptions& options) {
   command.add_option("--model", options.model, "reward model: name or file")->capture_default_str();
   command.add_option("--stage", options.stage, "judge with RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);

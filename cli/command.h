@@ -50,6 +50,9 @@ bool load_config(const ConfigFlags& flags, Settings& settings) {
   return !flags.print;
 }
 
+/// usage_error for the first of `flags` that was given: it belongs to `owner`, which was not asked for. "expected -m finpercep, .."
+void refuse_unused(const CLI::App& command, const std::vector<std::string>& flags, const std::string& owner);
+
 /// --device, --dtype.
 void add_compute_flags(CLI::App& command, std::string& device, std::string& dtype);
 /// --model, --stage, --device, --dtype, --tile.

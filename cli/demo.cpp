@@ -15,17 +15,16 @@ namespace {
 
 struct Flags {
   ConfigFlags config;
-  std::vector<std::string> photos = {"build/photos"};
-  std::string validation = "configs/photos/validation.txt", output = "runs/demo";
+  std::vector<std::string> photos;
+  std::string validation, output = "runs/demo";
   int64_t test_photos = 8;
 };
 
 void run(const Flags& flags) {
   RlSettings rl;
   load_settings(rl, flags.config.config.empty() ? "" : read_config_text(flags.config.config), flags.config.config, flags.config.overrides);
-  rl.datasets.photos.photos = rl.val.photos.photos = flags.photos;
-  rl.datasets.photos.exclude = rl.val.photos.only = flags.validation;
-  rl.datasets.photos.only = rl.val.photos.exclude = "";
+  if (!flags.photos.empty()) rl.datasets.photos.photos = rl.val.photos.photos = flags.photos;
+  if (!flags.validation.empty()) rl.datasets.photos.exclude = rl.val.photos.only = flags.validation;
   if (flags.config.print) return print(describe_settings(rl));
   const std::filesystem::path output = flags.output;
 
@@ -66,8 +65,8 @@ void add_demo(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   flags->config.config = "configs/rl/ccl.yaml";
   add_config_flags(*command, flags->config);
-  command->add_option("--photos", flags->photos, "photographs")->capture_default_str();
-  command->add_option("--validation", flags->validation, "stems of the photographs that are held out")->capture_default_str();
+  command->add_option("--photos", flags->photos, "photographs, in place of the config's");
+  command->add_option("--validation", flags->validation, "stems of the photographs that are held out, in place of the config's");
   command->add_option("-o,--output", flags->output, "folder of the runs and report.html")->capture_default_str();
   command->add_option("--test-photos", flags->test_photos, "held-out photographs to measure")
       ->capture_default_str()

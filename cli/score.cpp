@@ -64,9 +64,10 @@ ScoreJob make_job(const Flags& flags, std::optional<Judge>& judge) {
   return job;
 }
 
-void run(const Flags& flags) {
+void run(const Flags& flags, const CLI::App& command) {
   std::optional<Judge> judge;
   const ScoreJob job = make_job(flags, judge);
+  if (job.judge == nullptr) refuse_unused(command, {"--model", "--stage"}, "-m finpercep");
   const std::vector<std::string> columns = score_columns(job);
   if (columns.empty() && !(flags.outputs.json + flags.outputs.csv).empty())
     throw usage_error(
@@ -144,7 +145,7 @@ void add_score(CLI::App& program) {
   command->footer(
       "Examples:\n  finpercep score photo.jpg\n  finpercep score sr/ -r gt/ -m finpercep,psnry,ssim,lpips --csv scores.csv\n"
       "  find . -name '*.png' | finpercep score - --json - --fail-under finpercep=0.6");
-  command->callback([flags] { run(*flags); });
+  command->callback([flags, command] { run(*flags, *command); });
 }
 
 }  // namespace finpercep

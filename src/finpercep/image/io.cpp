@@ -79,6 +79,9 @@ void check_writable(const char* format, const Image& image, int max_side) {
     throw usage_error(fmt::format("write {}: expected 1 to {} pixels a side, found {} x {}. write .png or a smaller picture", format,
                                   max_side, image.width, image.height));
   }
+  if (image.data.size() != image.plane_size() * image.channels)
+    throw usage_error(fmt::format("write {}: expected {} values of {} x {} pixels, found {}", format, image.plane_size() * image.channels,
+                                  image.width, image.height, image.data.size()));
 }
 
 namespace {

@@ -202,8 +202,9 @@ PictureInfo probe_tiff(std::span<const std::byte> bytes) {
   const Handle tiff = open_tiff(source);
   if (tiff == nullptr) return {};
   const Layout layout = read_layout(tiff.get());
-  const int colours = layout.photometric == PHOTOMETRIC_RGB ? 3 : layout.photometric == PHOTOMETRIC_SEPARATED ? 4 : 1;
-  return {layout.width, layout.height, layout.bits, layout.samples > colours && layout.photometric != PHOTOMETRIC_YCBCR};
+  uint16_t extra = 0, *kinds = nullptr;
+  TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_EXTRASAMPLES, &extra, &kinds);
+  return {layout.width, layout.height, layout.bits, extra > 0};
 }
 
 // Of a file of several pages the first.

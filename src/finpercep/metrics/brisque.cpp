@@ -84,7 +84,7 @@ Brisque Brisque::load() {
 }
 
 std::array<double, Brisque::features> brisque_features(const Image& image, int threads) {
-  const ComparedRows rows(image, image.channels == 1 ? Channels::rgb : Channels::yiq, 0, true);
+  const ComparedRows rows(image, Channels::yiq, 0, true);
   if (rows.width() < least_side || rows.height() < least_side)
     throw input_error(fmt::format("brisque: expected sides of at least {} pixels, found {}x{}", least_side, rows.width(), rows.height()));
   Image luma(rows.width(), rows.height(), 1);

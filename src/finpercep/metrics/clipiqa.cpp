@@ -15,7 +15,7 @@ at::Tensor unit(const at::Tensor& x) { return x / at::linalg_vector_norm(x, 2, a
 }  // namespace
 
 ClipIqa ClipIqa::load(const std::string& prompts, at::Device device) {
-  const auto path = supplied_weight_file("clipiqa", "RN50.pt of OpenAI CLIP");
+  const auto path = weight_file("clipiqa");
   return from(read_safetensors(path, Checksum::if_present), path.string(), prompts, device);
 }
 

@@ -21,7 +21,7 @@ at::Tensor reduced(const at::Tensor& rows) { return rows.size(0) > rows.size(1) 
 }  // namespace
 
 Fid Fid::load(at::Device device) {
-  const auto path = supplied_weight_file("fid", "pt_inception-2015-12-05-6726825d.pth of pytorch-fid");
+  const auto path = weight_file("fid");
   return from(read_safetensors(path, Checksum::if_present), path.string(), device);
 }
 

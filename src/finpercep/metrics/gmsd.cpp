@@ -26,7 +26,7 @@ struct Framed {
 };
 
 Framed halve(const Image& image, int threads) {
-  const ComparedRows rows(image, image.channels == 1 ? Channels::rgb : Channels::yiq, 0, true);
+  const ComparedRows rows(image, Channels::yiq, 0, true);
   Framed out{rows.width() / 2, rows.height() / 2, {}};
   out.values.assign(static_cast<std::size_t>(out.width + 2) * (out.height + 2), 0);
   parallel_rows(out.height, rows_per_task, threads, [&](int first, int end) {

@@ -18,7 +18,7 @@ constexpr int64_t step = 32, most_windows = 15, grades = 5, joint_words = grades
 
 Liqe Liqe::load(const std::string& form, at::Device device) {
   if (form != "liqe" && form != "liqe_mix") throw usage_error(fmt::format("liqe: form: expected liqe or liqe_mix, found '{}'", form));
-  const auto path = supplied_weight_file(form, form == "liqe" ? "liqe_koniq.pt of LIQE" : "liqe_mix.pt of LIQE");
+  const auto path = weight_file(form);
   return from(read_safetensors(path, Checksum::if_present), path.string(), device);
 }
 

@@ -22,13 +22,15 @@ ComparedRows::ComparedRows(const Image& image, Channels channels, int crop_borde
   if (width() <= 0 || height() <= 0)
     throw input_error(fmt::format("crop_border: a picture of {}x{} has nothing left without {} pixels at each side", image.width,
                                   image.height, crop_border));
-  if (channels != Channels::rgb && image.channels != 3)
-    throw input_error(fmt::format("luma: expected a picture of 3 channels, found {}", image.channels));
+  if (image.channels != 1 && image.channels != 3)
+    throw input_error(fmt::format("luma: expected a picture of 1 or 3 channels, found {}", image.channels));
 }
 
 void ComparedRows::read(int plane, int y, double* to) const {
   const int count = width();
-  const auto row_of = [&](int c) { return image_->plane(c) + static_cast<std::size_t>(y + crop_border_) * image_->width + crop_border_; };
+  const auto row_of = [&](int c) {
+    return image_->plane(image_->channels == 1 ? 0 : c) + static_cast<std::size_t>(y + crop_border_) * image_->width + crop_border_;
+  };
   if (channels_ == Channels::rgb) {
     const float* from = row_of(plane);
     for (int x = 0; x < count; ++x) to[x] = 255.0 * from[x];

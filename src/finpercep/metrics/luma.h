@@ -19,7 +19,7 @@ enum class Channels {
 /// of doubles need be held. `rounded` to integers (half to even) or not. Refers to the picture, which must outlive it.
 class ComparedRows {
  public:
-  /// input_error when a colour conversion is asked of a gray picture or the border leaves nothing.
+  /// A picture of 1 channel has three that are equal where a Y is asked for. input_error for 2, or where the border leaves nothing.
   ComparedRows(const Image& image, Channels channels, int crop_border, bool rounded);
 
   int width() const { return image_->width - 2 * crop_border_; }

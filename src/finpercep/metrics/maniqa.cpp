@@ -20,17 +20,9 @@ constexpr int64_t first_tap = 6, taps = 4, attentions = 2;  // the tower ends wi
 constexpr int64_t crop_rows = 4, crop_columns = 5, steps = 4;
 constexpr double vit_eps = 1e-6;
 
-struct Published {
-  const char *trained_on, *file;
-  double scale;
-};
-constexpr std::array<Published, 3> published = {{{"koniq", "ckpt_koniq10k.pt of MANIQA", .8},
-                                                 {"pipal", "pyiqa's MANIQA_PIPAL-ae6d356b.pth", .13},
-                                                 {"kadid", "ckpt_kadid10k.pt of MANIQA", .8}}};
-
-const Published& find_published(const std::string& trained_on) {
-  for (const Published& one : published)
-    if (trained_on == one.trained_on) return one;
+double scale_of(const std::string& trained_on) {
+  if (trained_on == "koniq" || trained_on == "kadid") return .8;
+  if (trained_on == "pipal") return .13;
   throw usage_error(fmt::format("maniqa: trained on: expected koniq, pipal or kadid, found '{}'", trained_on));
 }
 
@@ -54,12 +46,12 @@ at::Tensor attend_channels(const Maniqa::ChannelAttention& a, const at::Tensor& 
 }  // namespace
 
 Maniqa Maniqa::load(const std::string& trained_on, at::Device device) {
-  const auto path = supplied_weight_file("maniqa-" + trained_on, find_published(trained_on).file);
+  const auto path = weight_file("maniqa-" + trained_on);
   return from(read_safetensors(path, Checksum::if_present), path.string(), trained_on, device);
 }
 
 Maniqa Maniqa::from(const TensorFile& file, const std::string& where, const std::string& trained_on, at::Device device) {
-  const double scale = find_published(trained_on).scale;
+  const double scale = scale_of(trained_on);
   Params params(std::nullopt);
   Maniqa m;
   m.embedding = {params.constant("vit.patch_embed.proj.weight", {width, 3, patch, patch}, 0),

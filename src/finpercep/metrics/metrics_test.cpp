@@ -162,5 +162,18 @@ TEST_CASE("a metric set computes what the functions compute, by protocol") {
   CHECK(basicsr[1] == ssim(sr, ref, {.channels = Channels::ycbcr, .crop_border = 4, .rounded = false, .clamped = false}));
   CHECK_THROWS_WITH_AS(MetricSet({"psnr", "psnr"}), doctest::Contains("twice"), Error);
   CHECK_THROWS_WITH_AS(stable.compute(sr, noise(24, 21, 9)), doctest::Contains("24x20"), Error);
-  CHECK_THROWS_AS(stable.compute(noise(24, 20, 10, 1), noise(24, 20, 11, 1)), Error);
+  CHECK_THROWS_AS(stable.compute(noise(24, 20, 10, 2), noise(24, 20, 11, 2)), Error);
+}
+
+TEST_CASE("a picture of one channel is measured as one of three that are equal") {
+  const auto threefold = [](const Image& gray) {
+    Image out(gray.width, gray.height);
+    for (int c = 0; c < 3; ++c) std::copy(gray.data.begin(), gray.data.end(), out.plane(c));
+    return out;
+  };
+  const Image sr = noise(40, 36, 10, 1), ref = noise(40, 36, 11, 1);
+  for (const Protocol protocol : {Protocol::stablesr, Protocol::pyiqa, Protocol::basicsr}) {
+    const MetricSet set({"psnry", "ssim", "gmsd"}, {.protocol = protocol});
+    CHECK(set.compute(sr, ref) == set.compute(threefold(sr), threefold(ref)));
+  }
 }

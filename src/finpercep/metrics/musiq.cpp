@@ -42,7 +42,7 @@ void standardise(const at::Tensor& weight) {
 }  // namespace
 
 Musiq Musiq::load(const std::string& trained_on, at::Device device) {
-  const auto path = supplied_weight_file("musiq-" + trained_on, fmt::format("pyiqa's musiq_{}_ckpt-*.pth", trained_on));
+  const auto path = weight_file("musiq-" + trained_on);
   return from(read_safetensors(path, Checksum::if_present), path.string(), device);
 }
 

@@ -89,7 +89,7 @@ Niqe Niqe::load() {
 }
 
 at::Tensor niqe_features(const Image& image, const NiqeOptions& options) {
-  const ComparedRows rows(image, image.channels == 1 ? Channels::rgb : options.channels, options.crop_border, true);
+  const ComparedRows rows(image, options.channels, options.crop_border, true);
   const int across = rows.width() / block_side, down = rows.height() / block_side;
   if (across == 0 || down == 0)
     throw input_error(fmt::format("niqe: expected sides of at least {} pixels, found {}x{}", block_side, rows.width(), rows.height()));

@@ -128,11 +128,7 @@ void load_dino(const Dino& net, const TensorFile& file, const std::string& where
 }
 
 std::filesystem::path dino_weight_file(DinoVersion version) {
-  return version == DinoVersion::v2
-             ? weight_file("dinov2_vits14")
-             : supplied_weight_file(
-                   "dinov3_vits16",
-                   "dinov3_vits16_pretrain_lvd1689m-*.pth or its model.safetensors (Meta's or Hugging Face's file of DINOv3 ViT-S/16)");
+  return weight_file(version == DinoVersion::v2 ? "dinov2_vits14" : "dinov3_vits16");
 }
 
 void load_pretrained(const Dino& net, DinoVersion version) {

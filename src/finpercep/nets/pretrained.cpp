@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 
@@ -39,13 +40,40 @@ std::filesystem::path weight_cache() {
   return {};
 }
 
-std::filesystem::path weight_file(const std::string& name) {
-  return in_cache(name + ".safetensors", fmt::format("the pretrained weights '{}'", name), "run `python3 tools/fetch_weights.py`");
+const std::vector<PretrainedWeights>& pretrained_weights() {
+  static const std::vector<PretrainedWeights> all = {
+      {"brisque", ""},
+      {"clipiqa", "RN50.pt of OpenAI CLIP"},
+      {"dinov2_vits14", ""},
+      {"dinov3_vits16",
+       "dinov3_vits16_pretrain_lvd1689m-*.pth or its model.safetensors (Meta's or Hugging Face's file of DINOv3 ViT-S/16)"},
+      {"dists", ""},
+      {"efficientnet_lite0", ""},
+      {"fid", "pt_inception-2015-12-05-6726825d.pth of pytorch-fid"},
+      {"liqe", "liqe_koniq.pt of LIQE"},
+      {"liqe_mix", "liqe_mix.pt of LIQE"},
+      {"lpips_alex", ""},
+      {"lpips_vgg", ""},
+      {"maniqa-kadid", "ckpt_kadid10k.pt of MANIQA"},
+      {"maniqa-koniq", "ckpt_koniq10k.pt of MANIQA"},
+      {"maniqa-pipal", "pyiqa's MANIQA_PIPAL-ae6d356b.pth"},
+      {"musiq-ava", "pyiqa's musiq_ava_ckpt-*.pth"},
+      {"musiq-koniq", "pyiqa's musiq_koniq_ckpt-*.pth"},
+      {"musiq-paq2piq", "pyiqa's musiq_paq2piq_ckpt-*.pth"},
+      {"musiq-spaq", "pyiqa's musiq_spaq_ckpt-*.pth"},
+      {"niqe", ""},
+  };
+  return all;
 }
 
-std::filesystem::path supplied_weight_file(const std::string& name, const std::string& published) {
-  return in_cache(name + ".safetensors", "the converted weights",
-                  fmt::format("supply {} and run `python3 tools/convert_weights.py {} FILE`", published, name));
+std::filesystem::path weight_file(const std::string& name) {
+  const auto& all = pretrained_weights();
+  const auto row = std::ranges::find(all, name, [](const PretrainedWeights& w) { return std::string(w.name); });
+  TORCH_CHECK(row != all.end(), "weight_file: no pretrained weights '", name, "'");
+  if (*row->published != '\0')
+    return in_cache(name + ".safetensors", "the converted weights",
+                    fmt::format("supply {} and run `python3 tools/convert_weights.py {} FILE`", row->published, name));
+  return in_cache(name + ".safetensors", fmt::format("the pretrained weights '{}'", name), "run `python3 tools/fetch_weights.py`");
 }
 
 std::filesystem::path ncnn_weight_file(const std::string& name) {

@@ -4,6 +4,7 @@
 #pragma once
 #include <filesystem>
 #include <string>
+#include <vector>
 
 #include "finpercep/nets/blocks.h"
 
@@ -12,12 +13,16 @@ namespace finpercep {
 /// The folder of converted weights: FINPERCEP_CACHE, else XDG_CACHE_HOME/finpercep, else ~/.cache/finpercep.
 std::filesystem::path weight_cache();
 
-/// NAME.safetensors in the weight cache. model_error with the command that fetches it when absent.
-std::filesystem::path weight_file(const std::string& name);
+struct PretrainedWeights {
+  const char* name;       ///< NAME.safetensors in the cache
+  const char* published;  ///< the file that the user supplies, where no package registry carries it: "RN50.pt of OpenAI CLIP"; else ""
+};
+/// All that any net asks for, by name.
+const std::vector<PretrainedWeights>& pretrained_weights();
 
-/// The same for weights that no package registry carries. model_error, when absent, with
-/// the published file to supply (`published`, e.g. "RN50.pt of OpenAI CLIP") and the command that converts it.
-std::filesystem::path supplied_weight_file(const std::string& name, const std::string& published);
+/// NAME.safetensors of pretrained_weights() in the cache. model_error, when absent, with the command that fetches it, or the file to supply
+/// and the command that converts it.
+std::filesystem::path weight_file(const std::string& name);
 
 /// NAME.param (NAME.bin lies beside it) in the weight cache. model_error with the command that fetches it when absent.
 std::filesystem::path ncnn_weight_file(const std::string& name);

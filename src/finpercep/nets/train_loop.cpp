@@ -170,15 +170,14 @@ void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const Loop
       summed = 0;
     }
     const bool last = done == settings.total_iter;
+    if (last && first == 0 && learnt == 0)
+      throw model_error(
+          fmt::format("training: loss or gradient was not finite in all {} iterations: nothing was learnt. lower the learning rate", done));
     if (parts.validate && (last || (settings.val_freq > 0 && done % settings.val_freq == 0))) parts.validate(done);
     const bool stop = interrupted();  // asked once: a signal between two questions would be told of a state that nobody saved
     if (last || done % settings.save_checkpoint_freq == 0 || stop) save_state(run, done, parts);
     if (stop && !last) throw interrupted_error(fmt::format("interrupted: state saved after iteration {}. continue with --resume", done));
   }
-  if (learnt == 0 && first < settings.total_iter)
-    throw model_error(
-        fmt::format("training: loss or gradient was not finite in all {} iterations: nothing was learnt. lower the learning rate",
-                    settings.total_iter - first));
 }
 
 }  // namespace finpercep

@@ -160,6 +160,24 @@ TEST_CASE("20 steps in a row that are not finite end the run, 19 do not") {
   }
 }
 
+TEST_CASE("a run that learnt nothing is an error and not finished; one that ends in skipped steps is, resumed or not") {
+  const TestFolder folder;
+  LoopSettings settings = short_loop;
+  settings.total_iter = 5;
+  settings.save_checkpoint_freq = 5;
+  Toy all;
+  all.bad_from = 0;
+  all.bad_to = 5;
+  for (const bool resume : {false, true})
+    CHECK_THROWS_WITH_AS(train(all, folder / "all", settings, resume), doctest::Contains("nothing was learnt"), Error);
+  Toy late;
+  late.bad_from = 5;
+  late.bad_to = 8;
+  train(late, folder / "late", settings, false);
+  settings.total_iter = 8;
+  train(late, folder / "late", settings, true);
+}
+
 TEST_CASE("metrics are averaged by name over the steps that report them") {
   const TestFolder folder;
   {

@@ -91,9 +91,9 @@ function drawChart(chart) {
         const y = curve.y[i];
         if (y === null) { pen = 'M'; continue; }
         path += `${pen}${sx(curve.x[i]).toFixed(1)} ${sy(y).toFixed(1)}`;
+        if (pen === 'M' && (curve.y[i + 1] ?? null) === null) path += 'h0.01';  // a round cap makes a value between gaps a dot
         pen = 'L';
       }
-      if (curve.x.length === 1) path += 'h0.01';  // a round cap makes the single value a dot
       svg.append(el('svg:path', {class: `curve${curve.x.length === 1 ? ' single' : ''}`, d: path, style: colourOf(curve)}));
     }
     view = {svg, left, right, top, bottom, width, x0, x1, sx, sy, hover: svg.appendChild(el('svg:g'))};

@@ -6,11 +6,12 @@ const mapViews = [];         // {canvas, values, report}: every painted copy of 
 const lensClosers = [];      // a lens shows the state it was drawn with; a change closes it
 
 const inferno = (() => {
-  // Every tenth of matplotlib's inferno (CC0), linear between.
-  const stops = ['000004', '160b39', '420a68', '6a176e', '932667', 'bc3754', 'dd513a', 'f37819', 'fca50a', 'f6d746', 'fcffa4']
+  // As image/overlay.cpp has them: every fifteenth of matplotlib's inferno (CC0), linear between.
+  const stops = ['000004', '0a0722', '1e0c45', '380962', '510e6c', '69166e', '801f6c', '982766', 'b0315b',
+    'c63d4d', 'd94d3d', 'e9612b', 'f47918', 'fa9407', 'fcb014', 'f8cd37', 'f2ea69', 'fcffa4']
     .map(hex => [0, 2, 4].map(i => parseInt(hex.slice(i, i + 2), 16)));
   return Array.from({length: 256}, (_, i) => {
-    const at = i / 255 * 10, low = Math.min(9, Math.floor(at)), part = at - low;
+    const at = i / 15, low = Math.min(16, Math.floor(at)), part = at - low;
     return stops[low].map((c, k) => Math.round(c + part * (stops[low + 1][k] - c)));
   });
 })();

@@ -159,15 +159,23 @@ json table_json(const ReportTable& table) {
   return {{"title", table.title}, {"note", table.note}, {"columns", columns}, {"rows", rows}};
 }
 
-/// Keeps the lowest and the highest value of each bucket: peaks stay visible where every n-th value would lose them.
+/// Keeps the lowest and the highest value of each bucket: peaks stay visible where every n-th value would lose them. A bucket without
+/// values keeps one of its gaps.
 std::vector<std::pair<double, double>> thinned(const std::vector<std::pair<double, double>>& points) {
   if (points.size() <= kMaxPoints) return points;
   std::vector<std::pair<double, double>> out;
   const std::size_t buckets = kMaxPoints / 2;
   for (std::size_t b = 0; b < buckets; ++b) {
     const std::size_t begin = points.size() * b / buckets, end = points.size() * (b + 1) / buckets;
+    std::vector<std::pair<double, double>> known;
+    std::copy_if(points.begin() + begin, points.begin() + end, std::back_inserter(known),
+                 [](const auto& p) { return std::isfinite(p.second); });
+    if (known.empty()) {
+      out.push_back(points[begin]);
+      continue;
+    }
     const auto by_value = [](const auto& p, const auto& q) { return p.second < q.second; };
-    auto [low, high] = std::minmax_element(points.begin() + begin, points.begin() + end, by_value);
+    auto [low, high] = std::minmax_element(known.begin(), known.end(), by_value);
     if (low > high) std::swap(low, high);
     out.push_back(*low);
     if (low != high) out.push_back(*high);
@@ -187,7 +195,8 @@ json chart_json(const Chart& chart) {
       x.push_back(px);
       y.push_back(rounded(py));
     }
-    if (!x.empty()) curves.push_back({{"name", curve.name}, {"x", x}, {"y", y}});
+    if (std::ranges::any_of(y, [](const json& value) { return !value.is_null(); }))
+      curves.push_back({{"name", curve.name}, {"x", x}, {"y", y}});
   }
   for (const auto& marker : chart.markers) markers.push_back({{"x", rounded(marker.x)}, {"label", marker.label}});
   return {{"title", chart.title}, {"xLabel", chart.x_label}, {"yLabel", chart.y_label}, {"curves", curves}, {"markers", markers}};

@@ -207,6 +207,28 @@ TEST_CASE("report: curves") {
   CHECK(curves[1]["y"] == json{1.0, nullptr, -1.0});  // a gap
 }
 
+TEST_CASE("report: what some iterations did not have, as metrics.jsonl's null") {
+  const double none = std::nan("");
+  const Run run{"run",
+                {},
+                {{{"step", 0}, {"reward", none}, {"rm_map", none}},
+                 {{"step", 5}, {"reward", 0.5}, {"rm_map", none}},
+                 {{"step", 10}, {"reward", 0.75}, {"rm_map", none}},
+                 {{"step", 15}, {"reward", none}, {"rm_map", none}}}};
+  const ReportTable table = run_table({run});
+  REQUIRE(table.columns == std::vector<std::string>{"run", "iterations", "reward"});
+  CHECK(table.rows[0][2] == "0.5 → 0.75");
+  const auto charts = run_charts({run});
+  REQUIRE(charts.size() == 1);  // no empty axes
+  CHECK(charts[0].title == "Reward of the generator's pictures");
+  Curve long_one{.name = "long"};  // a bucket of thinned() that begins with a gap keeps its values
+  for (int i = 0; i < 10'000; ++i) long_one.points.emplace_back(i, i % 10 == 3 ? 1.0 : none);
+  const json curves = json::parse(
+      embedded(render_report({.charts = {{.title = "t", .curves = {long_one, {"gaps", {{0, none}, {1, none}}}}}}})))["charts"][0]["curves"];
+  REQUIRE(curves.size() == 1);
+  CHECK(std::ranges::count(curves[0]["y"], json(1.0)) > 900);
+}
+
 TEST_CASE("report: a run's newest sheet is the one of the largest iteration, whatever else lies there") {
   const TestFolder folder;
   make_directory(folder / "samples");

@@ -55,10 +55,11 @@ constexpr Shown shown[] = {
 
 using Lines = std::vector<std::map<std::string, double>>;  // Run::lines
 
+// A value that some iterations did not have is NaN there.
 std::vector<double> values_of(const Lines& lines, const std::string& key) {
   std::vector<double> values;
   for (const auto& line : lines)
-    if (const auto found = line.find(key); found != line.end()) values.push_back(found->second);
+    if (const auto found = line.find(key); found != line.end() && std::isfinite(found->second)) values.push_back(found->second);
   return values;
 }
 
@@ -174,7 +175,7 @@ std::vector<Chart> run_charts(const std::vector<Run>& runs) {
       for (const auto& line : run.lines)
         if (const auto found = line.find(show.key); found != line.end() && line.contains("step"))
           curve.points.emplace_back(line.at("step"), found->second);
-      if (curve.points.size() > 1) chart.curves.push_back(std::move(curve));
+      if (values_of(run.lines, show.key).size() > 1) chart.curves.push_back(std::move(curve));
     }
     if (!chart.curves.empty()) charts.push_back(std::move(chart));
   }

@@ -67,7 +67,7 @@ void load_public(const EfficientNetLite0& net) {
   load_imagenet(net, read_safetensors(path, Checksum::if_present), path.string());
 }
 void load_public(const ClipResNet& net) {
-  const auto path = supplied_weight_file("clipiqa", "RN50.pt of OpenAI CLIP");
+  const auto path = weight_file("clipiqa");
   load_clip(net, read_safetensors(path, Checksum::if_present), path.string());
 }
 void load_public(const Dino& net) { load_pretrained(net, DinoVersion::v2); }

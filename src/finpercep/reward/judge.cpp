@@ -131,9 +131,9 @@ const std::string& Judge::model() const { return parts_->name; }
 int Judge::stage() const { return static_cast<int>(parts_->stage); }
 
 Verdict Judge::operator()(const Image& photo) const {
-  if (photo.channels != 3 || photo.width < 1 || photo.height < 1)
-    throw input_error(fmt::format("picture: expected 3 channels and at least 1 x 1 pixels, found {} and {} x {}", photo.channels,
-                                  photo.width, photo.height));
+  if (photo.channels != 3 || photo.width < 1 || photo.height < 1 || photo.data.size() != 3 * photo.plane_size())
+    throw input_error(fmt::format("picture: expected 3 channels of at least 1 x 1 pixels, found {} of {} x {}, and {} values",
+                                  photo.channels, photo.width, photo.height, photo.data.size()));
   at::NoGradGuard no_grad;
   const Compute& compute = parts_->compute;
   const MixedPrecision precision(compute.device, parts_->model->in_parts() && can_pack(compute.device, compute.dtype)

@@ -270,4 +270,9 @@ TEST_CASE("judging without LibTorch in sight: the model itself, and the same for
       CHECK(tiled.score == doctest::Approx(verdict.score).epsilon(1e-5));
       CHECK(test::largest_difference(tiled.map, verdict.map) < 1e-5f);
     }
+  const Judge judge({.model = path, .device = "cpu"});
+  Image wrong = test::photo(40, 32);
+  wrong.data.resize(wrong.plane_size());  // as if it were one plane
+  CHECK_THROWS_WITH_AS(judge(wrong), doctest::Contains("1280 values"), Error);
+  CHECK_THROWS_AS(judge(Image(40, 32, 1)), Error);
 }
