@@ -19,10 +19,11 @@ ALGORITHMS = {
     "refl": ["credit.spatial=true"],
     "draft": ["draft.steps=2", "accumulate=2", "lora.rank=4"],
     "grpo": ["credit.spatial=true", "grpo.updates=2", "grpo.window=2"],
+    "awm": ["credit.spatial=true"],
     "nft": ["credit.spatial=true", "nft.updates=2"],
     "dpo": ["dpo.pairs=1", "accumulate=2"],
 }
-OWN = {"grpo": ["group_std", "zero_groups", "ratio", "clip_fraction", "kl"], "nft": ["group_std", "kl", "old_deviation"], "dpo": ["accuracy", "winner", "loser"]}
+OWN = {"grpo": ["group_std", "zero_groups", "ratio", "clip_fraction", "kl"], "awm": ["group_std", "zero_groups"], "nft": ["group_std", "kl", "old_deviation"], "dpo": ["accuracy", "winner", "loser"]}
 
 
 class RlTest(ProgramTest):

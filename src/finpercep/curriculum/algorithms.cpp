@@ -71,7 +71,7 @@ Episode draft(Players& p, const RlBatch& batch, const RlSettings& s) {
 
 // --- by comparing pictures of one input
 
-// `group_size` pictures of each input, judged: what grpo, nft and dpo learn from.
+// `group_size` pictures of each input, judged: what grpo, awm, nft and dpo learn from.
 struct Experience {
   Rollout rollout;
   Advantage advantage;
@@ -162,6 +162,17 @@ Noised noised(const Generator& generator, const Rollout& r, const std::vector<in
   return {t, diffuse(generator.schedule, r.picture(), r.y, noise, at::full({r.y.size(0)}, t, at::kLong))};
 }
 
+Episode awm(Players& p, const RlBatch& batch, const RlSettings& s) {
+  const auto e = std::make_shared<Experience>(explore(*p.generator, p, batch, s, s.awm.adv_clip));
+  const auto steps = chosen_steps(s.awm.steps, 1, p.generator->schedule.steps());
+  return learn_from(e, s, 1, [&p, &s, e, steps, batch](int64_t update, int64_t) {
+    const auto [t, x_t] = noised(*p.generator, e->rollout, steps, batch, s, update);
+    Term term{{}, x_t, e->rollout.y, p.generator->predict(x_t, e->rollout.y, t), t};
+    term.loss = awm_loss(e->rollout.picture(), term.x0, e->advantage, s.credit.cells());
+    return term;
+  });
+}
+
 Episode nft(Players& p, const RlBatch& batch, const RlSettings& s) {
   const auto e = std::make_shared<Experience>(explore(*p.old, p, batch, s, s.nft.adv_clip));
   const auto steps = chosen_steps(s.nft.steps, 1, p.generator->schedule.steps());
@@ -206,6 +217,7 @@ int64_t one_update(const RlSettings&) { return 1; }
 constexpr Algorithm table[] = {{"refl", refl, one_update},
                                {"draft", draft, one_update},
                                {"grpo", grpo, [](const RlSettings& s) { return s.grpo.updates; }},
+                               {"awm", awm, one_update},
                                {"nft", nft, [](const RlSettings& s) { return s.nft.updates; }},
                                {"dpo", dpo, [](const RlSettings& s) { return s.dpo.updates; }}};
 

@@ -40,7 +40,7 @@ struct Algorithm {
   int64_t (*updates)(const RlSettings& settings);  ///< of the generator by one batch
 };
 
-/// The choice of RlSettings.algorithm: refl, draft, grpo, nft, dpo.
+/// The choice of RlSettings.algorithm: refl, draft, grpo, awm, nft, dpo.
 const std::vector<std::string>& algorithm_names();
 const Algorithm& find_algorithm(const std::string& name);
 

@@ -39,14 +39,16 @@ void RlSettings::visit(SettingsVisitor& v) {
   v.group("datasets", datasets, "training pairs");
   v.group("signal", signal, "R_k");
   v.group("credit", credit, "where in the picture the reward is earned");
-  v.choice("algorithm", algorithm,
-           "how the generator learns from the reward: by its gradient (refl, draft), by comparing pictures of one input (grpo, nft, dpo)",
-           algorithm_names());
+  v.choice(
+      "algorithm", algorithm,
+      "how the generator learns from the reward: by its gradient (refl, draft), by comparing pictures of one input (grpo, awm, nft, dpo)",
+      algorithm_names());
   v.field("refl_steps", refl_steps, "the step with gradient is drawn from these", {.min = 1, .max = 1000});
   v.group("draft", draft, "DRaFT-K");
-  v.field("group_size", group_size, "grpo, nft, dpo: pictures made of one LR picture", {.min = 2, .max = 1024});
-  v.group("policy", policy, "grpo, nft, dpo: how a flow's pictures come to differ");
+  v.field("group_size", group_size, "grpo, awm, nft, dpo: pictures made of one LR picture", {.min = 2, .max = 1024});
+  v.group("policy", policy, "grpo, awm, nft, dpo: how a flow's pictures come to differ");
   v.group("grpo", grpo, "GRPO");
+  v.group("awm", awm, "Advantage Weighted Matching");
   v.group("nft", nft, "DiffusionNFT");
   v.group("dpo", dpo, "Diffusion-DPO on its own pictures");
   v.field("reward_weight", reward_weight, "of the algorithm's loss", {.min = 0, .max = 1000});
@@ -115,6 +117,7 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   if (s.algorithm == "refl") check_steps("refl_steps", s.refl_steps, chain_steps);
   if (s.algorithm == "draft") check_steps("draft.steps", {s.draft.steps}, chain_steps);
   if (s.algorithm == "grpo") check_steps("grpo.steps", s.grpo.steps, chain_steps);
+  if (s.algorithm == "awm") check_steps("awm.steps", s.awm.steps, chain_steps);
   if (s.algorithm == "nft") check_steps("nft.steps", s.nft.steps, chain_steps);
   if (s.algorithm == "dpo") check_steps("dpo.steps", s.dpo.steps, chain_steps);
   const auto stochastic = static_cast<int64_t>(s.grpo.steps.empty() ? chain_steps - 1 : static_cast<int64_t>(s.grpo.steps.size()));

@@ -10,6 +10,7 @@
 #include "finpercep/generate/train.h"
 #include "finpercep/nets/lora.h"
 #include "finpercep/reward/objective.h"
+#include "finpercep/rl/awm.h"
 #include "finpercep/rl/dpo.h"
 #include "finpercep/rl/grpo.h"
 #include "finpercep/rl/nft.h"
@@ -37,9 +38,10 @@ struct RlSettings {
   std::string algorithm = "refl";
   std::vector<int64_t> refl_steps = {1};  ///< the step with gradient is drawn from these; 1 is the picture that the user gets
   DraftSettings draft;
-  int64_t group_size = 8;  ///< grpo, nft, dpo: pictures made of one LR picture
+  int64_t group_size = 8;  ///< grpo, awm, nft, dpo: pictures made of one LR picture
   PolicySettings policy;
   GrpoSettings grpo;
+  AwmSettings awm;
   NftSettings nft;
   DpoSettings dpo;
   double reward_weight = 0.02;   ///< of the algorithm's loss

@@ -89,7 +89,7 @@ TEST_CASE("every algorithm makes pictures that the reward likes better") {
   };
   for (const Row& row :
        {Row{"refl", "resshift", 15, 0.5}, Row{"refl", "flow", 15, 0.5}, Row{"draft", "resshift", 15, 0.5}, Row{"grpo", "resshift", 40, 0.1},
-        Row{"nft", "resshift", 40, 0.1}, Row{"nft", "flow", 40, 0.1}, Row{"dpo", "resshift", 20, 0.1}}) {
+        Row{"awm", "resshift", 40, 0.1}, Row{"nft", "resshift", 40, 0.1}, Row{"nft", "flow", 40, 0.1}, Row{"dpo", "resshift", 20, 0.1}}) {
     CAPTURE(row.algorithm);
     CAPTURE(row.policy);
     RlSettings settings = settings_of(row.algorithm);

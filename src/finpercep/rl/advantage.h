@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// How much better one of several pictures of the same LR input is than its siblings: what GRPO, NFT and DPO learn from.
+// How much better one of several pictures of the same LR input is than its siblings: what GRPO, AWM, NFT and DPO learn from.
 // Pictures of a group are consecutive in a batch. Fusion of several rewards follows GDPO (Liu et al. 2026): each reward is normalised
 // within its group before they are added, so that none is drowned by the scale of another, then the sum over the batch.
 #pragma once

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "finpercep/generate/flow.h"
+#include "finpercep/rl/awm.h"
 #include "finpercep/rl/dpo.h"
 #include "finpercep/rl/draft.h"
 #include "finpercep/rl/grpo.h"
@@ -256,9 +257,20 @@ TEST_CASE("pairs: the i-th best with the i-th worst, at each cell; equal picture
   CHECK(value(picked[0][0][0][1]) == 2);
 }
 
+// --- AWM
+
+TEST_CASE("AWM: toward a good picture and from a bad one in proportion to the advantage, as finite differences say") {
+  CHECK(value(awm_loss(number(1), number(0.4), one(2), 0)) == doctest::Approx(2 * 0.36));
+  for (const double a : {1.0, -0.5})
+    CHECK(gradient([&](const at::Tensor& f) { return awm_loss(number(1), f, one(a), 0); }, 0.4) == doctest::Approx(-1.2 * a));
+  const at::Tensor x0 = normals(1, {4, 3, 8, 8}).to(at::kDouble);
+  const Advantage by_cell = advantage(normals(2, {4, 1, 2, 2}).to(at::kDouble));
+  check_gradient([&](const at::Tensor& f) { return awm_loss(x0, f, by_cell, 4); }, normals(3, {4, 3, 8, 8}).to(at::kDouble), 1e-4, 1e-6);
+}
+
 // --- all
 
-TEST_CASE("groups without difference: no gradient at all from GRPO, NFT and DPO") {
+TEST_CASE("groups without difference: no gradient at all from GRPO, AWM, NFT and DPO") {
   const Advantage dead = fuse_advantages({{1, at::ones({4, 1, 1, 1})}}, 4, 5);
   const at::Tensor old = normals(1, {4, 3, 4, 4}), x = old + 0.3 * normals(2, {4, 3, 4, 4});
   const auto none = [&](const at::Tensor& loss, const at::Tensor& input) {
@@ -270,6 +282,8 @@ TEST_CASE("groups without difference: no gradient at all from GRPO, NFT and DPO"
                    l = at::rand({4, 1, 1, 1}).requires_grad_(true);
   none(grpo_loss(log_ratio({m, 0.3}, {old, 0.3}, x, 0), dead, 1e-4).loss, m);
   none(nft_loss(x, f, old, dead, 1, 1, 0), f);
+  const at::Tensor g = (old + 0.1).requires_grad_(true);
+  none(awm_loss(x, g, dead, 0), g);
   const Pairs pairs = best_and_worst(dead, 4, 1);
   const at::Tensor ref = at::zeros({1, 1, 1, 1});
   none(dpo_loss(of_pairs(l, pairs.winner, 4), ref, of_pairs(l, pairs.loser, 4), ref, pairs.live, 2000).loss, l);

@@ -5,6 +5,7 @@
 
 #include <functional>
 
+#include "finpercep/rl/awm.h"
 #include "finpercep/rl/dpo.h"
 #include "finpercep/rl/draft.h"
 #include "finpercep/rl/grpo.h"
@@ -153,6 +154,18 @@ TEST_CASE("GRPO learns by cell: on ResShift with the guard, on a flow without") 
   };
   CHECK(mean_gain("resshift", update(true)) > 0.04);
   CHECK(mean_gain("flow", update(false)) > 0.04);
+}
+
+TEST_CASE("AWM learns: on ResShift by picture, on a flow by cell") {
+  const auto update = [](int64_t cell) {
+    return [=](Toy& toy, const Rollout& rollout, const Advantage& advantage, uint64_t i) {
+      const int64_t t = 1 + static_cast<int64_t>(i % 4);
+      const at::Tensor x0 = rollout.picture();
+      return awm_loss(x0, toy.generator.predict(noised(toy, x0, t, i, true), toy.many, t), advantage, cell);
+    };
+  };
+  CHECK(learn("resshift", 0, 1e-3, 40, update(0)) > 0.05);
+  CHECK(learn("flow", 4, 1e-3, 40, update(4)) > 0.05);
 }
 
 TEST_CASE("NFT learns: on ResShift by picture, on a flow by cell") {
