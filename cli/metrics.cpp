@@ -82,8 +82,9 @@ Checked check(const CalibrationRow& row, const Image& reference, const std::stri
     if (!open.contains(key)) open.emplace(key, MetricSet({row.metric}, {.protocol = row.protocol, .device = device, .threads = 0}));
     return {open.at(key).compute(calibration_picture(row.picture), reference)[0], ""};
   } catch (const Error& error) {
+    if (error.code() != ExitCode::model) throw;
     const auto [missing, damaged] = faults_of(find_metric(row.metric));
-    if (error.code() != ExitCode::model || (missing.empty() && damaged.empty())) throw;
+    if (missing.empty() && damaged.empty()) throw;
     return {0, damaged.empty() ? "weights missing" : "weights damaged", !damaged.empty()};
   }
 }
