@@ -34,5 +34,9 @@ add_library(finpercep::torch ALIAS finpercep_torch)
 # --no-as-needed: the CUDA library registers its kernels when loaded, no symbol of ours names it.
 target_link_libraries(finpercep_torch INTERFACE -Wl,--no-as-needed ${TORCH_LIBRARIES} -Wl,--as-needed)
 target_include_directories(finpercep_torch SYSTEM INTERFACE ${TORCH_INCLUDE_DIRS})
-# The wheel's include folder carries a newer fmt than Debian's library; used header-only, the two do not meet at link time.
-target_compile_definitions(finpercep_torch INTERFACE FMT_HEADER_ONLY)
+# The wheel's include folder carries another fmt than the library we link, so ours is found first. (Header-only fmt would cost 3 s a file.)
+find_package(fmt REQUIRED)
+get_target_property(fmt_include fmt::fmt INTERFACE_INCLUDE_DIRECTORIES)
+file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/include)
+file(CREATE_LINK ${fmt_include}/fmt ${CMAKE_BINARY_DIR}/include/fmt SYMBOLIC)
+target_include_directories(finpercep_torch SYSTEM BEFORE INTERFACE ${CMAKE_BINARY_DIR}/include)
