@@ -148,7 +148,7 @@ void load(const NamedTensors& tensors, const TensorFile& file, const std::string
       throw model_error(fmt::format("checkpoint: {}: tensor '{}': expected shape {}, found {}. it belongs to another architecture or stage",
                                     where, full, tensor.sizes().vec(), found->second.shape));
     const at::Tensor value = from_data(found->second);
-    if (!at::isfinite(value).all().item<bool>())
+    if (!std::isfinite(value.to(at::kFloat).mul(0).sum().item<float>()))  // isfinite takes ten times as long, of halves
       throw model_error(fmt::format(
           "checkpoint: {}: tensor '{}' holds NaN or infinity. the training that wrote it diverged; use an earlier one", where, full));
     tensor.copy_(value);
