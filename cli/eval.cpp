@@ -56,9 +56,11 @@ std::vector<std::string> measure_set(const TestSetRows& of, const Pipeline& pipe
     failures.insert(failures.end(), evaluation.failures.begin(), evaluation.failures.end());
     if (flags.outputs.folder.empty()) continue;
     Table pictures = per_image_table(evaluation, options);
-    if (!row.generator.empty())
-      pictures.caption += fmt::format("; pictures of {} {}, seed {}, {}", row.generator, weights_hash(row.generator), flags.seed,
+    if (!row.generator.empty()) {
+      const std::string hash = weights_hash(row.generator);  // bicubic has no weights
+      pictures.caption += fmt::format("; pictures of {}{}{}, seed {}, {}", row.generator, hash.empty() ? "" : " ", hash, flags.seed,
                                       compute.dtype == at::kFloat ? "fp32" : "bf16");
+    }
     write_file(csv_of(of, row.name, flags.outputs), render(pictures, TableFormat::csv));
   }
   show_table(of.set.name, fmt::format("{} ({} pictures)", of.set.name, methods[0].second.names.size()), comparison_table(methods, options),

@@ -46,7 +46,9 @@ void add_build(CLI::App& fgr) {
     if (!part || !parts || *part < 0 || *part >= *parts)
       throw usage_error(fmt::format("--shard: expected i/n with 0 <= i < n, found '{}'", shard));
     build_shards(settings, flags->output, *part, *parts);
-    log_info(fmt::format("{} samples -> {}", settings.count, flags->output));
+    log_info(*parts == 1
+                 ? fmt::format("{} samples -> {}", settings.count, flags->output)
+                 : fmt::format("part {} of 0..{} -> {}; manifest.json is written with the last of them", *part, *parts - 1, flags->output));
   });
 }
 

@@ -2,6 +2,7 @@
 // finpercep map IMAGE.. -o DIR [--format png,overlay,npy,json] [--threshold T]
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -42,12 +43,14 @@ std::string regions_json(const std::filesystem::path& input, const Verdict& verd
   return out.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
 }
 
-void run(const Flags& flags) {
+void run(const Flags& flags, const CLI::App& command) {
   std::vector<std::string> endings;
   for (const std::string& format : flags.formats) {
     if (!ending_of.contains(format)) throw usage_error(fmt::format("--format: expected png, overlay, npy or json, found '{}'", format));
     endings.push_back(ending_of.at(format));
   }
+  if (std::ranges::find(flags.formats, "json") == flags.formats.end())
+    refuse_unused(command, {"--threshold", "--min-area"}, "--format json");
   const auto inputs = check_outputs(list_images(flags.inputs), flags.output, endings, flags.existing);
   if (inputs.empty()) return;
   const Judge judge(flags.judge);
@@ -74,7 +77,7 @@ void run(const Flags& flags) {
 void add_map(CLI::App& program) {
   CLI::App* command = program.add_subcommand("map", "write Perceptual Degradation Maps: where a picture is broken");
   auto flags = std::make_shared<Flags>();
-  command->add_option("input", flags->inputs, "pictures: files, folders, globs, @LIST")->required();
+  command->add_option("input", flags->inputs, "pictures: files, folders, globs, LIST.txt or @LIST, -")->required();
   command->add_option("-o,--output", flags->output, "folder for STEM.map.png, STEM.overlay.png, STEM.npy, STEM.json")->required();
   command->add_option("--format", flags->formats, "comma separated: png, overlay, npy, json")
       ->delimiter(',')
@@ -89,7 +92,7 @@ void add_map(CLI::App& program) {
   command->add_option("--min-area", flags->min_area, "smallest region, pixels")->capture_default_str()->check(CLI::Range(1, 1000000000));
   add_judge_flags(*command, flags->judge);
   add_existing_flags(*command, flags->existing);
-  command->callback([flags] { run(*flags); });
+  command->callback([flags, command] { run(*flags, *command); });
 }
 
 }  // namespace finpercep

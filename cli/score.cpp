@@ -67,7 +67,8 @@ ScoreJob make_job(const Flags& flags, std::optional<Judge>& judge) {
 void run(const Flags& flags, const CLI::App& command) {
   std::optional<Judge> judge;
   const ScoreJob job = make_job(flags, judge);
-  if (job.judge == nullptr) refuse_unused(command, {"--model", "--stage"}, "-m finpercep");
+  if (job.judge == nullptr) refuse_unused(command, {"--model", "--stage", "--tile", "--dtype"}, "-m finpercep");
+  if (job.metrics.empty() && job.set_metrics.empty()) refuse_unused(command, {"--protocol", "--crop-border"}, "a metric beside finpercep");
   const std::vector<std::string> columns = score_columns(job);
   if (columns.empty() && !(flags.outputs.json + flags.outputs.csv).empty())
     throw usage_error(

@@ -76,8 +76,11 @@ std::string provenance(const ScoreJob& job) {
 }
 
 std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& summary, int64_t failures) {
-  nlohmann::ordered_json out = {
-      {"version", version}, {"protocol", name_of(job.metric.protocol)}, {"pictures", job.pictures.size()}, {"failed", failures}};
+  nlohmann::ordered_json out = {{"version", version},
+                                {"protocol", name_of(job.metric.protocol)},
+                                {"pictures", job.pictures.size()},
+                                {"failed", failures},
+                                {"metrics", nlohmann::ordered_json::object()}};
   for (const ColumnSummary& column : summary) {
     if (column.references > 0) {
       out["metrics"][column.name] = {{"value", column.interval.mean},

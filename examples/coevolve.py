@@ -87,6 +87,7 @@ def reward_loss(reward, base, gt, sr, mask, label, margin=0.1):
 
 def main(a):
     torch.manual_seed(a.seed)
+    torch.backends.cudnn.allow_tf32 = False  # 10 bits of a picture are not what the reward was trained on: its gradient turns (cosine .97)
     out = Path(a.output)
     if out.exists():
         raise SystemExit(f"coevolve: {out}: exists. choose another name")
@@ -104,7 +105,8 @@ def main(a):
 
     for update in range(a.updates):
         lr, gt = (x.to(a.device) for x in batches(a.batch))
-        sr = as_file(generator(lr))
+        with torch.random.fork_rng():  # a chain draws noise: the same again below
+            sr = as_file(generator(lr))
         logit, defects = reward.judge(sr)
         worst = defects.flatten(1).topk(defects[0].numel() // 5).values.mean()
         with torch.no_grad():

@@ -156,6 +156,11 @@ class RlTest(ProgramTest):
             def forward(self, lr: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
                 return torch.nn.functional.interpolate(lr, scale_factor=4.0, mode="bicubic") + 0.1 * torch.nn.functional.pixel_shuffle(self.last(torch.relu(self.first(lr))), 4) + 0.01 * noise
 
+        class Drawing(Stranger):
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                up = torch.nn.functional.interpolate(lr, scale_factor=4.0, mode="bicubic")
+                return up + 0.1 * torch.nn.functional.pixel_shuffle(self.last(torch.relu(self.first(lr))), 4) + 0.1 * torch.randn_like(up)
+
         class Frozen(torch.nn.Module):
             def forward(self, lr: torch.Tensor) -> torch.Tensor:
                 return torch.nn.functional.interpolate(lr, scale_factor=4.0, mode="bicubic")
@@ -171,11 +176,11 @@ class RlTest(ProgramTest):
         torch.manual_seed(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch calls its scripting deprecated
-            for kind in (Stranger, Noisy, Frozen, NotANumber, Severed):
+            for kind in (Stranger, Noisy, Drawing, Frozen, NotANumber, Severed):
                 torch.jit.script(kind()).save(self.dir / f"{kind.__name__}.pt")
         lr = self.dir / "lr.png"
         lr.write_bytes(png(40, 32, lambda x, y: (x * 6, y * 7, 128)))
-        for kind in ("Stranger", "Noisy"):
+        for kind in ("Stranger", "Noisy", "Drawing"):
             with self.subTest(kind):
                 whole = self.dir / f"{kind}-whole"
                 given = self.dir / f"{kind}.pt"
@@ -186,6 +191,8 @@ class RlTest(ProgramTest):
                 self.assertLess((before.last.weight - after.last.weight).abs().max().item(), 0.01)
                 self.works("upscale", lr, "-o", self.dir / f"{kind}-sr", "-g", made)
                 self.assertTrue((whole / "samples/00000003.png").exists())
+                logged = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
+                self.assertLess(next(line["l_ref"] for line in logged if "l_ref" in line), 1e-6)  # the same net by the same noise
         for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("Severed", 4, "a no_grad or a detach")):
             with self.subTest(kind):
                 out = self.dir / kind

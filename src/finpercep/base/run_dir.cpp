@@ -18,6 +18,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/text.h"
 
 namespace fs = std::filesystem;
 
@@ -134,11 +135,15 @@ void RunDir::use_config() {
   std::error_code ignored;
   if (fs::exists(config, ignored)) {
     const std::string before = read_text_file(config);
-    if (before == config_) return;
+    const auto lines = first_difference(before, config_);
+    if (!lines) return;
     std::string name = "config.previous.yaml";
     for (int k = 2; fs::exists(path_ / name, ignored); ++k) name = fmt::format("config.previous-{}.yaml", k);
     write_file(path_ / name, before);
-    log_warning(fmt::format("run: {}: goes on with another config; the one before is kept as {}", path_.string(), name));
+    log_warning(
+        fmt::format("run: {}: goes on with another config, first '{}' for '{}'; the one before is kept as {}. --resume without -c and "
+                    "--set goes on with the run's own",
+                    path_.string(), lines->second, lines->first, name));
   }
   write_file(config, config_);
 }

@@ -83,7 +83,7 @@ TEST_CASE("a directory that holds a run is reopened only on request") {
   CHECK(read_text_file(folder / "a" / "config.yaml") == "seed: 3\n");
   CHECK(read_text_file(folder / "a" / "config.previous.yaml") == "seed: 1\n");
   CHECK(read_text_file(folder / "a" / "config.previous-2.yaml") == "seed: 2\n");
-  CHECK(has(read_text_file(folder / "a" / "log.txt"), "goes on with another config"));
+  CHECK(has(read_text_file(folder / "a" / "log.txt"), "goes on with another config, first 'seed: 2' for 'seed: 1';"));
   { RunDir run(folder / "new", "", true); }  // nothing to resume: a new run
   write_file(folder / "file", std::string("x"));
   CHECK(has(message_of([&] { RunDir run(folder / "file", "", false); }), "in the way"));

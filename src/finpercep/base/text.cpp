@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <sstream>
+
 namespace finpercep {
 
 std::string one_line(const std::string& text) {
@@ -21,6 +23,17 @@ std::string one_line(const std::string& text) {
     }
   }
   return line;
+}
+
+std::optional<std::pair<std::string, std::string>> first_difference(const std::string& a, const std::string& b) {
+  std::istringstream of_a(a), of_b(b);
+  while (of_a && of_b) {
+    std::string line, other;
+    std::getline(of_a, line);
+    std::getline(of_b, other);
+    if (line != other) return std::pair(line, other);
+  }
+  return std::nullopt;
 }
 
 }  // namespace finpercep

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <system_error>
 #include <type_traits>
+#include <utility>
 
 namespace finpercep {
 
@@ -26,6 +27,9 @@ std::optional<T> parse_number(std::string_view text) {
     if (!std::isfinite(value)) return std::nullopt;
   return value;
 }
+
+/// The first lines in which two texts differ; "" for one that has ended.
+std::optional<std::pair<std::string, std::string>> first_difference(const std::string& a, const std::string& b);
 
 /// A to Z become a to z, every other byte stays.
 inline std::string lower_case(std::string text) {

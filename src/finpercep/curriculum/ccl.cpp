@@ -98,7 +98,8 @@ void RlRun::relabel() {
     Random random(seed_, "relabel", static_cast<uint64_t>(i));
     gt.push_back(pair.gt.to(compute_.device));
     const at::Tensor y = reference.condition(pair.lr.to(compute_.device));
-    sr.push_back(reference.roll_out(y, reference.draw_noise(random, gt.back().sizes(), compute_.device)).clamp(0, 1));
+    reference.seed_module(Random(seed_, "module", static_cast<uint64_t>(i)).bits());
+    sr.push_back(as_file(reference.roll_out(y, reference.draw_noise(random, gt.back().sizes(), compute_.device))));
   }
   players_.facts = relabelled(players_.facts, settings_.label_alpha, *features_, gt, sr);
   log_info(fmt::format("labels: {:g} of the pixels' difference and {:g} of the features', scale {:.4f}", players_.facts.label_alpha,
@@ -127,9 +128,6 @@ RlBatch RlRun::next_batch(int64_t index) {
 }
 
 StepResult RlRun::step(int64_t iter) {
-  // A module that draws noise of its own must draw the same when a run goes on.
-  if (const auto& script = players_.generator->script; script && script->draws())
-    at::manual_seed(Random(seed_, "module", static_cast<uint64_t>(iter)).bits());
   if (iter == 0) measure(0);
   stage_ = clock_.stage();
   const int64_t total = schedule_.total();

@@ -85,12 +85,14 @@ StepResult improve_reward(Players& p, const LabelFeatures& features, const RlBat
           normalize_label(raw_difference(features, last(fgr.gt), last(fgr.syn), fgr.mask, p.facts.label_alpha), p.facts.label_scale);
       base_score = p.base->judge(fgr.gt, 0).score;
     }
-    loss = reward_loss(*p.reward, fgr, base_score, batch.stage, s.reward_losses);
+    // Of the whole ladder, whichever RM_k pays: trained to k alone, the encoder moves away under the levels above.
+    loss = reward_loss(*p.reward, fgr, base_score, p.reward->settings.stage, s.reward_losses);
   }
   loss.total.backward();
   const bool skipped = p.reward_optimiser->step(lr).skipped;
   return {{{"rm_total", loss.total.item<double>()},
            {"rm_map", loss.map},
+           {"rm_corr", loss.correlation},
            {"rm_rank", loss.rank},
            {"rm_align", loss.align},
            {"rm_order", loss.order},

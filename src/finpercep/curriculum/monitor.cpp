@@ -19,9 +19,12 @@ void MonitorSettings::visit(SettingsVisitor& v) {
   v.field("colour", colour, "limit of the drift in colour", {.min = 0, .max = 1});
   v.field("brightness", brightness, "limit of the drift in brightness", {.min = 0, .max = 1});
   v.field("lr", lr, "limit of the growth of the distance to the LR picture", {.min = 0, .max = 1});
-  v.field("sharpness", sharpness, "limit of log2 of the high-frequency energy over the photograph's", {.min = 0, .max = 100});
-  v.field("noise", noise, "limit of log2 of the noise over the photograph's", {.min = 0, .max = 100});
-  v.field("grid", grid, "limit of the amplitude of a lattice that the photograph does not have", {.min = 0, .max = 1});
+  v.field("sharpness", sharpness,
+          "limit of log2 of the high-frequency energy over the reference's picture or the photograph's, whichever is more",
+          {.min = 0, .max = 100});
+  v.field("noise", noise, "limit of log2 of the noise over the same", {.min = 0, .max = 100});
+  v.field("grid", grid, "limit of the amplitude of a lattice that neither the reference's picture nor the photograph has",
+          {.min = 0, .max = 1});
   v.field("disagreement", disagreement, "limit of the SSIM that is lost while the reward rises", {.min = 0, .max = 1});
   v.field("reward_lost", reward_lost,
           "limit of the reward that is lost against the reference's pictures, in deviations of S: a run that learns the wrong way",
@@ -148,6 +151,7 @@ Monitor::Monitor(const PhotoSettings& photos, const DegradeSettings& degradation
 at::Tensor Monitor::pictures(const Generator& generator) const {
   at::NoGradGuard no_grad;
   const MixedPrecision precision(compute_.device, compute_.dtype);
+  generator.seed_module(0);
   return as_file(generator.roll_out(y_, noise_));
 }
 

@@ -146,7 +146,8 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
         "build`");
   if (s.label_alpha < 0 && s.label_alpha != -1)
     throw usage_error(fmt::format("label_alpha: expected 0 to 1, or -1 (as the reward was trained), found {}", s.label_alpha));
-  for (const OptimSettings* optim : {&s.optim_g, &s.optim_r}) AdamW({}, *optim);  // it says what is wrong with them
+  for (const auto& [key, optim] : {std::pair{"optim_g", &s.optim_g}, std::pair{"optim_r", &s.optim_r}})
+    if (optim->betas.size() != 2) throw usage_error(fmt::format("{}.betas: expected two numbers, found {}", key, optim->betas.size()));
   if (s.monitor.size % 32 != 0) throw usage_error(fmt::format("monitor.size: expected a multiple of 32, found {}", s.monitor.size));
   if (s.signal.score_weight == 0 && s.signal.map_weight == 0)
     throw usage_error("signal: expected score_weight or map_weight above 0, found both 0. there is nothing to learn from");

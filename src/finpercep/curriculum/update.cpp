@@ -17,6 +17,10 @@ GeneratorLoss pretrain_loss(const Players& p, const RlBatch& batch, const Term& 
   return generator_loss(p.generator->predict_each(diffused, batch.y, batch.pretrain_t), batch.gt, s.losses, p.lpips, random);
 }
 
+void seed_module(const Generator& generator, const RlBatch& batch, const RlSettings& s) {
+  generator.seed_module(Random(static_cast<uint64_t>(s.manual_seed), "module", batch.index).bits());
+}
+
 // The k-th of an episode's losses with the anchors, ready for backward().
 at::Tensor loss_of(const Players& p, const RlBatch& batch, const Episode& episode, int64_t update, int64_t k, const RlSettings& s,
                    Means& losses, Means& own) {
@@ -28,6 +32,7 @@ at::Tensor loss_of(const Players& p, const RlBatch& batch, const Episode& episod
   if (s.reference_weight > 0) {
     at::Tensor x0_reference = term.x0_reference;
     if (!x0_reference.defined()) {
+      seed_module(*p.reference, batch, s);
       at::NoGradGuard no_grad;  // answers for the state that the policy is in
       x0_reference = p.reference->predict(term.x_t, term.y, term.t);
     }
@@ -60,6 +65,7 @@ UpdateReport improve_generator(Players& p, const std::vector<RlBatch>& batches, 
       Episode& episode = episodes[b];
       if (u == 0) {
         const MixedPrecision precision(compute.device, compute.dtype);
+        seed_module(*p.generator, batches[b], s);
         episode = algorithm.begin(p, batches[b], s);
         out.sr = episode.sr;
         out.learning.gap += episode.reward.gap / count;

@@ -208,7 +208,8 @@ TrainingPair make_pair(const PhotoSet& photos, const VariationSettings& variatio
   Random random(seed, "crop", index);
   TrainingPair pair;
   pair.gt = photos.cut(photos.random_crop(gt_size, random));
-  if (const std::string kind = draw_variation(variation, random); !kind.empty()) pair.gt = vary(pair.gt, kind, variation, random);
+  if (const std::string kind = draw_variation(variation, random); !kind.empty())
+    pair.gt = rounded_to_bytes(vary(pair.gt, kind, variation, random));  // as a file of it, and as the pictures it is compared with
   pair.lr = degrade(pair.gt, degradation, Random(seed, "degrade", index));
   return pair;
 }

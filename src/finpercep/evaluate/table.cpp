@@ -47,7 +47,7 @@ std::string json_line(const std::vector<std::string>& columns, const ScoreLine& 
 Table score_table(const std::vector<std::string>& columns, const std::vector<ScoreLine>& lines, bool always_error) {
   Table table;
   table.columns.push_back({"path", std::nullopt, 0});
-  if (std::ranges::any_of(lines, [](const ScoreLine& line) { return !line.values.empty(); }))
+  if (always_error || std::ranges::any_of(lines, [](const ScoreLine& line) { return !line.values.empty(); }))
     for (const auto& name : columns) table.columns.push_back(metric_column(name));
   if (always_error || std::ranges::any_of(lines, [](const ScoreLine& line) { return !line.error.empty(); }))
     table.columns.push_back({"error", std::nullopt, 0});

@@ -200,7 +200,9 @@ ShardManifest read_manifest(const std::filesystem::path& directory) {
   const auto path = directory / "manifest.json";
   if (std::error_code none; std::filesystem::is_directory(directory, none) && !std::filesystem::exists(path, none))
     throw input_error(fmt::format(
-        "fgr: {}: expected a folder of FGR samples, found no manifest.json in it. `finpercep fgr build` makes one", directory.string()));
+        "fgr: {}: expected a folder of FGR samples, found no manifest.json in it. `finpercep fgr build` makes one, with the last part "
+        "of --shard",
+        directory.string()));
   try {
     const auto json = nlohmann::json::parse(read_text_file(path));
     if (json.at("format") != format_name)

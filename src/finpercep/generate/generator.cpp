@@ -114,6 +114,10 @@ std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef sh
   return noise;
 }
 
+void Generator::seed_module(uint64_t seed) const {
+  if (script && script->draws()) at::manual_seed(seed);
+}
+
 int64_t lr_multiple(const Generator& generator) {
   return generator.net.multiple / std::gcd(generator.net.multiple, generator.settings.scale);
 }

@@ -62,6 +62,9 @@ class Generator {
   /// The part of it from x_t of step `from` on.
   at::Tensor roll_on(at::Tensor x, const at::Tensor& y, const std::vector<at::Tensor>& noise, int64_t from, int64_t stop = 0) const;
   std::vector<at::Tensor> draw_noise(Random& random, at::IntArrayRef shape, at::Device device) const;
+  /// Where the net is a module that draws noise of its own, its next picture has the noise of `seed`: torch's generator is set. Before each
+  /// of two pictures that are compared, and of one that must be the same when a run goes on.
+  void seed_module(uint64_t seed) const;
 
   GeneratorSettings settings;
   ResShiftSchedule schedule;

@@ -11,7 +11,7 @@ namespace finpercep {
 void PolicySettings::visit(SettingsVisitor& v) {
   v.choice("flow_sampler", flow_sampler,
            "of a flow's pictures: sde (stochastic, keeps their spread), cps (stochastic, cleaner, less spread) or ode (those that upscale "
-           "makes; nft and dpo only, which need no probabilities)",
+           "makes; nft, awm and dpo, which need no probabilities)",
            {"sde", "cps", "ode"});
   v.field("flow_noise", flow_noise, "how much noise a flow's steps add: a of Flow-SDE, eta of CPS", {.min = 0.01, .max = 1});
 }

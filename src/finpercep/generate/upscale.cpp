@@ -25,6 +25,7 @@ Image upscale(const Generator& generator, const Image& lr, uint64_t seed, const 
   const at::Tensor padded = pad_to_multiple(to_tensor(lr), unit);
   const at::Tensor y = generator.condition(padded.to(device));
   Random random(seed, "upscale");
+  generator.seed_module(seed);
   const std::vector<at::Tensor> noise = generator.draw_noise(random, y.sizes(), at::kCPU);
   const at::Tensor sr = in_tiles(padded.size(-2), padded.size(-1), scale, options.tile, unit, [&](const Tile& tile) {
     const auto cut = [&](const at::Tensor& x) {

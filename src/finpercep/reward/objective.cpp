@@ -11,7 +11,8 @@ void RewardLossSettings::visit(SettingsVisitor& v) {
           {.min = 0, .max = 1000});
   v.field("correlation_weight", correlation_weight, "of 1 - the correlation of map and label within each picture", {.min = 0, .max = 1000});
   v.field("sr_labels", sr_labels,
-          "I_SR is trained on labels too: its map inside the mask, where they hold for it as for I_syn, and its score by their mean there");
+          "I_SR is trained on labels too: its map inside the mask, where they hold for it as for I_syn, and, where opinion_weight is above "
+          "0, its score by their mean");
   v.field("rank_weight", rank_weight, "of L_rank", {.min = 0, .max = 1000});
   v.field("align_weight", align_weight, "of L_align", {.min = 0, .max = 1000});
   v.field("opinion_weight", opinion_weight,

@@ -5,7 +5,7 @@ namespace finpercep {
 
 void CreditSettings::visit(SettingsVisitor& v) {
   v.field("spatial", spatial,
-          "pay by region: advantages by cell (grpo, nft, dpo), the reward's gradient weighted by the map (refl, draft)");
+          "pay by region: advantages by cell (grpo, awm, nft, dpo), the reward's gradient weighted by the map (refl, draft)");
   v.field("cell", cell, "side of a region, pixels; divides datasets.gt_size", {.min = 1, .max = 2048});
   v.field("focus", focus, "refl, draft: the gradient at a defect weighs 1 + focus where it is 1 at a clean place", {.min = 0, .max = 1000});
 }

@@ -5,11 +5,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/inputs.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/text.h"
 #include "finpercep/curriculum/ccl.h"
 #include "finpercep/fgr/label.h"
 #include "finpercep/image/io.h"
@@ -18,27 +18,17 @@ namespace finpercep {
 
 namespace {
 
-// "expected .., found .." of the first line that differs, "" for equal texts.
-std::string difference(const std::string& wanted, const std::string& found) {
-  std::istringstream a(wanted), b(found);
-  std::string line, other;
-  while (true) {
-    const bool more = static_cast<bool>(std::getline(a, line)), others = static_cast<bool>(std::getline(b, other));
-    if (!more && !others) return "";
-    if (more != others || line != other) return fmt::format("expected '{}', found '{}'", more ? line : "", others ? other : "");
-  }
-}
-
 void check_config(const StudyRun& run) {
   const std::filesystem::path file = run.folder / "config.yaml";
   if (!std::filesystem::exists(file)) return;
   RlSettings found;
   load_settings(found, read_config_text(file.string()),
                 file.string());  // read and written again: a key that is new since then has its default
-  const std::string other = difference(to_yaml(run.settings), to_yaml(found));
-  if (!other.empty())
-    throw usage_error(
-        fmt::format("study: {}: {}. it is a run of other settings: remove it, or choose another output folder", file.string(), other));
+  if (const auto lines = first_difference(to_yaml(run.settings), to_yaml(found)))
+    throw input_error(
+        fmt::format("study: {}: expected '{}', found '{}'. it is a run of other settings: remove it, or choose another "
+                    "output folder",
+                    file.string(), lines->first, lines->second));
   expect_inputs(run.folder, rl_inputs(run.settings));
 }
 
