@@ -80,7 +80,7 @@ class StudyTest(ProgramTest):
         self.assertIn("late: 0 of 1 runs are finished: left out", later.stderr)
         self.write_config()
 
-        self.fails(2, *self.study(whole, "--set", "rl.ema_decay=0.5"), says=["control-seed1", "ema_decay: 0.5"])
+        self.fails(3, *self.study(whole, "--set", "rl.ema_decay=0.5"), says=["control-seed1", "ema_decay: 0.5"])
         csv_file = whole / "values/set/control-seed1.csv"
         kept = csv_file.read_text()
         csv_file.write_text(kept[: len(kept) // 2])
