@@ -84,6 +84,13 @@ class Outputs(ProgramTest):
             self.fails(2, "eval", "--set", f"s={self.photos}::{self.photos}", "-m", "brisque", flag, "1", says=[flag, "-m finpercep"])
         self.fails(2, "eval", "--set", f"s={self.photos}::{self.photos}", "-m", "brisque", "--samples", 5, says=["--samples", "--response"])
         self.fails(2, "eval", "--response", self.photos, "-m", "niqe", says=["--metrics", "--set"])
+        for flag, value in (("--tile", 64), ("--dtype", "fp32")):
+            self.fails(2, "score", photo, "-m", "brisque", flag, value, says=[flag, "-m finpercep"])
+        for flag, value in (("--protocol", "pyiqa"), ("--crop-border", 3)):
+            self.fails(2, "score", photo, flag, value, says=[flag, "a metric beside finpercep"])
+        for flag, value in (("--threshold", 0.3), ("--min-area", 5)):
+            self.fails(2, "map", photo, "-o", self.dir / "unused", "--format", "png", flag, value, says=[flag, "--format json"])
+        self.assertFalse((self.dir / "unused").exists())
 
     def test_doctor_tells_damaged_from_missing(self):
         cache = self.dir / "cache"
@@ -201,6 +208,13 @@ class Outputs(ProgramTest):
         self.assertEqual([row.split(",")[0] for row in rows if not row.startswith("#")], ["name", "p0", "p1", "p2"])
         self.assertIn("p1,,", rows)
         self.assertRegex((out / "s.md").read_text(), r"some \| +2 \|")  # images that the means are over
+
+        other, table = self.dir / "other", self.dir / "none.csv"  # no pair has a value: the columns stay
+        other.mkdir()
+        for path in self.photos.iterdir():
+            (other / path.name).write_bytes(png(9, 9, texture))
+        self.fails(3, "score", self.photos, "-r", other, "-m", "psnr", "--csv", table, says="p0.png")
+        self.assertIn("path,psnr,error", table.read_text())
 
         small = self.dir / "small"  # one that is read, but too small for its task
         small.mkdir()
