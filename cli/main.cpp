@@ -35,9 +35,9 @@ int fail(const std::string& message, ExitCode code) {
 // back: kept, a 24-megapixel photograph takes twice the memory. The heap begins with huge pages, and before all else: loading LibTorch
 // fills 60 MB with its operators, page by page.
 void prepare_heap() {
-  constexpr std::size_t first = 256 << 20, huge_page = 2 << 20;
+  constexpr int first = 256 << 20, huge_page = 2 << 20;
   mallopt(M_MMAP_THRESHOLD, 16 << 20);
-  mallopt(M_TRIM_THRESHOLD, 256 << 20);
+  mallopt(M_TRIM_THRESHOLD, first);  // less, and the first free() would give them back
   mallopt(M_TOP_PAD, first);
   void* block = std::malloc(1 << 20);
   const auto begin = (reinterpret_cast<std::uintptr_t>(block) + huge_page - 1) / huge_page * huge_page;

@@ -20,6 +20,7 @@
 #include "finpercep/curriculum/update.h"
 #include "finpercep/generate/super_resolver.h"
 #include "finpercep/image/io.h"
+#include "finpercep/rl/reward_signal.h"
 
 namespace finpercep {
 

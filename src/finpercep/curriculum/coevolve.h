@@ -11,7 +11,7 @@ namespace finpercep {
 RewardFacts relabelled(RewardFacts facts, double alpha, const LabelFeatures& features, const std::vector<at::Tensor>& gt,
                        const std::vector<at::Tensor>& sr);
 
-/// One update of RM_stage on `sr` (N x 3 x H x W, of batch.gt), swapped by region into the clean pictures. `iter` keys the regions.
+/// One update of the whole ladder on `sr` (N x 3 x H x W, of batch.gt), swapped by region into the clean pictures. `iter` keys the regions.
 StepResult improve_reward(Players& players, const LabelFeatures& features, const RlBatch& batch, const at::Tensor& sr,
                           const RlSettings& settings, const Compute& compute, uint64_t iter, double lr);
 

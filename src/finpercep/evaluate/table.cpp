@@ -44,12 +44,12 @@ std::string json_line(const std::vector<std::string>& columns, const ScoreLine& 
   return object.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 
-Table score_table(const std::vector<std::string>& columns, const std::vector<ScoreLine>& lines, bool always_error) {
+Table score_table(const std::vector<std::string>& columns, const std::vector<ScoreLine>& lines, bool all_columns) {
   Table table;
   table.columns.push_back({"path", std::nullopt, 0});
-  if (always_error || std::ranges::any_of(lines, [](const ScoreLine& line) { return !line.values.empty(); }))
+  if (all_columns || std::ranges::any_of(lines, [](const ScoreLine& line) { return !line.values.empty(); }))
     for (const auto& name : columns) table.columns.push_back(metric_column(name));
-  if (always_error || std::ranges::any_of(lines, [](const ScoreLine& line) { return !line.error.empty(); }))
+  if (all_columns || std::ranges::any_of(lines, [](const ScoreLine& line) { return !line.error.empty(); }))
     table.columns.push_back({"error", std::nullopt, 0});
   for (const auto& line : lines) {
     std::vector<Cell> row(table.columns.size());

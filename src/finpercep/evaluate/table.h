@@ -58,7 +58,7 @@ struct ScoreLine {
 /// {"path": .., "psnr": 27.1, "finpercep": {"score": 0.71, ..}} and a newline: a dot in a column's name nests. Values that are not finite
 /// are left out: no NaN, no null. A picture that lacks some has "error".
 std::string json_line(const std::vector<std::string>& columns, const ScoreLine& line);
-/// One row a line, by metric_column; without a line that has values only the paths. A last column "error" when a line has one, or always.
-Table score_table(const std::vector<std::string>& columns, const std::vector<ScoreLine>& lines, bool always_error = false);
+/// One row a line, by metric_column, and a last column "error". Values and errors have columns where a line has one, or `all_columns`.
+Table score_table(const std::vector<std::string>& columns, const std::vector<ScoreLine>& lines, bool all_columns = false);
 
 }  // namespace finpercep
