@@ -8,13 +8,14 @@
 #include <filesystem>
 
 #include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
 
 namespace finpercep {
 
 void print(const std::string& text) {
   if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-    throw input_error("stdout: expected to write the result, the reader has gone or the disk is full");
+    throw WriteError(ExitCode::input, "stdout: expected to write the result, the reader has gone or the disk is full");
 }
 
 void add_config_flags(CLI::App& command, ConfigFlags& flags) {
@@ -38,9 +39,13 @@ void refuse_unused(const CLI::App& command, const std::vector<std::string>& flag
       throw usage_error(fmt::format("{}: expected {}, which it belongs to, found none. leave it out", flag, owner));
 }
 
+void add_model_flags(CLI::App& command, std::string& model, int& stage) {
+  command.add_option("--model", model, "reward model: name or file")->capture_default_str();
+  command.add_option("--stage", stage, "judge with RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);
+}
+
 void add_judge_flags(CLI::App& command, JudgeOptions& options) {
-  command.add_option("--model", options.model, "reward model: name or file")->capture_default_str();
-  command.add_option("--stage", options.stage, "judge with RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);
+  add_model_flags(command, options.model, options.stage);
   add_compute_flags(command, options.device, options.dtype);
   command.add_option("--tile", options.tile, "side of a tile in pixels, or auto (1024); the result does not depend on it")
       ->capture_default_str()

@@ -2,6 +2,8 @@
 // Each command is one file with one function that hangs its flags and its work on the program.
 #pragma once
 #include <CLI/CLI.hpp>
+#include <filesystem>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -41,11 +43,15 @@ void add_seed_flag(CLI::App& command, uint64_t& seed, const std::string& help);
 /// Writes `text` to stdout.
 void print(const std::string& text);
 
-/// The settings of the flags over `settings`' defaults. With --print-config they are printed and the command is done: returns false.
+/// The settings of the flags over `settings`' defaults.
+template <class Settings>
+void read_config(const ConfigFlags& flags, Settings& settings) {
+  load_settings(settings, read_config_text(flags.config), flags.config.empty() ? "--set" : flags.config, flags.overrides);
+}
+/// The same. With --print-config they are printed and the command is done: returns false.
 template <class Settings>
 bool load_config(const ConfigFlags& flags, Settings& settings) {
-  load_settings(settings, flags.config.empty() ? "" : read_config_text(flags.config), flags.config.empty() ? "--set" : flags.config,
-                flags.overrides);
+  read_config(flags, settings);
   if (flags.print) print(describe_settings(settings));
   return !flags.print;
 }
@@ -55,6 +61,8 @@ void refuse_unused(const CLI::App& command, const std::vector<std::string>& flag
 
 /// --device, --dtype.
 void add_compute_flags(CLI::App& command, std::string& device, std::string& dtype);
+/// --model, --stage.
+void add_model_flags(CLI::App& command, std::string& model, int& stage);
 /// --model, --stage, --device, --dtype, --tile.
 void add_judge_flags(CLI::App& command, JudgeOptions& options);
 
@@ -66,6 +74,26 @@ void require_output(const std::string& output);
 
 /// --output if given, else runs/<stem of the config>.
 std::string run_directory(const std::string& output, const ConfigFlags& flags);
+
+/// A command that trains: -c CONFIG [-o RUN] [--resume], then work(settings, run directory, resume).
+template <class Settings>
+void add_training(CLI::App& parent, const char* name, const char* help, void (*work)(const Settings&, const std::filesystem::path&, bool)) {
+  struct Flags {
+    ConfigFlags config;
+    std::string output;
+    bool resume = false;
+  };
+  CLI::App* command = parent.add_subcommand(name, help);
+  auto flags = std::make_shared<Flags>();
+  add_config_flags(*command, flags->config);
+  command->add_option("-o,--output", flags->output, "run directory (default: runs/<name of the config>)");
+  command->add_flag("--resume", flags->resume, "continue the run from its last saved state, by its own config where -c names no other");
+  command->callback([flags, work] {
+    Settings settings;
+    use_config_of_run(flags->config, flags->output, flags->resume);
+    if (load_config(flags->config, settings)) work(settings, run_directory(flags->output, flags->config), flags->resume);
+  });
+}
 
 /// usage_error naming the nearest command when `word` is neither a flag nor a command.
 void check_command_word(const CLI::App& program, const std::string& word);

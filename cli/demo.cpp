@@ -3,10 +3,17 @@
 // measured on held-out photographs. A small study.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <numeric>
+#include <set>
 
 #include "cli/command.h"
+#include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/log.h"
+#include "finpercep/degrade/photos.h"
+#include "finpercep/image/io.h"
 #include "finpercep/study/study.h"
 
 namespace finpercep {
@@ -20,13 +27,32 @@ struct Flags {
   int64_t test_photos = 8;
 };
 
+// Photographs that the config's list of held-out ones does not name get a list of their own, OUT/validation.txt: `count` of them, evenly
+// spread, but no more than a third.
+void hold_out(RlSettings& rl, int64_t count, const std::filesystem::path& output) {
+  const std::vector<std::filesystem::path> photos = list_images(rl.datasets.photos.photos);
+  std::error_code none;  // our list lies in the checkout, which the program may not have been started in
+  const auto named = std::filesystem::exists(rl.val.photos.only, none) ? stems_in(rl.val.photos.only) : std::set<std::string>();
+  if (std::ranges::any_of(photos, [&](const auto& photo) { return named.contains(photo.stem().string()); })) return;
+  const auto found = static_cast<int64_t>(photos.size());
+  const int64_t held_out = std::min(count, found / 3);
+  if (held_out == 0) throw usage_error(fmt::format("--photos: expected at least 3 photographs, found {}", found));
+  std::string stems = "# Held out: measured, not trained on.\n";
+  for (int64_t k = 0; k < held_out; ++k) stems += photos[k * found / held_out].stem().string() + "\n";
+  make_directory(output);
+  rl.datasets.photos.exclude = rl.val.photos.only = (output / "validation.txt").string();
+  write_file(rl.val.photos.only, stems);
+  log_info(fmt::format("{} of {} photographs are held out: {}", held_out, found, rl.val.photos.only));
+}
+
 void run(const Flags& flags) {
   RlSettings rl;
-  load_settings(rl, flags.config.config.empty() ? "" : read_config_text(flags.config.config), flags.config.config, flags.config.overrides);
+  read_config(flags.config, rl);
+  const std::filesystem::path output = flags.output;
   if (!flags.photos.empty()) rl.datasets.photos.photos = rl.val.photos.photos = flags.photos;
   if (!flags.validation.empty()) rl.datasets.photos.exclude = rl.val.photos.only = flags.validation;
   if (flags.config.print) return print(describe_settings(rl));
-  const std::filesystem::path output = flags.output;
+  if (!flags.photos.empty() && flags.validation.empty()) hold_out(rl, flags.test_photos, output);
 
   StudySettings settings;
   settings.title = "FinPercep demo";
@@ -66,7 +92,9 @@ void add_demo(CLI::App& program) {
   flags->config.config = "configs/rl/ccl.yaml";
   add_config_flags(*command, flags->config);
   command->add_option("--photos", flags->photos, "photographs, in place of the config's");
-  command->add_option("--validation", flags->validation, "stems of the photographs that are held out, in place of the config's");
+  command->add_option(
+      "--validation", flags->validation,
+      "file of the stems that are held out, in place of the config's; default with --photos: OUT/validation.txt, a few of them");
   command->add_option("-o,--output", flags->output, "folder of the runs and report.html")->capture_default_str();
   command->add_option("--test-photos", flags->test_photos, "held-out photographs to measure")
       ->capture_default_str()

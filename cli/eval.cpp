@@ -58,8 +58,8 @@ std::vector<std::string> measure_set(const TestSetRows& of, const Pipeline& pipe
     Table pictures = per_image_table(evaluation, options);
     if (!row.generator.empty()) {
       const std::string hash = weights_hash(row.generator);  // bicubic has no weights
-      pictures.caption += fmt::format("; pictures of {}{}{}, seed {}, {}", row.generator, hash.empty() ? "" : " ", hash, flags.seed,
-                                      compute.dtype == at::kFloat ? "fp32" : "bf16");
+      pictures.caption +=
+          fmt::format("; pictures of {}{}{}, seed {}, {}", row.generator, hash.empty() ? "" : " ", hash, flags.seed, dtype_name(compute));
     }
     write_file(csv_of(of, row.name, flags.outputs), render(pictures, TableFormat::csv));
   }

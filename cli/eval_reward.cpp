@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/settings.h"
@@ -51,13 +52,12 @@ void add_reward_flags(CLI::App& command, RewardQuestions& q) {
   command.add_option("--only", q.only, "text file of stems: --response takes no other photographs")->needs(response);
   command.add_option("--size", q.size, "side of the centre crops of --response, pixels, a multiple of 4")
       ->capture_default_str()
-      ->check(CLI::Range(96, 2048))
+      ->check(CLI::Range(96, 1024))
       ->needs(response);
   command.add_option("--degradation", q.degradation, "YAML file of --response's LR pictures; default: Real-ESRGAN x4plus")->needs(response);
   command.add_option("--drawn", q.drawn, "the generator whose draws --response compares")->capture_default_str()->needs(response);
   command.add_option("--draws", q.draws, "how many seeds")->capture_default_str()->check(CLI::Range(2, 1000))->needs(response);
-  command.add_option("--model", q.model, "the reward of --map, --response and -m finpercep: model name or file")->capture_default_str();
-  command.add_option("--stage", q.stage, "k of its RM_k; -1: the finest")->capture_default_str()->check(CLI::Range(-1, 4));
+  add_model_flags(command, q.model, q.stage);
   command.add_option("--samples", q.samples, "samples of --map, drawn, or photographs of --response, evenly spread; 0: all")
       ->capture_default_str()
       ->check(CLI::NonNegativeNumber);

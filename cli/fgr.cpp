@@ -143,7 +143,7 @@ void add_view(CLI::App& fgr) {
   auto flags = std::make_shared<Flags>();
   command->add_option("DIR", flags->directory, "folder of shards")->required();
   command->add_option("-o,--output", flags->output, "the page, e.g. page.html")->required();
-  command->add_option("--count", flags->count, "samples on the page, drawn from all")->capture_default_str()->check(CLI::Range(1, 2000));
+  command->add_option("--count", flags->count, "samples on the page, drawn from all")->capture_default_str()->check(CLI::Range(1, 500));
   command->add_flag("--overwrite", flags->overwrite, "replace an existing page");
   command->callback([flags] {
     check_page(flags->output, flags->overwrite);

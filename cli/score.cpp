@@ -35,12 +35,12 @@ ScoreJob make_job(const Flags& flags, std::optional<Judge>& judge) {
   job.metrics = flags.metrics;
   if (job.metrics.empty())
     job.metrics = flags.references.empty() ? std::vector<std::string>{"finpercep"} : std::vector<std::string>{"finpercep", "psnr", "ssim"};
+  for (std::size_t i = 0; i < job.metrics.size(); ++i) refuse_twice(job.metrics, i);
   const bool judging = std::erase(job.metrics, "finpercep") > 0;
   bool references_used = false;
   for (const std::string& name : std::exchange(job.metrics, {})) {
     const MetricInfo& info = find_metric(name);
     (info.of_set ? job.set_metrics : job.metrics).push_back(name);
-    if (info.of_set) refuse_twice(job.set_metrics, job.set_metrics.size() - 1);  // of the others the pipeline does
     references_used |= info.needs_reference && !info.of_set;
     if (info.needs_reference && flags.references.empty())
       throw usage_error(fmt::format("-m {}: expected a reference, found none. add -r REF", name));

@@ -177,8 +177,8 @@ void report_scores(const ScoreOutputs& outputs, const ScoreJob& job, const std::
   } else if (lines.size() > 1 || columns.empty()) {
     for (const ColumnSummary& column : summary) {
       if (column.references > 0) {
-        log_info(fmt::format("{} {:.4f}, {} pictures against {}, lower is better", column.name, column.interval.mean, column.count,
-                             column.references));
+        log_info(fmt::format("{} {:.4f}, {} pictures against {}, {} is better", column.name, column.interval.mean, column.count,
+                             column.references, column_higher_is_better(column.name) ? "higher" : "lower"));
         continue;
       }
       log_info(fmt::format("{} {} over {} pictures, {} is better", column.name, cell_text(column.interval, 4), column.count,

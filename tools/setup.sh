@@ -7,7 +7,7 @@ shopt -s inherit_errexit
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 torch_series=2.13
-packages=(g++ cmake ninja-build ccache pkg-config git unzip libyaml-cpp-dev nlohmann-json3-dev libcli11-dev doctest-dev
+packages=(g++ cmake ninja-build ccache pkg-config git libyaml-cpp-dev nlohmann-json3-dev libcli11-dev doctest-dev
   libjpeg62-turbo-dev libpng-dev libwebp-dev libtiff-dev libfmt-dev libxxhash-dev libbenchmark-dev clang-format)
 
 say() { echo "setup: $*"; }

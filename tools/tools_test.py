@@ -136,14 +136,10 @@ class FetchWeights(unittest.TestCase):
         self.assertEqual(np.frombuffer(self.data[-24:], "<f4").tolist(), [0, 1, 2, 3, 4, 5])
 
     def test_every_flipped_bit_is_seen(self):
-        if not fetch_weights.ctypes.util.find_library("xxhash"):
-            self.skipTest("no xxhash library")
         for at in range(8, len(self.data)):
             flipped = bytearray(self.data)
             flipped[at] ^= 1
-            # A flip in the word "checksum" hides the sum: such a file is as one made without the library.
-            if b'"checksum":"xxh3:' in flipped:
-                self.assertIsNotNone(self.problem(bytes(flipped)), f"byte {at}")
+            self.assertIsNotNone(self.problem(bytes(flipped)), f"byte {at}")
 
     def test_cut_long_and_foreign_files(self):
         for data in (b"", self.data[:7], self.data[:-1], self.data + b"\0", b"\xff" * 100, self.data.replace(b'"revision":"', b'"revision":"9')):
@@ -278,11 +274,14 @@ class MeanOfModels(unittest.TestCase):
             a, b, c, out = (str(Path(folder) / f"{name}.safetensors") for name in ("a", "b", "c", "out"))
             for path, value, shape in ((a, 1.0, (2, 3)), (b, 5.0, (2, 3)), (c, 5.0, (3,))):
                 Path(path).write_bytes(fetch_weights.encode({"w": np.full(shape, value)}, {"kind": Path(path).stem}, "F16"))
+            damaged = str(Path(folder) / "damaged.safetensors")
+            Path(damaged).write_bytes(Path(a).read_bytes()[:-1] + b"\1")
             subprocess.run([*tool, out, f"{a}:3", f"{b}:1"], check=True)
             tensors, metadata = mean_of_models.read(out)
             np.testing.assert_array_equal(tensors["w"], np.full((2, 3), 2.0))  # (3 * 1 + 5) / 4
             self.assertEqual(metadata["kind"], "a")
-            for words, says in (([out, f"{a}:1", f"{b}:1"], "exists"), ([f"{out}2", f"{a}:1", f"{c}:1"], "one architecture"), ([out], "Usage")):
+            for words, says in (([out, f"{a}:1", f"{b}:1"], "exists"), ([f"{out}2", f"{a}:1", f"{c}:1"], "one architecture"), ([out], "Usage"), ([f"{out}2", f"{a}:x", f"{b}:1"], "a number"),
+                                ([f"{out}2", f"{a}:0", f"{b}:0"], "above 0"), ([f"{out}2", f"{__file__}:1", f"{b}:1"], "another kind"), ([f"{out}2", f"{damaged}:1", f"{b}:1"], "damaged")):
                 refused = subprocess.run([*tool, *words], capture_output=True, text=True)
                 self.assertNotEqual(refused.returncode, 0)
                 self.assertIn(says, refused.stderr)

@@ -77,6 +77,21 @@ class Outputs(ProgramTest):
         self.assertIn("my/photos", self.works("demo", "-c", ROOT / "configs/rl/ccl.yaml", "--set", "datasets.photos.photos=[my/photos]", "--print-config").stdout)
         self.assertIn("my/photos", self.works("demo", "-c", ROOT / "configs/rl/ccl.yaml", "--photos", "my/photos", "--print-config").stdout)
 
+    def test_a_full_stdout_is_no_picture_s_fault(self):
+        with open("/dev/full", "w") as full:
+            result = subprocess.run([PROGRAM, "map", str(self.photos), "-o", str(self.dir / "full"), "--format", "png"], stdout=full, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        self.assertEqual(result.returncode, 3)
+        self.assertIn("stdout: ", result.stderr)
+        self.assertNotIn("left out", result.stderr)
+
+    def test_demo_holds_out_some_of_ones_own_photographs(self):
+        out = self.dir / "demo"
+        few = ["--set", "stages=[4]", "stage_iters=[1]", "datasets.gt_size=64", "datasets.batch_size=1", "val_size=64", "monitor.freq=0", "coevolve_freq=0", "device=cpu", "dtype=fp32"]
+        result = self.works("demo", "-c", ROOT / "configs/rl/ccl.yaml", "--photos", self.photos, "-o", out, *few, timeout=300)
+        self.assertIn("1 of 3 photographs are held out", result.stderr)
+        self.assertEqual((out / "validation.txt").read_text().splitlines()[1:], ["p0"])
+        self.assertIn("report: ", result.stdout)
+
     def test_flags_that_nothing_uses(self):
         photo = next(self.photos.iterdir())
         for flag in ("--model", "--stage"):

@@ -46,6 +46,7 @@ class StudyTest(ProgramTest):
         whole, parts = self.dir / "whole", self.dir / "parts"
         first = self.works(*self.study(whole), env=ENVIRONMENT, timeout=500)
         self.assertEqual(sorted(p.name for p in (whole / "runs").iterdir()), ["control-seed1", "control-seed2", "other-seed1", "other-seed2"])
+        self.assertIn("- generator: sr-small\n- reward: finpercep-rm-rl\n", (whole / "study.md").read_text())
         for words in ["Held-out photographs\n", "difference to sr-small", "set (3 pictures): seeds", "interval over seeds", "report: "]:
             self.assertIn(words, first.stdout)
         for row in ["bicubic", "sr-small", "control", "other"]:
@@ -132,6 +133,8 @@ class StudyTest(ProgramTest):
             self.fails(2, *self.study(out, "--set", f"rl.datasets.photos.photos=[{trained}]"), says=["held-out", "p0.png", "3 of them", "datasets.photos.exclude"])
         self.assertFalse(out.exists())
         self.fails(2, "study", "run", says="methods")
+        shutil.copytree(self.photos, self.dir / "more-photos")
+        self.fails(2, *self.study(self.dir / "twins", "--evaluate-only", "--set", f"held_out.photos.photos=[{self.photos}, {self.dir / 'more-photos'}]", "held_out.count=6"), says=["held_out", "'p0' twice"])
         self.fails(2, *self.study(out, "--train-only", "--evaluate-only"))
 
 

@@ -46,10 +46,10 @@ std::string scalar_text(bool value) { return value ? "true" : "false"; }
 std::string scalar_text(int64_t value) { return fmt::format("{}", value); }
 std::string scalar_text(double value) { return number_text(value); }
 std::string scalar_text(const std::string& value) { return detail::quote_yaml(value); }
-template <class T>
-std::string scalar_text(const std::vector<T>& values) {
+template <class List>
+std::string scalar_text(const List& values) {
   std::string text = "[";
-  for (const T& value : values) text += (text.size() > 1 ? ", " : "") + scalar_text(value);
+  for (const auto& value : values) text += (text.size() > 1 ? ", " : "") + scalar_text(value);
   return text + "]";
 }
 
@@ -64,6 +64,9 @@ class Visitor : public SettingsVisitor {
   void choice(const char* name, std::string& value, const char* help, std::vector<std::string> allowed) override {
     self().any(name, value, help, Range{}, allowed);
   }
+  void choice(const char* name, std::vector<std::string>& value, const char* help, std::vector<std::string> allowed) override {
+    self().any(name, value, help, Range{}, allowed);
+  }
   void field(const char* name, std::vector<int64_t>& value, const char* help, Range range) override {
     self().any(name, value, help, range, {});
   }
@@ -71,6 +74,9 @@ class Visitor : public SettingsVisitor {
     self().any(name, value, help, range, {});
   }
   void field(const char* name, std::vector<std::string>& value, const char* help) override { self().any(name, value, help, Range{}, {}); }
+  void field(const char* name, std::array<double, 2>& value, const char* help, Range range) override {
+    self().any(name, value, help, range, {});
+  }
 
  protected:
   std::string path_of(const std::string& name) const {
@@ -237,9 +243,23 @@ class Loader : public Visitor<Loader> {
       throw wrong(node, path, "a list",
                   node.kind == YamlNode::Kind::scalar ? fmt::format("write [{}]", node.text.substr(0, 60)) : "write [a, b]");
     }
+    if (node.items.empty() && !allowed.empty())
+      throw usage_error(
+          fmt::format("config: {}: {}: expected at least one of {}, found none", place(node), path, fmt::join(allowed, ", ")));
     std::vector<T> parsed(node.items.size());
     for (std::size_t i = 0; i < parsed.size(); ++i) read(node.items[i], fmt::format("{}[{}]", path, i), parsed[i], range, allowed);
     values = std::move(parsed);
+  }
+
+  void read(const YamlNode& node, const std::string& path, std::array<double, 2>& pair, Range range,
+            const std::vector<std::string>& allowed) const {
+    std::vector<double> parsed;
+    read(node, path, parsed, range, allowed);
+    const auto found = [&] { return fmt::format("config: {}: {}: expected ", place(node), path); };
+    if (parsed.size() != pair.size()) throw usage_error(fmt::format("{}two numbers, found {}. write [a, b]", found(), parsed.size()));
+    if (range.rising && parsed[0] > parsed[1])
+      throw usage_error(fmt::format("{}[low, high], found {}. swap the two numbers", found(), scalar_text(parsed)));
+    pair = {parsed[0], parsed[1]};
   }
 
   const std::vector<std::string>& paths_;
@@ -289,6 +309,9 @@ class YamlWriter : public Visitor<YamlWriter> {
   }
   void check_finite(const char* name, const std::vector<double>& values) const {
     for (const double& value : values) check_finite(name, value);
+  }
+  void check_finite(const char* name, const std::array<double, 2>& pair) const {
+    for (const double& value : pair) check_finite(name, value);
   }
   bool described_;
   bool empty_ = false;           ///< the open group has no field yet

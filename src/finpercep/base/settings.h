@@ -8,6 +8,7 @@
 //     void visit(SettingsVisitor& v) { v.field("sigma", sigma, "standard deviation, pixels", {.min = 0.1, .max = 20}); }
 //   };
 #pragma once
+#include <array>
 #include <cstdint>
 #include <limits>
 #include <string>
@@ -19,6 +20,7 @@ namespace finpercep {
 struct Range {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
+  bool rising = false;  ///< of a pair: [low, high] with low <= high
 };
 
 class SettingsVisitor {
@@ -30,9 +32,13 @@ class SettingsVisitor {
   virtual void field(const char* name, std::string& value, const char* help) = 0;
   /// A string that must be one of `allowed`.
   virtual void choice(const char* name, std::string& value, const char* help, std::vector<std::string> allowed) = 0;
+  /// At least one of `allowed`.
+  virtual void choice(const char* name, std::vector<std::string>& value, const char* help, std::vector<std::string> allowed) = 0;
   virtual void field(const char* name, std::vector<int64_t>& value, const char* help, Range range = {}) = 0;
   virtual void field(const char* name, std::vector<double>& value, const char* help, Range range = {}) = 0;
   virtual void field(const char* name, std::vector<std::string>& value, const char* help) = 0;
+  /// Two numbers, no more and no fewer.
+  virtual void field(const char* name, std::array<double, 2>& value, const char* help, Range range = {}) = 0;
 
   /// A nested struct.
   template <class Settings>

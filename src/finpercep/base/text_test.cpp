@@ -25,3 +25,9 @@ TEST_CASE("a number is the whole text or nothing") {
 }
 
 TEST_CASE("lower case is of the letters A to Z alone") { CHECK(lower_case("Photo.JPEG \xC3\x84[") == "photo.jpeg \xC3\x84["); }
+
+TEST_CASE("what could steer a terminal is spelt out, letters beyond ASCII stay") {
+  CHECK(one_line("a\nb\tc\x1b[2J\x7f") == "a\\nb\\tc\\x1b[2J\\x7f");
+  CHECK(one_line("\xC2\x9B"
+                 "31m \xC3\x84 \xC2\xA9") == "\\x9b31m \xC3\x84 \xC2\xA9");
+}

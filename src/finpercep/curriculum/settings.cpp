@@ -107,8 +107,6 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   for (int64_t stage : s.stages)
     if (stage > finest)
       throw usage_error(fmt::format("stages: expected at most {} (the stage of '{}'), found {}", finest, s.reward, stage));
-  check_variation_settings(s.datasets.gt_variation, "datasets.gt_variation");
-  check_variation_settings(s.coevolve_variation, "coevolve_variation");
   if (s.refl_steps.empty()) throw usage_error("refl_steps: expected at least one step, found none");
   if (chain_steps == 1 && s.algorithm != "refl")
     throw usage_error(
@@ -139,15 +137,12 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   check(s.val, generator);
   if (s.lr_block > s.datasets.gt_size)
     throw usage_error(fmt::format("lr_block: expected at most datasets.gt_size, {}, found {}", s.datasets.gt_size, s.lr_block));
-  check_mask_settings(s.masks);
   if (s.masks.semantic_prob > 0 || !s.masks.segments.empty())
     throw usage_error(
         "masks: expected no semantic_prob and no segments, for the generator's own crops have random masks alone. leave them to `fgr "
         "build`");
   if (s.label_alpha < 0 && s.label_alpha != -1)
     throw usage_error(fmt::format("label_alpha: expected 0 to 1, or -1 (as the reward was trained), found {}", s.label_alpha));
-  for (const auto& [key, optim] : {std::pair{"optim_g", &s.optim_g}, std::pair{"optim_r", &s.optim_r}})
-    if (optim->betas.size() != 2) throw usage_error(fmt::format("{}.betas: expected two numbers, found {}", key, optim->betas.size()));
   if (s.monitor.size % 32 != 0) throw usage_error(fmt::format("monitor.size: expected a multiple of 32, found {}", s.monitor.size));
   if (s.signal.score_weight == 0 && s.signal.map_weight == 0)
     throw usage_error("signal: expected score_weight or map_weight above 0, found both 0. there is nothing to learn from");

@@ -93,16 +93,6 @@ Image lens_blur(const Image& photo, double strength, Random&) {
   return filter2d(photo, kernel);
 }
 
-namespace {
-
-Image down_up(const Image& photo, double factor, Resize down, Resize up) {
-  const int width = std::max(1, static_cast<int>(std::lround(photo.width / factor)));
-  const int height = std::max(1, static_cast<int>(std::lround(photo.height / factor)));
-  return resize(resize(photo, width, height, down), photo.width, photo.height, up);
-}
-
-}  // namespace
-
 Image pixelate(const Image& photo, double strength, Random&) {
   return down_up(photo, geometric(1.4, 10, strength), Resize::area, Resize::nearest);
 }

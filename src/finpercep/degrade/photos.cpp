@@ -19,11 +19,9 @@
 
 namespace finpercep {
 
-namespace {
-
-// One stem a line; a line that begins with '#' is a remark, and so is what follows a blank and a '#'.
-std::set<std::string> read_stems(const std::string& path) {
+std::set<std::string> stems_in(const std::string& path) {
   std::set<std::string> stems;
+  if (path.empty()) return stems;
   std::error_code none;
   if (!std::filesystem::exists(path, none))
     throw input_error(
@@ -41,8 +39,6 @@ std::set<std::string> read_stems(const std::string& path) {
   }
   return stems;
 }
-
-}  // namespace
 
 void PhotoSettings::visit(SettingsVisitor& v) {
   v.field("photos", photos, "clean photographs: files, folders, globs");
@@ -65,10 +61,10 @@ std::vector<std::filesystem::path> listed_photos(const PhotoSettings& settings) 
 // Those that exclude and only leave.
 std::vector<std::filesystem::path> chosen_photos(std::vector<std::filesystem::path> paths, const PhotoSettings& settings) {
   const std::size_t listed = paths.size();
-  const auto excluded = settings.exclude.empty() ? std::set<std::string>() : read_stems(settings.exclude);
+  const auto excluded = stems_in(settings.exclude);
   std::erase_if(paths, [&](const auto& path) { return excluded.contains(path.stem().string()); });
   if (!settings.only.empty()) {
-    const auto only = read_stems(settings.only);
+    const auto only = stems_in(settings.only);
     std::erase_if(paths, [&](const auto& path) { return !only.contains(path.stem().string()); });
   }
   if (paths.empty())

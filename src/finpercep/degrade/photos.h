@@ -2,6 +2,7 @@
 // Clean photographs in memory and the training pairs cut from them.
 #pragma once
 #include <filesystem>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,6 +21,9 @@ struct PhotoSettings {
   void visit(SettingsVisitor& v);
 };
 
+/// The stems of a file that exclude or only names, one a line; none for an empty path. A line that begins with '#' is a remark, and so is
+/// what follows a blank and a '#'.
+std::set<std::string> stems_in(const std::string& path);
 /// The files that the settings name, in their order, those of a folder sorted.
 std::vector<std::filesystem::path> photo_files(const PhotoSettings& settings);
 /// The files of `held_out` that are among those of `training`, or have the name and the length of one.

@@ -19,16 +19,16 @@ struct DegradeRound {
   std::vector<int64_t> kernel_sizes = {7, 9, 11, 13, 15, 17, 19, 21};
   std::vector<double> kernel_probs = {0.45, 0.25, 0.12, 0.03, 0.12, 0.03};  ///< iso, aniso, generalized iso/aniso, plateau iso/aniso
   double sinc_prob = 0.1;
-  std::vector<double> blur_sigma = {0.2, 3.0};
-  std::vector<double> betag_range = {0.5, 4.0};
-  std::vector<double> betap_range = {1.0, 2.0};
+  std::array<double, 2> blur_sigma = {0.2, 3.0};
+  std::array<double, 2> betag_range = {0.5, 4.0};
+  std::array<double, 2> betap_range = {1.0, 2.0};
   std::vector<double> resize_prob = {0.2, 0.7, 0.1};  ///< up, down, keep
-  std::vector<double> resize_range = {0.15, 1.5};
-  double gaussian_noise_prob = 0.5;           ///< else Poisson
-  std::vector<double> noise_range = {1, 30};  ///< sigma, of 255
-  std::vector<double> poisson_scale_range = {0.05, 3.0};
+  std::array<double, 2> resize_range = {0.15, 1.5};
+  double gaussian_noise_prob = 0.5;             ///< else Poisson
+  std::array<double, 2> noise_range = {1, 30};  ///< sigma, of 255
+  std::array<double, 2> poisson_scale_range = {0.05, 3.0};
   double gray_noise_prob = 0.4;
-  std::vector<double> jpeg_range = {30, 95};
+  std::array<double, 2> jpeg_range = {30, 95};
   void visit(SettingsVisitor& v);
 };
 
@@ -46,8 +46,8 @@ struct DegradeSettings {
   void visit(SettingsVisitor& v);
 };
 
-/// usage_error naming the key, for what the ranges of single numbers cannot say: low <= high, odd sizes, lengths of lists. Loading a
-/// config checks it, and so does drawing.
+/// usage_error naming the key, for what the fields' ranges cannot say: odd sizes, lengths of lists, shares that are all 0. Loading a config
+/// checks it, and so does drawing.
 void check_degrade_settings(const DegradeSettings& settings);
 
 /// LR picture of floor(width/scale) x floor(height/scale), 8-bit values in [0,1]. All randomness comes from `random`.

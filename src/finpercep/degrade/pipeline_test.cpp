@@ -35,7 +35,7 @@ DegradeSettings load(const std::string& name, const std::vector<std::string>& ov
   return settings;
 }
 
-bool inside(double value, const std::vector<double>& range) { return value >= range[0] && value <= range[1]; }
+bool inside(double value, const std::array<double, 2>& range) { return value >= range[0] && value <= range[1]; }
 
 // Five standard deviations of a share.
 double tolerance(double share, int count) { return 5 * std::sqrt(share * (1 - share) / count) + 1e-9; }
@@ -219,8 +219,6 @@ TEST_CASE("jpeg: diff is near libjpeg, draws the same, and is another picture") 
   CHECK(same.first.noise_seed == drawn.first.noise_seed);
   CHECK(same.second.jpeg_quality == drawn.second.jpeg_quality);
   CHECK(same.jpeg_last == drawn.jpeg_last);
-  settings.jpeg = "mozjpeg";
-  CHECK_THROWS_WITH_AS(check_degrade_settings(settings), doctest::Contains("libjpeg or diff"), Error);
 }
 
 TEST_CASE("small photographs and scale 1 work") {
@@ -268,7 +266,7 @@ TEST_CASE("wrong settings are refused when they are loaded, by key") {
     CHECK(text.find(part) != std::string::npos);
     CHECK(text.find('\n') == std::string::npos);
   };
-  names("first.blur_sigma=[3, 0.2]", "first.blur_sigma: expected low <= high, found [3, 0.2]");
+  names("first.blur_sigma=[3, 0.2]", "first.blur_sigma: expected [low, high], found [3, 0.2]");
   names("second.noise_range=[1]", "second.noise_range: expected two numbers");
   names("first.kernel_sizes=[7, 8]", "first.kernel_sizes");
   names("first.kernel_sizes=[]", "first.kernel_sizes");
@@ -282,6 +280,7 @@ TEST_CASE("wrong settings are refused when they are loaded, by key") {
   names("first.gray_noise_prob=1.1", "first.gray_noise_prob");
   names("scale=0", "scale");
   names("final_resize=cubic", "final_resize");
+  names("jpeg=mozjpeg", "one of libjpeg, diff");
   names("first.blur_sigmas=[1, 2]", "blur_sigma");
 }
 
@@ -290,6 +289,6 @@ TEST_CASE("wrong calls are refused") {
   CHECK_THROWS_AS(degrade(scene(30, 32), settings, Random(1, "degrade")), Error);
   CHECK_THROWS_AS(degrade(Image(32, 32, 1), settings, Random(1, "degrade")), Error);
   CHECK_THROWS_AS(degrade(Image(), settings, Random(1, "degrade")), Error);
-  settings.first.noise_range = {5, std::nan("")};
-  CHECK_THROWS_WITH_AS(degrade(scene(32, 32), settings, Random(1, "degrade")), doctest::Contains("first.noise_range"), Error);
+  settings.first.kernel_sizes = {8};
+  CHECK_THROWS_WITH_AS(degrade(scene(32, 32), settings, Random(1, "degrade")), doctest::Contains("first.kernel_sizes"), Error);
 }

@@ -19,7 +19,7 @@ namespace {
 constexpr double kPi = std::numbers::pi;
 
 // Half of the draws below 1, half above: the shape parameter is 1 for a plain Gaussian, and both sides shall be seen equally often.
-double draw_beta(const std::vector<double>& range, Random& random) {
+double draw_beta(const std::array<double, 2>& range, Random& random) {
   const double middle = std::clamp(1.0, range[0], range[1]);
   return random.chance(0.5) ? random.uniform(range[0], middle) : random.uniform(middle, range[1]);
 }

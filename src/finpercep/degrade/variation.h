@@ -14,15 +14,12 @@ namespace finpercep {
 struct VariationSettings {
   double prob = 0;
   std::vector<std::string> kinds = {"soften", "grain", "jpeg", "rescale"};
-  std::vector<double> soften = {0.4, 1.2};   ///< Gaussian sigma, pixels
-  std::vector<double> grain = {1, 6};        ///< sigma, of 255
-  std::vector<double> jpeg = {75, 95};       ///< quality
-  std::vector<double> rescale = {1.1, 1.8};  ///< shrunk by this (area) and grown again (bicubic)
+  std::array<double, 2> soften = {0.4, 1.2};   ///< Gaussian sigma, pixels
+  std::array<double, 2> grain = {1, 6};        ///< sigma, of 255
+  std::array<double, 2> jpeg = {75, 95};       ///< quality
+  std::array<double, 2> rescale = {1.1, 1.8};  ///< shrunk by this (area) and grown again (bicubic)
   void visit(SettingsVisitor& v);
 };
-
-/// usage_error naming the key below `key`, for unknown kinds and ranges that are no ranges.
-void check_variation_settings(const VariationSettings& settings, const std::string& key);
 
 /// The variation that falls to a photograph; "" for none.
 std::string draw_variation(const VariationSettings& settings, Random& random);

@@ -13,7 +13,7 @@ struct Interval {
   double mean = 0, low = 0, high = 0;
 };
 
-/// Of every interval; captions and titles state it.
+/// Of every interval: "95 %" in captions, titles and help.
 inline constexpr double interval_confidence = 0.95;
 
 struct BootstrapOptions {

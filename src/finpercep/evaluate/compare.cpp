@@ -107,8 +107,7 @@ Table comparison_table(const MethodResults& methods, const EvaluateOptions& opti
   }
   const std::vector<std::string> unlike = unlike_metrics(methods, options.measure.metrics);
   table.mark_best = unlike.empty();
-  table.caption = fmt::format("Mean [{:g} % bootstrap interval over images, {} resamples]{}. {}.", 100 * interval_confidence,
-                              options.bootstrap.resamples,
+  table.caption = fmt::format("Mean [95 % bootstrap interval over images, {} resamples]{}. {}.", options.bootstrap.resamples,
                               unlike.empty() ? ""
                                              : fmt::format("; the rows of {} are over DIFFERENT images, those that could be measured: do "
                                                            "not compare their means",
@@ -134,9 +133,9 @@ Table difference_table(const MethodResults& methods, const std::string& baseline
     table.rows.push_back(std::move(row));
   }
   table.caption = fmt::format(
-      "Row less {} on the same images [{:g} % bootstrap interval over images], in percent of {}'s mean where the column says so, else "
+      "Row less {} on the same images [95 % bootstrap interval over images], in percent of {}'s mean where the column says so, else "
       "absolute; p of Wilcoxon's two-sided signed-rank test, not corrected for the number of comparisons.",
-      baseline, 100 * interval_confidence, baseline);
+      baseline, baseline);
   return table;
 }
 

@@ -69,7 +69,7 @@ struct Tally {
     if (fitting) {
       const std::vector<double> f1 = f1_by_threshold(map, label);
       for (std::size_t k = 0; k < f1.size(); ++k) f1_sums[k] += f1[k];
-      fitted = true;
+      fitted |= !f1.empty();
     } else {
       if (threshold < 0 && fitted) threshold = best_threshold(f1_sums);
       if (fitted) r = compare_regions(map, label, threshold, std::max<int>(1, static_cast<int>(map.data.size()) / smallest_component));

@@ -149,6 +149,9 @@ Pipeline::Pipeline(PipelineOptions options)
   if (judges_ && !options_.judge) throw internal_error("pipeline: expected a judge for the judged columns, found none");
   for (const std::string& name : options_.metrics) {
     const JudgedColumn* judged = find_judged(name);
+    if (judged && judged->of_map && options_.judge->stage() == 0)
+      throw usage_error(
+          fmt::format("metrics: {}: expected RM_1 or finer, found RM_0 of {}, which has no map", name, options_.judge->model()));
     columns_.push_back({judged, !judged && find_metric(name).runs_net});
   }
 }
@@ -178,7 +181,7 @@ void Pipeline::run(const std::vector<std::string>& names, const LoadSample& load
       item.pixels = pixels;
     };
     item.unread = failure_of(names[i], true, [&] { item.sample = load(i, enter); });
-    enter(0);
+    enter(static_cast<int64_t>(item.sample.sr.plane_size() + item.sample.ref.plane_size()));  // of a load that makes its pictures
     if (item.unread.empty()) item.unread = failure_of(names[i], false, [&] { check_sizes(item.sample, "", ""); });
     if (item.unread.empty()) item.plain = values_of(plain, item.sample, names[i], item.failure);
     if (!deep || !item.unread.empty()) {

@@ -78,10 +78,6 @@ std::vector<std::string> expand_metrics(const std::vector<std::string>& names, c
     metrics.push_back(both ? score_metric : name);
     if (both && judge_of().stage() > 0) metrics.emplace_back(severity_metric);
   }
-  for (const std::string& metric : metrics)
-    if (const JudgedColumn* judged = find_judged(metric); judged && judged->of_map && judge_of().stage() == 0)
-      throw usage_error(
-          fmt::format("--metrics: {}: expected --stage 1 or more, found RM_0 of {}, which has no map", metric, judge_of().model()));
   return metrics;
 }
 

@@ -118,8 +118,8 @@ Table restoration_response(const std::vector<Image>& photos, const Score& score,
     Image coarse = resize(lr, clean.width, clean.height, Resize::bicubic);
     clamp_unit(coarse);
     std::array<std::vector<double>, 4> blended, restored;  // score, then the metrics
-    const auto measure = [&](std::array<std::vector<double>, 4>& to, const Image& restored) {
-      const Image picture = rounded_to_bytes(restored);
+    const auto measure = [&](std::array<std::vector<double>, 4>& to, const Image& made) {
+      const Image picture = rounded_to_bytes(made);
       to[0].push_back(score(picture));
       const std::vector<double> values = metrics.compute(picture, clean);
       for (std::size_t m = 0; m < values.size(); ++m) to[m + 1].push_back(values[m]);
@@ -206,12 +206,13 @@ Table reward_variance(const std::vector<Image>& photos, const std::function<std:
     const Spread& s = stages[k];
     std::vector<Cell> row = {fmt::format("{}", k), static_cast<double>(photos.size())};
     for (const auto* values : {&s.score, &s.logit, &s.region, &s.mean}) row.push_back(mean_cell(*values, options.bootstrap));
-    row.push_back(photos.size() < 2 ? Cell{} : Cell{mean_of(s.score) / deviation_of(s.mean)});
+    row.emplace_back();
+    if (photos.size() > 1) row.back() = mean_of(s.score) / deviation_of(s.mean);
     table.rows.push_back(std::move(row));
   }
   table.caption = fmt::format(
       "Standard deviation over {} draws of one degraded photograph, mean [95 % bootstrap interval over photographs], by stage of the "
-      "ladder. region term: 1 - mean of the worst fifth of the map.",
+      "ladder, the reward in fp32. region term: 1 - mean of the worst fifth of the map.",
       draws);
   return table;
 }

@@ -43,6 +43,20 @@ std::vector<int64_t> counts_of(const json& counts, const std::string& where) {
 
 }  // namespace
 
+RunLengths run_lengths(const Image& mask) {
+  RunLengths runs{.counts = {0}};
+  bool inside = false;
+  for (int x = 0; x < mask.width; ++x)
+    for (int y = 0; y < mask.height; ++y) {
+      const bool now = mask.at(0, y, x) > 0.5f;
+      if (now != inside) runs.counts.push_back(0);
+      inside = now;
+      ++runs.counts.back();
+      runs.area += now;
+    }
+  return runs;
+}
+
 std::vector<int64_t> decode_counts(std::string_view text, const std::string& where) {
   std::vector<int64_t> counts;
   for (std::size_t at = 0; at < text.size();) {

@@ -6,11 +6,13 @@
 #include <string_view>
 #include <vector>
 
+#include "finpercep/image.h"
+
 namespace finpercep {
 
 /// Lengths of the runs of 0, 1, 0, 1, .. down the columns, from the left column on.
 struct RunLengths {
-  std::vector<int64_t> counts;
+  std::vector<int64_t> counts = {};
   int64_t area = 0;  ///< pixels that are 1
 };
 
@@ -18,6 +20,9 @@ struct RunLengthMasks {
   int width = 0, height = 0;
   std::vector<RunLengths> masks;
 };
+
+/// Of a mask picture, 1 channel; above a half is 1.
+RunLengths run_lengths(const Image& mask);
 
 /// COCO's compressed counts: numbers of 5 bits a character, from the fourth on as differences to the one before last. input_error naming
 /// `where` for other characters, a number that is cut off or out of range.

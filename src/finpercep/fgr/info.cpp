@@ -35,10 +35,10 @@ void add(FgrHistogram& histogram, const std::vector<double>& edges, double value
 
 }  // namespace
 
-std::vector<FgrHistogram> fgr_histograms(const FgrSet& set, const std::vector<double>& areas) {
+std::vector<FgrHistogram> fgr_histograms(const FgrSet& set, const std::array<double, 2>& areas) {
   std::vector<double> area_edges, severity_edges;
-  const int bins = areas.at(0) < areas.at(1) ? area_bins : 1;
-  for (int k = 0; k <= bins; ++k) area_edges.push_back(areas.at(0) * std::pow(areas.at(1) / areas.at(0), static_cast<double>(k) / bins));
+  const int bins = areas[0] < areas[1] ? area_bins : 1;
+  for (int k = 0; k <= bins; ++k) area_edges.push_back(areas[0] * std::pow(areas[1] / areas[0], static_cast<double>(k) / bins));
   for (int k = 0; k <= severity_bins; ++k) severity_edges.push_back(static_cast<double>(k) / severity_bins);
   FgrHistogram area = empty_bins("area", area_edges), severity = empty_bins("severity", severity_edges);
   for (int64_t i = 0; i < set.size(); ++i) {

@@ -101,32 +101,21 @@ void grid(Image& mask, double area, Random& random) {
 }  // namespace
 
 void MaskSettings::visit(SettingsVisitor& v) {
-  v.field("kinds", kinds, "mask families, drawn with equal chance: brush, box, ellipse, noise, grid");
-  v.field("area", area, "share of the picture that is swapped, [low, high]", {.min = 0.001, .max = 1});
-  v.field("feather", feather, "soft edge, standard deviation in pixels, [low, high]", {.min = 0, .max = 64});
+  v.choice("kinds", kinds, "mask families, drawn with equal chance", {"brush", "box", "ellipse", "noise", "grid"});
+  v.field("area", area, "share of the picture that is swapped, [low, high]", {.min = 0.001, .max = 1, .rising = true});
+  v.field("feather", feather, "soft edge, standard deviation in pixels, [low, high]", {.min = 0, .max = 64, .rising = true});
   v.field("feather_prob", feather_prob, "share of masks with a soft edge", {.min = 0, .max = 1});
   v.field("semantic_prob", semantic_prob,
           "share of masks that follow what the picture shows: from segments, else from clustered DINOv2 tokens", {.min = 0, .max = 1});
   v.field("segments", segments, "folders of label maps (STEM.png), SAM masks (STEM.json) or mask pictures (STEM/*.png, STEM_k.png)");
 }
 
-void check_mask_settings(const MaskSettings& settings) {
-  constexpr std::array known = {"brush", "box", "ellipse", "noise", "grid"};
-  if (settings.kinds.empty()) throw usage_error("masks.kinds: expected at least one of brush, box, ellipse, noise, grid, found none");
-  for (const std::string& kind : settings.kinds)
-    if (std::ranges::find(known, kind) == known.end())
-      throw usage_error(fmt::format("masks.kinds: expected brush, box, ellipse, noise or grid, found '{}'", kind));
-  for (const auto& [name, range] : {std::pair{"area", &settings.area}, std::pair{"feather", &settings.feather}})
-    if (range->size() != 2 || (*range)[0] > (*range)[1])
-      throw usage_error(fmt::format("masks.{}: expected [low, high] with low <= high, found [{}]", name, fmt::join(*range, ", ")));
-}
-
 double draw_area(const MaskSettings& settings, Random& random) {
-  return std::exp(random.uniform(std::log(settings.area.at(0)), std::log(settings.area.at(1)) + 1e-12));
+  return std::exp(random.uniform(std::log(settings.area[0]), std::log(settings.area[1]) + 1e-12));
 }
 
 void feather(Image& mask, const MaskSettings& settings, Random& random) {
-  const double sigma = random.uniform(settings.feather.at(0), settings.feather.at(1));
+  const double sigma = random.uniform(settings.feather[0], settings.feather[1]);
   if (random.chance(settings.feather_prob) && sigma > 0.3) mask = blur_by(mask, sigma);
   clamp_unit(mask);  // a kernel's sum is 1 only up to rounding
 }

@@ -12,17 +12,14 @@ namespace finpercep {
 
 struct MaskSettings {
   std::vector<std::string> kinds = {"brush", "box", "ellipse", "noise", "grid"};
-  std::vector<double> area = {0.05, 0.6};  ///< share of the picture, drawn log-uniform
-  std::vector<double> feather = {0, 4};    ///< standard deviation of the soft edge, pixels; 0 is a hard edge
+  std::array<double, 2> area = {0.05, 0.6};  ///< share of the picture, drawn log-uniform
+  std::array<double, 2> feather = {0, 4};    ///< standard deviation of the soft edge, pixels; 0 is a hard edge
   double feather_prob = 0.5;
   double semantic_prob = 0;  ///< share of masks that follow what the picture shows
   std::vector<std::string> segments =
       {};  ///< folders of label maps, SAM's JSON or mask folders, by the photo's stem; without: clustered DINO tokens
   void visit(SettingsVisitor& v);
 };
-
-/// usage_error naming the key, for no or unknown kinds and ranges that are no ranges.
-void check_mask_settings(const MaskSettings& settings);
 
 /// 1-channel map in [0,1] whose area is near a random draw from the range; `kind` is one of MaskSettings::kinds.
 Image random_mask(const std::string& kind, int width, int height, const MaskSettings& settings, Random& random);

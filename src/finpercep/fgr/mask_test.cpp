@@ -104,20 +104,19 @@ TEST_CASE("masks of small and narrow pictures") {
 }
 
 TEST_CASE("unknown kinds and ranges that are none are usage errors that name them") {
-  const auto message = [](const std::function<void(MaskSettings&)>& spoil) -> std::string {
+  const auto message = [](const std::string& override_text) -> std::string {
     MaskSettings settings;
-    spoil(settings);
     try {
-      check_mask_settings(settings);
+      load_settings(settings, "", "masks.yaml", {override_text});
     } catch (const Error& error) {
       CHECK(error.code() == ExitCode::usage);
       return error.what();
     }
     return "";
   };
-  CHECK(message([](MaskSettings&) {}).empty());
-  CHECK(message([](MaskSettings& s) { s.kinds = {"box", "blob"}; }).find("'blob'") != std::string::npos);
-  CHECK(message([](MaskSettings& s) { s.kinds = {}; }).find("masks.kinds") != std::string::npos);
-  CHECK(message([](MaskSettings& s) { s.area = {0.5, 0.1}; }).find("masks.area") != std::string::npos);
-  CHECK(message([](MaskSettings& s) { s.feather = {1}; }).find("masks.feather") != std::string::npos);
+  CHECK(message("kinds=[box]").empty());
+  CHECK(message("kinds=[box, blob]").find("'blob'") != std::string::npos);
+  CHECK(message("kinds=[]").find("kinds: expected at least one of brush, box") != std::string::npos);
+  CHECK(message("area=[0.5, 0.1]").find("area: expected [low, high], found [0.5, 0.1]") != std::string::npos);
+  CHECK(message("feather=[1]").find("feather: expected two numbers, found 1") != std::string::npos);
 }

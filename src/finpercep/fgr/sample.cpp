@@ -74,7 +74,8 @@ void FgrSettings::visit(SettingsVisitor& v) {
   v.group("degradation", degradation, "how LR pictures are made for the generators");
   v.group("strong_degradation", strong_degradation, "the same for a share of them, so that one net fails mildly and severely");
   v.field("strong_prob", strong_prob, "that share", {.min = 0, .max = 1});
-  v.field("sources", sources, "who makes I_SR: model names or files, bicubic, distort, folders of pictures made elsewhere");
+  v.field("sources", sources,
+          "who makes I_SR: model names or files, TorchScript too, bicubic, distort or distort-all, folders of pictures made elsewhere");
   v.field("source_weights", source_weights, "chance of each source, in proportion; empty: equal", {.min = 0, .max = 1e6});
   v.field("samples_per_crop", samples_per_crop, "samples made of one clean crop", {.min = 1, .max = 64});
   v.field("sources_per_crop", sources_per_crop, "pictures I_SR made of one clean crop", {.min = 1, .max = 64});
@@ -94,7 +95,6 @@ namespace {
 
 // What is wrong with the settings is said before photographs are read and nets are loaded.
 const FgrSettings& checked(const FgrSettings& settings) {
-  check_mask_settings(settings.masks);
   if (settings.size % 32 != 0) throw usage_error(fmt::format("size: expected a multiple of 32, found {}", settings.size));
   if (!settings.source_weights.empty() && settings.source_weights.size() != settings.sources.size())
     throw usage_error(fmt::format("source_weights: expected a number for each of {} sources, found {}", settings.sources.size(),
@@ -105,7 +105,6 @@ const FgrSettings& checked(const FgrSettings& settings) {
       throw usage_error(fmt::format("{}.scale: expected {}, the factor of the sources, found {}", key, direct_scale, degradation.scale));
   if (!settings.source_weights.empty() && std::ranges::all_of(settings.source_weights, [](double w) { return w == 0; }))
     throw usage_error("source_weights: expected one above 0, found none");
-  check_variation_settings(settings.clean_variation, "clean_variation");
   return settings;
 }
 
@@ -162,7 +161,7 @@ FgrBuilder::Drawn FgrBuilder::draw(int64_t crop) const {
   if (!drawn.variation.empty()) drawn.gt = vary(photo, drawn.variation, settings_.clean_variation, random);
   round_to_bytes(drawn.gt);
   const at::Tensor batch = to_batch(pictures).to(compute_.device);
-  drawn.features = features_.maps(to_tensor(drawn.gt).to(compute_.device));
+  if (settings_.label.alpha < 1) drawn.features = features_.maps(to_tensor(drawn.gt).to(compute_.device));
   drawn.raw = difference(drawn, batch, at::ones({batch.size(0), 1, batch.size(2), batch.size(3)}, batch.options())).unbind(0);
   return drawn;
 }

@@ -12,7 +12,7 @@
 namespace finpercep {
 
 struct SegmentSet::Net {
-  explicit Net(at::Device device) : params(0), dino(params, DinoVersion::v2) {
+  explicit Net(at::Device device) : params(std::nullopt), dino(params, DinoVersion::v2) {
     load_pretrained(dino, DinoVersion::v2);
     params.to(device, at::kFloat);
   }

@@ -32,14 +32,16 @@ std::vector<std::size_t> largest_first(const std::vector<int64_t>& areas) {
   return order;
 }
 
+// Run lengths, for a hundred masks of a large photograph are gigabytes of pixels.
 LabelMap read_pictures(const std::vector<fs::path>& paths) {
-  std::vector<Image> masks;
+  RunLengthMasks masks;
   for (const fs::path& path : paths) {
-    masks.push_back(read_gray(path));
-    if (masks.back().width != masks[0].width || masks.back().height != masks[0].height)
+    const Image mask = read_gray(path);
+    if (masks.masks.empty()) masks = {mask.width, mask.height, {}};
+    if (mask.width != masks.width || mask.height != masks.height)
       throw input_error(fmt::format("segments: {}: expected {} x {} as {}, found {} x {}. masks of one photo have one size", path.string(),
-                                    masks[0].width, masks[0].height, paths[0].filename().string(), masks.back().width,
-                                    masks.back().height));
+                                    masks.width, masks.height, paths[0].filename().string(), mask.width, mask.height));
+    masks.masks.push_back(run_lengths(mask));
   }
   return paint(masks);
 }
@@ -85,20 +87,6 @@ LabelMap paint(const RunLengthMasks& runs) {
       at += count;
       inside = !inside;
     }
-  }
-  return map;
-}
-
-LabelMap paint(const std::vector<Image>& masks) {
-  if (masks.empty()) return {};
-  LabelMap map{masks[0].width, masks[0].height, std::vector<uint16_t>(masks[0].plane_size())};
-  std::vector<int64_t> areas;
-  for (const Image& mask : masks) areas.push_back(std::ranges::count_if(mask.data, [](float v) { return v > 0.5f; }));
-  uint16_t id = 0;
-  for (const std::size_t index : largest_first(areas)) {
-    ++id;
-    for (std::size_t i = 0; i < map.ids.size(); ++i)
-      if (masks[index].data[i] > 0.5f) map.ids[i] = id;
   }
   return map;
 }

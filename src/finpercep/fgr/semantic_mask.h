@@ -26,9 +26,8 @@ struct LabelMap {
 std::optional<LabelMap> read_segments(const std::vector<std::string>& folders, const std::string& stem, int width, int height,
                                       const std::set<std::string>& photographs = {});
 
-/// The parts of read_segments that need no file.
+/// The part of read_segments that needs no file.
 LabelMap paint(const RunLengthMasks& masks);
-LabelMap paint(const std::vector<Image>& masks);  ///< 1 channel each, all of one size; above a half is inside
 
 /// As PhotoSet cuts a photo: the rectangle, then mirrored where `flip` says so.
 LabelMap cut(const LabelMap& map, int x, int y, int width, int height, bool flip);

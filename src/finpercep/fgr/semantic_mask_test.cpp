@@ -69,6 +69,10 @@ TEST_CASE("COCO run lengths: compressed and plain, as pycocotools writes them") 
       int64_t place_sum = 0;
       for (std::size_t i = 0; i < map.ids.size(); ++i) place_sum += map.ids[i] * (static_cast<int64_t>(i) % 251 + 1);
       CHECK(place_sum == c.at("place_sum").get<int64_t>());
+      Image mask(width, height, 1);
+      std::ranges::transform(map.ids, mask.data.begin(), [](uint16_t id) { return id > 0 ? 0.6f : 0.5f; });
+      CHECK(run_lengths(mask).counts == read.masks[0].counts);
+      CHECK(run_lengths(mask).area == read.masks[0].area);
     }
   }
 }

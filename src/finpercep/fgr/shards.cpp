@@ -94,11 +94,13 @@ Inputs inputs_of(const FgrBuilder& builder) {
 FgrSettings as_built(FgrSettings settings) {
   const Compute compute = resolve_compute(settings.device, settings.dtype);
   settings.device = compute.device.is_cuda() ? "cuda" : "cpu";
-  settings.dtype = compute.dtype == at::kBFloat16 ? "bf16" : "fp32";
+  settings.dtype = dtype_name(compute);
   return settings;
 }
 
-void write_manifest(const FgrBuilder& builder, const std::filesystem::path& directory, int64_t shards, int64_t crops_per_shard) {
+// `kept`: hashes of shards that this part has not made. They stay what they were, or a damaged shard would be certified here.
+void write_manifest(const FgrBuilder& builder, const std::filesystem::path& directory, int64_t shards, int64_t crops_per_shard,
+                    const std::map<std::string, std::string>& kept) {
   using nlohmann::ordered_json;
   ordered_json manifest = {{"format", format_name},
                            {"count", builder.settings().count},
@@ -113,7 +115,9 @@ void write_manifest(const FgrBuilder& builder, const std::filesystem::path& dire
   for (int64_t s = 0; s < shards; ++s) {
     const auto path = directory / shard_name(s);
     if (!std::filesystem::exists(path)) return;  // another part is still at work and will write it
-    manifest["shards"].push_back({{"file", shard_name(s)}, {"hash", hash_of(read_file(path, max_shard_bytes))}});
+    const auto known = kept.find(shard_name(s));
+    manifest["shards"].push_back(
+        {{"file", shard_name(s)}, {"hash", known != kept.end() ? known->second : hash_of(read_file(path, max_shard_bytes))}});
   }
   write_file(directory / "manifest.json", manifest.dump(1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
 }
@@ -148,7 +152,8 @@ double begun_scale(const FgrSettings& settings, const std::filesystem::path& dir
   load_settings(begun, read_text_file(stamp), stamp.string());
   const double scale = begun.label.scale;
   if (settings.label.scale == 0) begun.label.scale = 0;
-  if (to_yaml(as_built(begun)) != to_yaml(as_built(settings)))
+  begun.photos.strict = settings.photos.strict;  // no sample depends on it
+  if (to_yaml(begun) != to_yaml(as_built(settings)))
     throw input_error(fmt::format(
         "fgr: {}: expected a new folder or one of the same settings, device and dtype, found shards of other settings. choose another -o",
         directory.string()));
@@ -169,7 +174,7 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
   const int64_t per_crop = builder.per_crop(), readable = max_shard_bytes / most_bytes(settings.size);
   const int64_t crops_per_shard = std::max<int64_t>(1, std::min(samples_per_shard, readable) / per_crop);
   const int64_t shards = (builder.crops() + crops_per_shard - 1) / crops_per_shard;
-  const std::map<std::string, std::string> hashes = known_hashes(directory);
+  std::map<std::string, std::string> hashes = known_hashes(directory);
   const auto samples_in = [&](int64_t s) { return std::min(crops_per_shard * per_crop, settings.count - s * crops_per_shard * per_crop); };
   int64_t samples = 0;
   for (int64_t s = part; s < shards; s += parts) samples += samples_in(s);
@@ -192,8 +197,9 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
     for (auto& crop : encoded)
       for (EncodedSample& sample : crop) append(entries, index++, std::move(sample));
     write_file(directory / shard_name(s), encode_tar(entries));
+    hashes.erase(shard_name(s));
   }
-  write_manifest(builder, directory, shards, crops_per_shard);
+  write_manifest(builder, directory, shards, crops_per_shard, hashes);
 }
 
 ShardManifest read_manifest(const std::filesystem::path& directory) {
@@ -225,8 +231,6 @@ ShardManifest read_manifest(const std::filesystem::path& directory) {
         throw input_error(fmt::format("fgr: {}: shard name '{}' leads out of the folder", path.string(), file));
       manifest.shards.emplace_back(file, shard.at("hash"));
     }
-    check_mask_settings(manifest.settings.masks);
-    check_variation_settings(manifest.settings.clean_variation, "clean_variation");
     const int64_t samples_per_shard = manifest.crops_per_shard * manifest.settings.samples_per_crop;
     const int64_t shards = (manifest.settings.count + samples_per_shard - 1) / samples_per_shard;
     if (manifest.count != manifest.settings.count || static_cast<int64_t>(manifest.shards.size()) != shards)

@@ -200,6 +200,13 @@ TEST_CASE("shards: two parts, a rebuilt shard and one whole build are the same b
   CHECK(test::input_message([&] { FgrSet(folder / "parts").sample(4); }).find("fgr-000001.tar") != std::string::npos);
   CHECK(FgrSet(folder / "parts").sample(3).facts.index == 3);
   CHECK(test::input_message([&] { verify_shards(folder / "parts", 0); }).find("fgr-000001.tar") != std::string::npos);
+  build_shards(settings, folder / "parts", 0, 2, 4);  // the other part does not certify it
+  CHECK(test::input_message([&] { verify_shards(folder / "parts", 0); }).find("fgr-000001.tar") != std::string::npos);
+  build_shards(settings, folder / "parts", 1, 2, 4);
+  CHECK((contents(folder / "parts") == whole));
+  FgrSettings strict = settings;
+  strict.photos.strict = true;
+  build_shards(strict, folder / "parts", 0, 1, 4);  // no sample depends on it
   write_file(shard, std::span(sound).first(sound.size() - 600));
   CHECK(test::input_message([&] { FgrSet(folder / "parts").size(); }).find("fgr-000001.tar") != std::string::npos);
   std::filesystem::remove(shard);

@@ -12,12 +12,10 @@ namespace finpercep {
 
 namespace {
 
-int64_t draws_of(const ResShiftSchedule& chain) { return chain.flow ? 1 : chain.steps(); }  // as Generator::draw_noise
-
 // The chain of generator.h's roll_out, step by step.
 std::string chain_script(const Generator& generator) {
   const ResShiftSchedule& chain = generator.schedule;
-  const int64_t scale = generator.settings.scale, unit = lr_multiple(generator), steps = chain.steps(), draws = draws_of(chain);
+  const int64_t scale = generator.settings.scale, unit = lr_multiple(generator), steps = chain.steps(), draws = chain.draws();
   MethodBody line("def forward(self, lr: Tensor, noise: Optional[Tensor] = None) -> Tensor:");
   take_pictures(line, "lr", generator.params.named().front().first);
   line("height = lr.size(2)");
@@ -25,9 +23,11 @@ std::string chain_script(const Generator& generator) {
   line(fmt::format("padded = torch.replication_pad2d(lr, [0, ({0} - width % {0}) % {0}, 0, ({0} - height % {0}) % {0}])", unit));
   line(fmt::format("size = [padded.size(2) * {0}, padded.size(3) * {0}]", scale));
   line("y = torch.clamp(torch.upsample_bicubic2d(padded, size, False), 0.0, 1.0)");
-  line(fmt::format("draws = torch.randn([lr.size(0), {}, 3, size[0], size[1]], dtype=y.dtype, device=y.device)", draws));
-  line("if noise is not None:");
-  line("  assert noise.size() == draws.size(), \"noise: expected \" + str(draws.size()) + \", found \" + str(noise.size())");
+  line(fmt::format("shape = [lr.size(0), {}, 3, size[0], size[1]]", draws));
+  line("if noise is None:");
+  line("  draws = torch.randn(shape, dtype=y.dtype, device=y.device)");
+  line("else:");
+  line("  assert noise.size() == shape, \"noise: expected \" + str(shape) + \", found \" + str(noise.size())");
   line("  draws = noise.to(y.dtype)");
   line(fmt::format("x = y + {} * draws[:, 0]", chain.noise(steps)));
   for (int64_t t = steps; t >= 1; --t) {
@@ -40,8 +40,6 @@ std::string chain_script(const Generator& generator) {
   return line.text();
 }
 
-}  // namespace
-
 std::string generator_script(const Generator& generator) {
   const std::string net = generator.net.script();
   if (!generator.sees_lr) return net + "\n" + chain_script(generator);
@@ -51,6 +49,8 @@ std::string generator_script(const Generator& generator) {
   return line.text();
 }
 
+}  // namespace
+
 std::string forward_facts(const Generator& generator) {
   const int64_t scale = generator.settings.scale;
   const std::string sr = fmt::format("N x 3 x {0}H x {0}W in [0,1]", scale);
@@ -58,7 +58,7 @@ std::string forward_facts(const Generator& generator) {
   return fmt::format(
       "lr: N x 3 x H x W, RGB in [0,1], noise: None or N x {0} x 3 x {1}H' x {1}W' normals, H' and W' the sides of lr rounded up to "
       "multiples of {2} -> {3}",
-      draws_of(generator.schedule), scale, lr_multiple(generator), sr);
+      generator.schedule.draws(), scale, lr_multiple(generator), sr);
 }
 
 std::string export_generator(const Generator& generator, const std::string& facts) {

@@ -65,7 +65,12 @@ Generator::Generator(const GeneratorSettings& given, std::optional<uint64_t> see
 Generator::Generator(const ScriptedNet& made)
     : schedule(direct_schedule(made.takes_noise() ? 1 : 0)), params(std::nullopt), sees_lr(true), script(made) {
   settings.policy = "direct";
-  for (const auto& [name, value] : made.parameters()) params.adopt(name, value);
+  for (const auto& [name, value] : made.parameters()) {
+    if (value.scalar_type() != at::kFloat)
+      throw model_error(fmt::format("generator: {}: expected parameters in float32 to train, found {} in {}. save module.float()",
+                                    made.file(), name, c10::toString(value.scalar_type())));
+    params.adopt(name, value);
+  }
   if (params.count() == 0)
     throw model_error(
         fmt::format("generator: {}: expected parameters to train, found none. was it frozen by torch.jit.freeze?", made.file()));
@@ -109,8 +114,7 @@ at::Tensor Generator::roll_on(at::Tensor x, const at::Tensor& y, const std::vect
 
 std::vector<at::Tensor> Generator::draw_noise(Random& random, at::IntArrayRef shape, at::Device device) const {
   std::vector<at::Tensor> noise;
-  const int64_t drawn = schedule.flow ? 1 : schedule.steps();  // an ODE's only noise is its start
-  for (int64_t k = 0; k < drawn; ++k) noise.push_back(normal_tensor(random, shape, device));
+  for (int64_t k = 0; k < schedule.draws(); ++k) noise.push_back(normal_tensor(random, shape, device));
   return noise;
 }
 

@@ -34,8 +34,6 @@ at::Tensor log_density(const GaussianStep& step, const at::Tensor& x) {
   return (x.to(at::kFloat) - step.mean.to(at::kFloat)).square() * (-0.5 / (step.std * step.std)) + constant;
 }
 
-at::Tensor log_prob(const GaussianStep& step, const at::Tensor& x) { return log_density(step, x).flatten(1).mean(1); }
-
 at::Tensor step_divergence(const GaussianStep& step, const GaussianStep& reference) {
   TORCH_CHECK(step.std > 0 && step.std == reference.std, "step_divergence: expected one deviation > 0, found ", step.std, " and ",
               reference.std);

@@ -24,8 +24,6 @@ GaussianStep policy_step(const ResShiftSchedule& schedule, const at::Tensor& x_t
 
 /// log N(x; mean, std^2) of every number of x, in its shape. std > 0.
 at::Tensor log_density(const GaussianStep& step, const at::Tensor& x);
-/// Its mean over all numbers of a picture: N. A mean, not a sum, so that clip ranges do not depend on the picture's size.
-at::Tensor log_prob(const GaussianStep& step, const at::Tensor& x);
 /// KL(N(mean, std^2) || N(reference, std^2)) of every number, in the shape of the means: (mean - reference)^2 / (2 std^2).
 at::Tensor step_divergence(const GaussianStep& step, const GaussianStep& reference);
 

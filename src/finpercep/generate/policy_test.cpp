@@ -39,6 +39,9 @@ struct Case {
 };
 const Case cases[] = {{"resshift", "", 4, .2}, {"resshift", "", 15, .04}, {"flow", "sde", 8, .2}, {"flow", "cps", 8, .2}};
 
+// Of a picture: the mean over its numbers.
+at::Tensor log_prob(const GaussianStep& step, const at::Tensor& x) { return log_density(step, x).flatten(1).mean(1); }
+
 }  // namespace
 
 TEST_CASE("log-probability: the mean of the density's logarithm, by a loop in double") {
@@ -116,13 +119,17 @@ TEST_CASE("before the first update the ratio is 1, exactly: with gradient, for e
     }
 }
 
-TEST_CASE("KL of a ResShift step between two policies is kl_weight times the squared distance of their predictions") {
+TEST_CASE(
+    "KL of a ResShift step between two policies is alpha_t / (2 kappa^2 eta_t eta_{t-1}) times the squared distance of their predictions") {
   for (const auto& [steps, min_noise] : {std::pair{4, .2}, std::pair{15, .04}}) {
     const ResShiftSchedule schedule = resshift_schedule(steps, 2.0, min_noise);
     const at::Tensor x = normals(1, {1, 3, 4, 4}), y = normals(2, {1, 3, 4, 4}), f = normals(3, {1, 3, 4, 4}), g = normals(4, {1, 3, 4, 4});
     for (int64_t t = 2; t <= steps; ++t) {
       const at::Tensor kl = step_divergence(policy_step(schedule, x, y, f, t, {}), policy_step(schedule, x, y, g, t, {}));
-      CHECK(value(kl.sum()) == doctest::Approx(kl_weight(schedule, t) * value((f - g).square().sum())).epsilon(1e-3));
+      CHECK(value(kl.sum()) ==
+            doctest::Approx(schedule.alpha(t) / (2 * schedule.kappa * schedule.kappa * schedule.eta[t] * schedule.eta[t - 1]) *
+                            value((f - g).square().sum()))
+                .epsilon(1e-3));
     }
   }
 }

@@ -64,10 +64,4 @@ double posterior_std(const ResShiftSchedule& schedule, int64_t t) {
   return schedule.kappa * std::sqrt(schedule.eta.at(t - 1) / schedule.eta.at(t) * schedule.alpha(t));
 }
 
-double kl_weight(const ResShiftSchedule& schedule, int64_t t) {
-  TORCH_CHECK(!schedule.flow, "kl_weight: the steps of the flow's ODE are deterministic and have no KL");
-  TORCH_CHECK(t >= 2, "kl_weight: the last step (t = 1) is deterministic and has no KL");
-  return schedule.alpha(t) / (2 * schedule.kappa * schedule.kappa * schedule.eta.at(t) * schedule.eta.at(t - 1));
-}
-
 }  // namespace finpercep

@@ -22,6 +22,7 @@ struct ResShiftSchedule {
   std::vector<double> time = {};  ///< what the net is told of step t: t / T of the chain that it was trained on
   bool flow = false;  ///< flow matching on the same road (flow.h): noise kappa eta instead of kappa sqrt(eta), and none on the way
   int64_t steps() const { return static_cast<int64_t>(eta.size()) - 1; }
+  int64_t draws() const { return flow ? 1 : steps(); }  ///< fields of noise a picture takes; an ODE's only one is its start
   double alpha(int64_t t) const { return eta[t] - eta[t - 1]; }
   double noise(int64_t t) const;  ///< deviation of x_t around x0 + eta_t (y - x0)
 };
@@ -45,8 +46,5 @@ at::Tensor diffuse(const ResShiftSchedule& schedule, const at::Tensor& x0, const
 /// Eq. 7: q(x_{t-1} | x_t, x0): mean = eta_{t-1}/eta_t x_t + alpha_t/eta_t x0, std = kappa sqrt(eta_{t-1}/eta_t alpha_t), 0 at t = 1.
 at::Tensor posterior_mean(const ResShiftSchedule& schedule, const at::Tensor& x_t, const at::Tensor& x0, int64_t t);
 double posterior_std(const ResShiftSchedule& schedule, int64_t t);
-
-/// KL(p_theta || p_ref) of step t is weight * ||f_theta - f_ref||^2: alpha_t / (2 kappa^2 eta_t eta_{t-1}), t >= 2.
-double kl_weight(const ResShiftSchedule& schedule, int64_t t);
 
 }  // namespace finpercep

@@ -5,6 +5,16 @@
 
 using namespace finpercep;
 
+namespace {
+
+// KL(p_theta || p_ref) of step t is this times ||f_theta - f_ref||^2: alpha_t / (2 kappa^2 eta_t eta_{t-1}) for the posterior.
+double kl_weight(const ResShiftSchedule& s, int t) {
+  const double share = s.alpha(t) / s.eta[t], std = posterior_std(s, t);
+  return share * share / (2 * std * std);
+}
+
+}  // namespace
+
 TEST_CASE("golden schedule, T = 4") {
   const ResShiftSchedule s = resshift_schedule(4, 2.0, 0.2);
   const double eta[] = {0.0100, 0.2705, 0.5797, 0.9801}, std[] = {0, 0.1963, 0.7597, 0.9733}, kl[] = {0, 12.038, 0.2465, 0.0881};

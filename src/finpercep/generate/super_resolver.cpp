@@ -104,10 +104,8 @@ std::string weights_hash(const std::string& given) {
   const std::string name = split_steps(given).name;
   if (is_public_net(name)) {
     std::filesystem::path file = ncnn_weight_file(name);
-    std::vector<std::byte> bytes = read_file(file, limit);
-    const std::vector<std::byte> weights = read_file(file.replace_extension(".bin"), limit);
-    bytes.insert(bytes.end(), weights.begin(), weights.end());
-    return hash_of(bytes);
+    const std::vector<std::byte> net = read_file(file, limit), weights = read_file(file.replace_extension(".bin"), limit);
+    return hash_of({net, weights});
   }
   if (is_file(name)) return hash_of(read_file(name, limit));
   for (const std::filesystem::path& path : shipped_models())

@@ -39,10 +39,6 @@ std::string last_line(const std::string& text) {
                      std::min<std::size_t>(end - (start == std::string::npos ? 0 : start + 1) + 1, 200));
 }
 
-}  // namespace
-
-namespace {
-
 bool draws_noise(const torch::jit::Block& block) {
   return std::ranges::any_of(block.nodes(), [](const torch::jit::Node* node) {
     return node->isNondeterministic() || std::ranges::any_of(node->blocks(), [](const torch::jit::Block* b) { return draws_noise(*b); });
@@ -85,11 +81,10 @@ ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(s
     throw bad(file, fmt::format("expected forward(lr) or forward(lr, noise), found a forward with {} inputs", module_->inputs));
   for (const c10::Argument& argument : std::span(forward->function().getSchema().arguments()).subspan(1))
     if (argument.type()->kind() != c10::TypeKind::TensorType)
-      throw bad(
-          file,
-          fmt::format(
-              "expected inputs that are tensors, found '{}: {}'. a chain written by `finpercep export` is for Python: give the checkpoint",
-              argument.name(), argument.type()->repr_str()));
+      throw bad(file, fmt::format("expected inputs that are tensors, found '{}: {}'{}", argument.name(), argument.type()->repr_str(),
+                                  argument.type()->kind() == c10::TypeKind::OptionalType
+                                      ? ". a chain written by `finpercep export` is for Python: give the checkpoint"
+                                      : ""));
   module_->draws = draws_noise(*forward);
 }
 

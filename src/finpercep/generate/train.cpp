@@ -110,7 +110,6 @@ GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const G
 
 void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
   const Compute compute = resolve_compute(settings.device, settings.dtype);
-  check_variation_settings(settings.datasets.gt_variation, "datasets.gt_variation");
   const PhotoSet photos(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size));
   const auto seed = static_cast<uint64_t>(settings.manual_seed);
   Generator generator(settings.network_g, seed);

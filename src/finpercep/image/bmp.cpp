@@ -52,6 +52,7 @@ bool plain(const Header& header, std::span<const std::byte> bytes) {
 PictureInfo probe_bmp(std::span<const std::byte> bytes) {
   if (!has_header(bytes)) return {};
   const Header header = header_of(bytes);
+  if (header.width < 1) return {};
   const bool alpha = header.bits == 32 && header.info >= 56 && bytes.size() >= 70 && little_endian(bytes, 66, 4) != 0;
   return {header.width, std::abs(header.height), 8, alpha};
 }

@@ -21,6 +21,6 @@ struct Region {
   float mean = 0, max = 0;                  ///< severity inside
   std::vector<std::array<int, 2>> polygon;  ///< outer boundary, pixel corners, clockwise, closed implicitly
 };
-std::vector<Region> find_regions(const Image& map, float threshold, int min_area = 16);
+std::vector<Region> find_regions(const Image& map, float threshold, int min_area);
 
 }  // namespace finpercep

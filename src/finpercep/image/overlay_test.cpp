@@ -152,12 +152,12 @@ TEST_CASE("the polygon of a region has the region's area, with its holes") {
 TEST_CASE("empty and full maps, order and smallest area") {
   CHECK(find_regions(map_of({"...", "..."}), 0.5f, 1).empty());
   CHECK(find_regions(Image(4, 4, 1, std::numeric_limits<float>::quiet_NaN()), 0.5f, 1).empty());
-  const auto full = find_regions(Image(7, 3, 1, 1.0f), 0.5f);
+  const auto full = find_regions(Image(7, 3, 1, 1.0f), 0.5f, 16);
   REQUIRE(full.size() == 1);
   CHECK((full[0].polygon == Polygon{{0, 0}, {7, 0}, {7, 3}, {0, 3}}));
   const auto two = find_regions(map_of({"66.99", "66...", "....."}), 0.5f, 2);
   REQUIRE(two.size() == 2);
   CHECK(two[0].area == 4);  // 4 * 0.6 > 2 * 0.9
   CHECK(find_regions(map_of({"66.99", "66...", "....."}), 0.5f, 3).size() == 1);
-  CHECK_THROWS_AS(find_regions(Image(4, 4), 0.5f), Error);
+  CHECK_THROWS_AS(find_regions(Image(4, 4), 0.5f, 1), Error);
 }

@@ -263,6 +263,12 @@ Image resize_by(const Image& image, double scale, Resize method) {
   return resize_to(image, size(image.width), size(image.height), scale, method);
 }
 
+Image down_up(const Image& image, double factor, Resize down, Resize up) {
+  const int width = std::max(1, static_cast<int>(std::lround(image.width / factor)));
+  const int height = std::max(1, static_cast<int>(std::lround(image.height / factor)));
+  return resize(resize(image, width, height, down), image.width, image.height, up);
+}
+
 Image crop(const Image& image, int x, int y, int width, int height) {
   if (x < 0 || y < 0 || width < 1 || height < 1 || width > image.width - x || height > image.height - y) {
     throw internal_error(fmt::format("crop: {} x {} at ({}, {}): expected it inside the picture of {} x {}", width, height, x, y,

@@ -19,6 +19,8 @@ Image resize(const Image& image, int width, int height, Resize method);
 /// MATLAB and torch define the sampling grid by the scale where it is given, not by the size ratio: out = ceil(size * scale) for
 /// bicubic_matlab, floor(size * scale) else.
 Image resize_by(const Image& image, double scale, Resize method);
+/// Shrunk by `factor`, to a pixel at least, and grown to the size that it had.
+Image down_up(const Image& image, double factor, Resize down, Resize up);
 
 Image crop(const Image& image, int x, int y, int width, int height);
 Image flip_horizontal(const Image& image);

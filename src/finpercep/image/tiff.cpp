@@ -126,8 +126,9 @@ float sample(const std::byte* at, float scale) {
   return static_cast<float>(value) / scale;
 }
 
-/// Gray and RGB of 8 or 16 bits, strips or tiles, interleaved or planar. Alpha and other extra samples are left out.
-Image read_blocks(TIFF* tiff, const Layout& layout, Source& source, const std::string& where, Samples samples) {
+/// Gray and RGB of 8 or 16 bits, strips or tiles, interleaved or planar. Alpha and other extra samples are left out. `most_bytes`: what the
+/// file can hold at all; a tile may be larger than the picture.
+Image read_blocks(TIFF* tiff, const Layout& layout, uint64_t most_bytes, Source& source, const std::string& where, Samples samples) {
   const int channels = layout.photometric == PHOTOMETRIC_RGB ? 3 : 1;
   const bool tiled = TIFFIsTiled(tiff) != 0;
   uint32_t block_width = layout.width, block_height = layout.height;
@@ -145,7 +146,7 @@ Image read_blocks(TIFF* tiff, const Layout& layout, Source& source, const std::s
   const tmsize_t block_size = tiled ? TIFFTileSize(tiff) : TIFFStripSize(tiff);
   const uint64_t expected = uint64_t{block_width} * block_height * step * bytes;
   if (block_width == 0 || block_height == 0 || block_size <= 0 || static_cast<uint64_t>(block_size) != expected ||
-      expected > (uint64_t{1} << 31)) {
+      expected > std::min(most_bytes, uint64_t{1} << 31)) {
     throw corrupt_error(kFormat, where, "strips or tiles of an impossible size");
   }
   Image image(static_cast<int>(layout.width), static_cast<int>(layout.height), channels);
@@ -225,10 +226,11 @@ Decoded decode_tiff(std::span<const std::byte> bytes, const std::string& where, 
   if (layout.format != SAMPLEFORMAT_UINT && layout.format != SAMPLEFORMAT_VOID) {
     throw corrupt_error(kFormat, where, "samples that are signed or floating point, which is not supported");
   }
-  if (uint64_t{layout.width} * layout.height * layout.samples * layout.bits / 8 > most_from_a_byte(tiff.get()) * (bytes.size() + 1))
+  const uint64_t most_bytes = most_from_a_byte(tiff.get()) * (bytes.size() + 1);
+  if (uint64_t{layout.width} * layout.height * layout.samples * layout.bits / 8 > most_bytes)
     throw corrupt_error(kFormat, where, "too little picture data, the file is cut");
   const int orientation = layout.orientation >= 1 && layout.orientation <= 8 ? layout.orientation : 1;
-  if (whole_bytes && (gray || rgb || label)) return {read_blocks(tiff.get(), layout, source, where, samples), orientation};
+  if (whole_bytes && (gray || rgb || label)) return {read_blocks(tiff.get(), layout, most_bytes, source, where, samples), orientation};
   return {read_converted(tiff.get(), layout, source, where), orientation};
 }
 

@@ -7,6 +7,8 @@
 
 #include <doctest/doctest.h>
 
+#include "finpercep/base/error.h"
+#include "finpercep/base/files.h"
 #include "finpercep/base/test_folder.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/test_pictures.h"
@@ -118,6 +120,16 @@ TEST_CASE("TIFF of 8 and 16 bits, strips and tiles, interleaved and planar") {
   CHECK(read_image(path).at(1, 1, 3) == 225.0f / 255);
   int width = 0, height = 0;
   CHECK(read_labels(path, width, height)[3] == 30);
+  // A tile that the file cannot hold is refused before memory is taken for it.
+  make_tiff(path, 16, 16, {.compression = COMPRESSION_NONE, .tile = 16}, value);
+  auto bytes = read_file(path);
+  const auto tag = [&](uint16_t id) {  // a short entry's value in the directory
+    const std::byte wanted[] = {std::byte(id & 0xff), std::byte(id >> 8)};
+    return std::search(bytes.begin() + 8, bytes.end(), std::begin(wanted), std::end(wanted)) + 8;
+  };
+  for (const uint16_t id : {TIFFTAG_TILEWIDTH, TIFFTAG_TILELENGTH}) *(tag(id) + 1) = std::byte{0x40};  // 16 -> 16400
+  write_file(path, bytes);
+  CHECK_THROWS_WITH_AS(read_image(path), doctest::Contains("impossible size"), Error);
   const Image upright = photo(6, 4);
   for (int orientation = 1; orientation <= 8; ++orientation) {
     const Image turned = stored(upright, orientation);

@@ -9,8 +9,7 @@
 
 namespace finpercep {
 
-/// Parameters are named features.0.weight, features.0.bias, .. in order of the convolutions, and start at zero: these nets are only ever
-/// loaded.
+/// Parameters are named features.0.weight, features.0.bias, .. in order of the convolutions; these nets are only ever loaded.
 struct AlexNet {
   static constexpr std::array<int64_t, 5> slice_channels = {64, 192, 384, 256, 256};
   static constexpr int64_t min_side = 31;  ///< below it a pooling window no longer fits

@@ -18,7 +18,7 @@ constexpr const char* format_name = "finpercep-1";
 
 // Beside the shared library or the program that this code is part of, where these are installed; else in the source tree.
 std::filesystem::path models_folder() {
-  if (const char* given = std::getenv("FINPERCEP_MODELS")) return given;
+  if (const char* given = std::getenv("FINPERCEP_MODELS"); given != nullptr && *given != '\0') return given;
   Dl_info part{};
   dladdr(reinterpret_cast<void*>(&models_folder), &part);
   // Of a program's own code dladdr gives only the name that it was started by.

@@ -16,7 +16,7 @@ enum class DinoVersion { v2, v3 };
 struct Dino {
   static constexpr int64_t width = 384, heads = 6, depth = 12;
 
-  /// All zero: it is only used with weights that are loaded.
+  /// It is only used with weights that are loaded.
   Dino(Params& params, DinoVersion version, const std::string& prefix = "dino.");
 
   /// x: N x 3 x H x W RGB in [0,1] of any size. Where a side is no multiple of `patch`, the last row or column is repeated (right and

@@ -31,7 +31,6 @@ double scheduled_lr(const OptimSettings& settings, int64_t iter, int64_t total) 
 }
 
 AdamW::AdamW(std::vector<at::Tensor> params, const OptimSettings& settings) : settings_(settings), params_(std::move(params)) {
-  if (settings_.betas.size() != 2) throw usage_error(fmt::format("betas: expected two numbers, found {}", settings_.betas.size()));
   for (const auto& p : params_) {
     mean_.push_back(at::zeros_like(p));
     square_.push_back(at::zeros_like(p));
@@ -161,5 +160,7 @@ Compute resolve_compute(const std::string& device, const std::string& dtype) {
   }
   return compute;
 }
+
+std::string dtype_name(const Compute& compute) { return compute.dtype == at::kBFloat16 ? "bf16" : "fp32"; }
 
 }  // namespace finpercep

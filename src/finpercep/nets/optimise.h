@@ -8,7 +8,7 @@ namespace finpercep {
 
 struct OptimSettings {
   double lr = 2e-4;
-  std::vector<double> betas = {0.9, 0.99};
+  std::array<double, 2> betas = {0.9, 0.99};
   double weight_decay = 0;
   double max_grad_norm = 1.0;
   int64_t warmup_iter = 0;      ///< linear rise of lr
@@ -80,5 +80,7 @@ struct Compute {
   at::ScalarType dtype = at::kFloat;
 };
 Compute resolve_compute(const std::string& device, const std::string& dtype);
+/// "fp32" or "bf16": what --dtype calls it.
+std::string dtype_name(const Compute& compute);
 
 }  // namespace finpercep

@@ -89,6 +89,9 @@ at::Tensor tensor_of(const TensorFile& file, const std::string& where, const std
   if (tensor.sizes() != shape)
     throw model_error(fmt::format("weights: {}: tensor '{}': expected shape {}, found {}. is it of another model?", where, name,
                                   shape.vec(), tensor.sizes().vec()));
+  if (!tensor.isfinite().all().item<bool>())
+    throw model_error(
+        fmt::format("weights: {}: tensor '{}': expected finite numbers, found NaN or infinity. convert or fetch it again", where, name));
   return tensor;
 }
 

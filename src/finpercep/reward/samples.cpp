@@ -60,16 +60,10 @@ double sum(const Image& image) {
 
 void SampleSettings::visit(SettingsVisitor& v) {
   v.field("size", size, "side of the pictures trained on, pixels", {.min = 32, .max = 2048});
-  v.field("zoom", zoom, "a part of size / zoom pixels is resized to size, [low, high]", {.min = 0.25, .max = 8});
+  v.field("zoom", zoom, "a part of size / zoom pixels is resized to size, [low, high]", {.min = 0.25, .max = 8, .rising = true});
   v.field("colour_prob", colour_prob, "share recoloured by gain, gamma and saturation", {.min = 0, .max = 1});
   v.group("variation", variation, "done to clean, swapped and SR pictures alike");
   v.choice("label_part", label_part, "of the label: both differences (the paper), or pixel or feature alone", {"both", "pixel", "feature"});
-}
-
-void check_sample_settings(const SampleSettings& settings) {
-  check_variation_settings(settings.variation, "samples.variation");
-  if (settings.zoom.size() != 2 || settings.zoom[0] > settings.zoom[1])
-    throw usage_error("samples.zoom: expected [low, high] with low <= high");
 }
 
 void take_colours(const std::vector<at::Tensor*>& pictures, double share, Random random) {
@@ -82,7 +76,6 @@ void take_colours(const std::vector<at::Tensor*>& pictures, double share, Random
 }
 
 FgrSampler::FgrSampler(const FgrSet& set, const SampleSettings& settings, uint64_t seed) : set_(set), settings_(settings), seed_(seed) {
-  check_sample_settings(settings);
   if (settings.label_part == "both") return;
   if (set.label().normalize == "image")
     throw usage_error("samples.label_part: expected both for a set of label.normalize image, whose labels have a scale each");

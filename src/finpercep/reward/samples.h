@@ -10,17 +10,14 @@
 namespace finpercep {
 
 struct SampleSettings {
-  int64_t size = 192;                      ///< side of the pictures trained on, pixels; at most the set's own is taken
-  std::vector<double> zoom = {0.75, 1.5};  ///< a part of size / zoom pixels is resized to size
-  double colour_prob = 0.3;                ///< share recoloured: gain, gamma and saturation, all pictures of a sample alike
+  int64_t size = 192;                        ///< side of the pictures trained on, pixels; at most the set's own is taken
+  std::array<double, 2> zoom = {0.75, 1.5};  ///< a part of size / zoom pixels is resized to size
+  double colour_prob = 0.3;                  ///< share recoloured: gain, gamma and saturation, all pictures of a sample alike
   VariationSettings variation = {
       .prob = 0.3};                 ///< a share is softened, grained, JPEG-ed or rescaled: clean, swapped and SR alike; the label stays
   std::string label_part = "both";  ///< of M_gt: both (the paper), pixel or feature alone, for comparison
   void visit(SettingsVisitor& v);
 };
-
-/// usage_error for ranges that are no ranges and unknown kinds of variation.
-void check_sample_settings(const SampleSettings& settings);
 
 /// N x 3 x size x size, label and mask N x 1 x size x size, values in [0,1].
 struct FgrBatch {

@@ -153,7 +153,6 @@ void check(const RewardTrainSettings& settings, const RewardModel* start) {
                       "its stage",
                       settings.pretrain_network_r));
   }
-  check_sample_settings(settings.samples);
   if (static_cast<int64_t>(settings.stage_iters.size()) != stages)
     throw usage_error(fmt::format("stage_iters: expected {} numbers for stages {} to {}, found {}", stages, first_stage,
                                   settings.network.stage, settings.stage_iters.size()));
@@ -347,7 +346,13 @@ void RewardRun::save(TensorFile& state) const {
 }
 
 void RewardRun::restore(const TensorFile& state, const std::string& where) {
-  const auto saved_stage = metadata_number<int64_t>(state, "stage", where);
+  const auto saved_stage = metadata_number<int64_t>(state, "stage", where), done = metadata_number<int64_t>(state, "iter", where);
+  const int64_t scheduled = first_stage() + stage_of(settings_.stage_iters, std::max<int64_t>(done - 1, 0));
+  if (scheduled != saved_stage)
+    throw usage_error(
+        fmt::format("--resume: {}: expected a state at RM_{}, where stage_iters has iteration {}, found one at RM_{}. resume with the "
+                    "run's own stage_iters",
+                    where, scheduled, done, saved_stage));
   trainee_ = make_trainee(fresh_model(saved_stage), settings_);
   load(trainee_.model->params, state, where, "net.");
   load(trainee_.model->params.named_as(trainee_.ema), state, where, "ema.");

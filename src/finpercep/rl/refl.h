@@ -16,7 +16,7 @@ Prediction refl_prediction(const Generator& generator, const at::Tensor& y, cons
 at::Tensor refl_loss(const at::Tensor& reward, const at::Tensor& target);
 
 /// Anchors that keep the policy near what it was and faithful to its input.
-/// Frozen reference: mean (x0 - x0_ref)^2; for ResShift this is the KL of the step up to its weight (kl_weight).
+/// Frozen reference: mean (x0 - x0_ref)^2; for ResShift this is the KL of the step up to its weight, alpha_t / (2 kappa^2 eta_t eta_{t-1}).
 at::Tensor reference_anchor(const at::Tensor& x0, const at::Tensor& x0_reference);
 /// LR consistency: mean absolute difference of the pictures averaged over `block` x `block` pixels. Low frequencies (colour, brightness)
 /// must stay those of the input; noise and JPEG blocks of the LR picture lie above.

@@ -57,6 +57,8 @@ Method parse_method(const std::string& text, const StudySettings& study, const s
           if (override_text.starts_with("rl.")) again.push_back(override_text.substr(3));
         method.rl = {};
         load_settings(method.rl, read_config_text(file), file, again);
+      } else if (word.starts_with("manual_seed=")) {
+        throw usage_error(fmt::format("expected seeds=[..], which are the runs' manual_seed, found '{}'", word));
       } else if (word.starts_with("seeds=")) {
         SeedWord seeds;
         load_settings(seeds, "", "", {word[6] == '[' ? word : fmt::format("seeds=[{}]", word.substr(6))});
@@ -75,25 +77,19 @@ Method parse_method(const std::string& text, const StudySettings& study, const s
   return method;
 }
 
-namespace {
-
-// What the methods start from: rl.network_g, or the first one's where none does.
-std::string start_of(const StudySettings& study, const std::vector<Method>& methods) {
-  const auto starts_there = [&](const Method& method) { return method.rl.network_g == study.rl.network_g; };
-  return methods.empty() || std::ranges::any_of(methods, starts_there) ? study.rl.network_g : methods.front().rl.network_g;
+std::string usual(std::string RlSettings::*key, const StudySettings& study, const std::vector<Method>& methods) {
+  const auto has_it = [&](const Method& method) { return method.rl.*key == study.rl.*key; };
+  return methods.empty() || std::ranges::any_of(methods, has_it) ? study.rl.*key : methods.front().rl.*key;
 }
 
-}  // namespace
-
 std::string baseline_of(const StudySettings& study, const std::vector<Method>& methods) {
-  return study.baseline.empty() ? start_of(study, methods) : study.baseline;
+  return study.baseline.empty() ? usual(&RlSettings::network_g, study, methods) : study.baseline;
 }
 
 std::vector<std::string> measured_only(const StudySettings& study, const std::vector<Method>& methods) {
   std::vector<std::string> names = study.others;
-  const std::string start = start_of(study, methods);
-  const bool is_method = std::ranges::find(methods, start, &Method::name) != methods.end();
-  if (!is_method && std::ranges::find(names, start) == names.end()) names.push_back(start);
+  const std::string start = usual(&RlSettings::network_g, study, methods);
+  if (std::ranges::find(names, start) == names.end()) names.push_back(start);
   return names;
 }
 

@@ -26,6 +26,9 @@ Method parse_method(const std::string& text, const StudySettings& study, const s
 std::vector<Method> parse_methods(const StudySettings& study, const std::filesystem::path& folder,
                                   const std::vector<std::string>& overrides = {});
 
+/// What the methods start from or are paid by, `key` being RlSettings::network_g or reward: study.rl's, or the first method's where none
+/// has that.
+std::string usual(std::string RlSettings::*key, const StudySettings& study, const std::vector<Method>& methods);
 /// The row that others are compared with: study.baseline, or the untrained generator.
 std::string baseline_of(const StudySettings& study, const std::vector<Method>& methods);
 /// Generators that are measured only, the untrained one among them.

@@ -72,6 +72,7 @@ TEST_CASE("what is wrong with a method is one line with its name") {
                                                                                    {"a: stages=[0", "stages=[0"},
                                                                                    {"a: config=absent.yaml", "absent.yaml"},
                                                                                    {"a: seeds=x", "seeds"},
+                                                                                   {"a: manual_seed=7", "seeds=[..]"},
                                                                                    {"a: seeds=[1,1]", "differ"},
                                                                                    {"a: seeds=[]", "differ"}}) {
     CAPTURE(text);
@@ -102,6 +103,16 @@ TEST_CASE("every row of the tables has its own name, and the baseline is one of 
   study.baseline = std::string("c");
   CHECK(error_of([&] { parse_methods(study, ""); }).find("bicubic, sr-small, a, b, found 'c'") != std::string::npos);
   study.baseline.clear();
-  study.methods.push_back("bicubic");
-  CHECK(error_of([&] { parse_methods(study, ""); }).find("'bicubic' twice") != std::string::npos);
+  for (const std::string row : {"bicubic", "sr-small"}) {  // the start is a row too
+    study.methods = {"a", row + ": ema_decay=0"};
+    CHECK(error_of([&] { parse_methods(study, ""); }).find("'" + row + "' twice") != std::string::npos);
+  }
+}
+
+TEST_CASE("what a study's methods have in common: the config's where one has it, else the first method's") {
+  StudySettings study;
+  study.methods = {"a: reward=finpercep-rm", "b: reward=finpercep-rm network_g=mine.pt"};
+  const std::vector<Method> methods = parse_methods(study, "");
+  CHECK(usual(&RlSettings::reward, study, methods) == "finpercep-rm");
+  CHECK(usual(&RlSettings::network_g, study, methods) == "sr-small");
 }

@@ -16,13 +16,17 @@ namespace finpercep {
 namespace {
 
 std::vector<std::string> facts_of(const StudySettings& settings, const std::vector<Method>& methods) {
-  std::vector<std::string> facts = {fmt::format("version: finpercep {}", version), fmt::format("generator: {}", settings.rl.network_g),
-                                    fmt::format("reward: {}", settings.rl.reward), fmt::format("judge of the maps: {}", settings.judge)};
-  for (const Method& method : methods)
+  const std::string generator = usual(&RlSettings::network_g, settings, methods), reward = usual(&RlSettings::reward, settings, methods);
+  std::vector<std::string> facts = {fmt::format("version: finpercep {}", version), fmt::format("generator: {}", generator),
+                                    fmt::format("reward: {}", reward), fmt::format("judge of the maps: {}", settings.judge)};
+  for (const Method& method : methods) {
     facts.push_back(fmt::format("{}: {} iterations, seed{} {}; {}", method.name,
                                 std::accumulate(method.rl.stage_iters.begin(), method.rl.stage_iters.end(), int64_t{0}),
                                 method.seeds.size() > 1 ? "s" : "", fmt::join(method.seeds, " "),
                                 method.words.empty() ? "the config as it is" : method.words));
+    if (method.rl.network_g != generator) facts.back() += fmt::format("; generator {}", method.rl.network_g);
+    if (method.rl.reward != reward) facts.back() += fmt::format("; reward {}", method.rl.reward);
+  }
   if (!settings.held_out.photos.photos.empty())
     facts.push_back(fmt::format("held-out photographs: crops of {} px", settings.held_out.side));
   return facts;

@@ -25,6 +25,7 @@ std::string fingerprint(const Image& picture) { return hash_of(std::as_bytes(std
 
 StudySet held_out(const HeldOutSettings& settings, const DegradeSettings& degradation) {
   const PhotoSet photos(settings.photos, 128, settings.count);
+  check_names_differ(photos, "study: held_out");
   // The stream's name is that of the command that first drew these pictures; published numbers are of them.
   const auto pairs = std::make_shared<const std::vector<TrainingPair>>(
       centre_pairs(photos, settings.count, static_cast<int>(settings.side), degradation, 1, "demo"));

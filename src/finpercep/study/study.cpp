@@ -47,7 +47,7 @@ class Rows {
  private:
   void measure(const std::string& row, const std::string& generator) {
     std::optional<SuperResolver> net;  // opened when a picture has to be made
-    take(row, fmt::format("generator {}, {}, seed 0, 8 bits", model_facts(generator), c10::toString(compute_.dtype)), [&](int64_t i) {
+    take(row, fmt::format("generator {}, {}, seed 0, 8 bits", model_facts(generator), dtype_name(compute_)), [&](int64_t i) {
       if (!net) net = make_super_resolver(generator, {.compute = compute_});
       return make_as_file(*net, set_.lq(i), 0);  // as `eval` does
     });
