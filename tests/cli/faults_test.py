@@ -8,10 +8,8 @@ import math
 import os
 import struct
 import subprocess
-import sys
 import threading
 import time
-import unittest
 import zlib
 
 from program import PROGRAM, ROOT, ProgramTest, chunk, main, png, run, texture

@@ -4,7 +4,6 @@
 import json
 import math
 import struct
-import unittest
 import zlib
 
 from program import ProgramTest, chunk, main, png, texture

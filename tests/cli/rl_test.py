@@ -13,7 +13,7 @@ import subprocess
 import time
 import warnings
 
-from program import PROGRAM, ROOT, ProgramTest, main, png, run
+from program import PROGRAM, ROOT, ProgramTest, main, png
 
 ALGORITHMS = {
     "refl": ["credit.spatial=true"],

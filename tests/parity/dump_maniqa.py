@@ -5,7 +5,6 @@
     tests/parity/dump_maniqa.py /tmp/peers        # see peers.py
 """
 import collections.abc
-import importlib.util
 import re
 import sys
 from pathlib import Path
