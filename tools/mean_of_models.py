@@ -19,8 +19,9 @@ def read(path):
         header = json.loads(data[8:end])
     except ValueError:
         sys.exit(f"mean_of_models: {path}: expected a checkpoint (.safetensors), found another kind of file")
-    if not checksum_holds(data):
-        sys.exit(f"mean_of_models: {path}: expected the checksum that the program writes, found {'another: it is damaged' if checksum_holds(data) is False else 'none'}")
+    holds = checksum_holds(data)
+    if not holds:
+        sys.exit(f"mean_of_models: {path}: expected the checksum that the program writes, found {'none' if holds is None else 'another: it is damaged'}")
     metadata = header.pop("__metadata__", {})
     tensors = {}
     for name, about in header.items():
@@ -34,13 +35,14 @@ def read(path):
 def main(out, given):
     if Path(out).exists():
         sys.exit(f"mean_of_models: {out}: exists. choose another name")
+    paths, shares = zip(*(word.rsplit(":", 1) for word in given))
     try:
-        shares = [float(word.rsplit(":", 1)[1]) for word in given]
+        shares = [float(share) for share in shares]
     except ValueError:
         sys.exit(f"mean_of_models: expected FILE:SHARE with a number, found {' '.join(given)}")
     if not sum(shares) > 0:
         sys.exit("mean_of_models: expected shares whose sum is above 0")
-    parts = [(*read(word.rsplit(":", 1)[0]), share) for word, share in zip(given, shares)]
+    parts = [(*read(path), share) for path, share in zip(paths, shares)]
     tensors, metadata, _ = parts[0]
     shapes = {name: value.shape for name, value in tensors.items()}
     for (others, _, _), word in zip(parts, given):

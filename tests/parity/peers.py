@@ -22,7 +22,7 @@ def module_of(name, file):
     return module
 
 
-def stub(name, **parts):
+def stand_in(name, **parts):
     sys.modules[name] = types.SimpleNamespace(**parts)
 
 
@@ -36,10 +36,10 @@ def pyiqa_module(folder, name, **arch_util):
     for package in ("pyiqa", "pyiqa.archs", "pyiqa.data", "pyiqa.matlab_utils", "pyiqa.utils"):
         sys.modules[package] = types.ModuleType(package)
         sys.modules[package].__path__ = [str(Path(folder) / package.replace(".", "/"))]
-    stub("pyiqa.archs.arch_util", **{"load_pretrained_network": None, "get_url_from_name": lambda name: name, "dist_to_mos": dist_to_mos, **arch_util})
-    stub("pyiqa.utils.registry", ARCH_REGISTRY=types.SimpleNamespace(register=lambda: lambda item: item))
+    stand_in("pyiqa.archs.arch_util", **{"load_pretrained_network": None, "get_url_from_name": lambda name: name, "dist_to_mos": dist_to_mos, **arch_util})
+    stand_in("pyiqa.utils.registry", ARCH_REGISTRY=types.SimpleNamespace(register=lambda: lambda item: item))
     padding = module_of("pyiqa.padding", Path(folder) / "pyiqa/matlab_utils/padding.py")
-    stub("pyiqa.matlab_utils", ExactPadding2d=padding.ExactPadding2d, exact_padding_2d=padding.exact_padding_2d)
+    stand_in("pyiqa.matlab_utils", ExactPadding2d=padding.ExactPadding2d, exact_padding_2d=padding.exact_padding_2d)
     return module_of(name, Path(folder) / (name.replace(".", "/") + ".py"))
 
 

@@ -211,6 +211,10 @@ class Loader : public Visitor<Loader> {
         found = fmt::format("'{}'{}", node.text.substr(0, 60), node.quoted ? " in quotes" : "");
         break;
     }
+    return mismatch(node, path, expected, found, advice);
+  }
+  Error mismatch(const YamlNode& node, const std::string& path, const std::string& expected, const std::string& found,
+                 const std::string& advice) const {
     return usage_error(
         fmt::format("config: {}: {}: expected {}, found {}{}{}", place(node), path, expected, found, advice.empty() ? "" : ". ", advice));
   }
@@ -244,8 +248,7 @@ class Loader : public Visitor<Loader> {
                   node.kind == YamlNode::Kind::scalar ? fmt::format("write [{}]", node.text.substr(0, 60)) : "write [a, b]");
     }
     if (node.items.empty() && !allowed.empty())
-      throw usage_error(
-          fmt::format("config: {}: {}: expected at least one of {}, found none", place(node), path, fmt::join(allowed, ", ")));
+      throw mismatch(node, path, fmt::format("at least one of {}", fmt::join(allowed, ", ")), "none", "");
     std::vector<T> parsed(node.items.size());
     for (std::size_t i = 0; i < parsed.size(); ++i) read(node.items[i], fmt::format("{}[{}]", path, i), parsed[i], range, allowed);
     values = std::move(parsed);
@@ -255,10 +258,8 @@ class Loader : public Visitor<Loader> {
             const std::vector<std::string>& allowed) const {
     std::vector<double> parsed;
     read(node, path, parsed, range, allowed);
-    const auto found = [&] { return fmt::format("config: {}: {}: expected ", place(node), path); };
-    if (parsed.size() != pair.size()) throw usage_error(fmt::format("{}two numbers, found {}. write [a, b]", found(), parsed.size()));
-    if (range.rising && parsed[0] > parsed[1])
-      throw usage_error(fmt::format("{}[low, high], found {}. swap the two numbers", found(), scalar_text(parsed)));
+    if (parsed.size() != pair.size()) throw mismatch(node, path, "two numbers", fmt::format("{}", parsed.size()), "write [a, b]");
+    if (range.rising && parsed[0] > parsed[1]) throw mismatch(node, path, "[low, high]", scalar_text(parsed), "swap the two numbers");
     pair = {parsed[0], parsed[1]};
   }
 

@@ -103,12 +103,20 @@ std::vector<double> values_of(const MetricSet& metrics, const Sample& sample, co
   return values;
 }
 
-// Known and named once, all of them: said before a net is opened.
+// Known, named once, and with a judge that has them: said before a net is opened.
 PipelineOptions checked(PipelineOptions options) {
   const std::vector<std::string>& names = options.metrics;
   for (std::size_t i = 0; i < names.size(); ++i) {
-    if (!is_judged(names[i])) find_metric(names[i]);
     refuse_twice(names, i);
+    const JudgedColumn* judged = find_judged(names[i]);
+    if (!judged) {
+      find_metric(names[i]);
+      continue;
+    }
+    if (!options.judge) throw internal_error("pipeline: expected a judge for the judged columns, found none");
+    if (judged->of_map && options.judge->stage() == 0)
+      throw usage_error(
+          fmt::format("metrics: {}: expected RM_1 or finer, found RM_0 of {}, which has no map", names[i], options.judge->model()));
   }
   return options;
 }
@@ -146,12 +154,8 @@ Pipeline::Pipeline(PipelineOptions options)
       learned_(registry_names(options_.metrics, true), options_.metric),
       plain_(registry_names(options_.metrics, false), options_.metric),
       plain_alone_(plain_.names(), with_threads(options_.metric, 0)) {
-  if (judges_ && !options_.judge) throw internal_error("pipeline: expected a judge for the judged columns, found none");
   for (const std::string& name : options_.metrics) {
     const JudgedColumn* judged = find_judged(name);
-    if (judged && judged->of_map && options_.judge->stage() == 0)
-      throw usage_error(
-          fmt::format("metrics: {}: expected RM_1 or finer, found RM_0 of {}, which has no map", name, options_.judge->model()));
     columns_.push_back({judged, !judged && find_metric(name).runs_net});
   }
 }

@@ -347,7 +347,7 @@ void RewardRun::save(TensorFile& state) const {
 
 void RewardRun::restore(const TensorFile& state, const std::string& where) {
   const auto saved_stage = metadata_number<int64_t>(state, "stage", where), done = metadata_number<int64_t>(state, "iter", where);
-  const int64_t scheduled = first_stage() + stage_of(settings_.stage_iters, std::max<int64_t>(done - 1, 0));
+  const int64_t scheduled = first_stage() + stage_of(settings_.stage_iters, done - 1);
   if (scheduled != saved_stage)
     throw usage_error(
         fmt::format("--resume: {}: expected a state at RM_{}, where stage_iters has iteration {}, found one at RM_{}. resume with the "
