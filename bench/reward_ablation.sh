@@ -17,13 +17,13 @@ flags_of() {
     no-align) echo "--set losses.align_weight=0" ;;
     plain-head) echo "--set network.head=plain" ;;
     paper-head) echo "--set network.head=defect" ;;
-    at-once) echo "--set stage_iters=[60,1,1,1,237]" ;;
+    at-once) echo "--set stage_iters=${AT_ONCE:-[60,1,1,1,237]}" ;;
     l1-only) echo "--set losses.cross_entropy_weight=0 --set losses.balance=0" ;;
     no-augment) echo "--set samples.zoom=[1,1] --set samples.colour_prob=0 --set samples.variation.prob=0" ;;
     crisp-only) echo "--set fgr_varied=false --set samples.variation.prob=0" ;;
     frozen) echo "--set encoder_lr_ratio=0" ;;
     without-gan) echo "--set fgr_without=[realesrgan]" ;;
-    without-cnn) echo "--set fgr_without=[realesr-anime]" ;;
+    without-cnn) echo "--set fgr_without=[realesr-anime,srvgg]" ;;
     without-diffusion) echo "--set fgr_without=[sr-small]" ;;
     dinov2) echo "--set network.encoder=dinov2 --set encoder_lr_ratio=0" ;;
     *) echo "ablation: expected a known variant, found $1" >&2; exit 2 ;;

@@ -93,7 +93,8 @@ void add_upscale(CLI::App& program) {
     for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr, const PictureInfo& info) {
       if ((info.alpha || info.bits > 8) && lossy++ == 0) first_lossy = inputs[i].string();
       const auto out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
-      write_image(out, judge ? best_of(generator, *judge, lr, *flags) : generator(lr, flags->seed));
+      const Image sr = judge ? best_of(generator, *judge, lr, *flags) : generator(lr, flags->seed);
+      write_file(out, encode_png(sr, info.profile));  // the numbers are of the input's colours, say a telephone's Display P3
     });
     log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
     if (lossy > 0)

@@ -17,8 +17,8 @@ struct ReadLimits {
 
 /// PNG, JPEG, WebP, TIFF or BMP of 8 or 16 bits as RGB in [0,1]: gray is repeated, alpha is dropped (as PIL convert("RGB")),
 /// EXIF orientation is applied, CMYK/YCCK JPEG is converted. 16 bits become v / 65535. Colour profiles are not applied: numbers are read as
-/// sRGB's. Of an animation (APNG, WebP) or a TIFF of several pages the first picture is taken. A truncated or corrupt file is an Error of
-/// code `input`, never a half-gray picture.
+/// sRGB's (`upscale` hands the profile on). Of an animation (APNG, WebP) or a TIFF of several pages the first picture is taken. A truncated
+/// or corrupt file is an Error of code `input`, never a half-gray picture.
 Image read_image(const std::filesystem::path& path, const ReadLimits& limits = {});
 
 /// Format by the name's ending (.png, .jpg/.jpeg, .webp); values are clamped and rounded to 8 bits. 1 or 3 channels. Atomic.

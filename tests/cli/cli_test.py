@@ -9,6 +9,7 @@ import random
 import struct
 import time
 import warnings
+import zlib
 from pathlib import Path
 
 from program import ROOT, ProgramTest, chunk, main, png, run, texture
@@ -280,6 +281,20 @@ class Cli(ProgramTest):
         self.fails(4, "score", self.photo, "--stage", 9, says="stage")
 
     # --- data, generators
+
+    def test_a_colour_profile_goes_along(self):
+        header = {0: struct.pack(">I", 132), 12: b"mntrRGB XYZ ", 36: b"acsp", 68: bytes.fromhex("0000f6d6000100000000d32d")}
+        profile = bytearray(132)
+        for at, value in header.items():
+            profile[at:at + len(value)] = value
+        lr = self.dir / "profile/p3.png"
+        lr.parent.mkdir()
+        lr.write_bytes(png(16, 16, lambda x, y: (9 * x, 7 * y, 90), more=chunk(b"iCCP", b"P3\0\0" + zlib.compress(bytes(profile)))))
+        self.works("upscale", lr, "-g", "bicubic", "-o", self.dir / "profile/up")
+        up = (self.dir / "profile/up/p3.png").read_bytes()
+        at = up.index(b"iCCP")
+        data = up[at + 4:at + 4 + struct.unpack(">I", up[at - 4:at])[0]]
+        self.assertEqual(zlib.decompress(data[data.index(b"\0") + 2:]), bytes(profile))
 
     def test_degrade_upscale_eval(self):
         lr, sr, table = self.dir / "lr", self.dir / "sr", self.dir / "table"

@@ -33,6 +33,15 @@ struct PngChunk {
 std::optional<PngChunk> next_png_chunk(std::span<const std::byte>& rest);
 constexpr std::size_t png_chunks = 8, png_header_end = 33;  ///< where the chunks begin, and where the first, IHDR, ends
 
+struct JpegSegment {
+  unsigned marker;  ///< its second byte, 01 to FE
+  std::span<const std::byte> data;
+};
+/// Takes the first segment off `rest`, which at first is a JPEG from byte jpeg_segments on; nothing where the scans begin, at the end and
+/// where the segment is cut.
+std::optional<JpegSegment> next_jpeg_segment(std::span<const std::byte>& rest);
+constexpr std::size_t jpeg_segments = 2;
+
 struct Decoded {
   Image image;          ///< 1 or 3 channels, as stored: not yet turned upright
   int orientation = 1;  ///< EXIF 1..8

@@ -35,4 +35,24 @@ std::optional<PngChunk> next_png_chunk(std::span<const std::byte>& rest) {
   return chunk;
 }
 
+std::optional<JpegSegment> next_jpeg_segment(std::span<const std::byte>& rest) {
+  while (rest.size() >= 4) {
+    const unsigned marker = big_endian(rest, 1, 1);
+    if (big_endian(rest, 0, 1) != 0xFF || marker == 0xFF) {  // stray bytes and padding, which libjpeg steps over too
+      rest = rest.subspan(1);
+      continue;
+    }
+    if (marker <= 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {  // marks without a length
+      rest = rest.subspan(2);
+      continue;
+    }
+    const std::size_t length = big_endian(rest, 2, 2);
+    if (marker == 0xD9 || marker == 0xDA || length < 2 || length > rest.size() - 2) return std::nullopt;
+    const JpegSegment segment{marker, rest.subspan(4, length - 2)};
+    rest = rest.subspan(2 + length);
+    return segment;
+  }
+  return std::nullopt;
+}
+
 }  // namespace finpercep::codec

@@ -159,13 +159,17 @@ void write_bytes(png_structp png, png_bytep data, size_t count) {
   if (out_of_memory) png_error(png, "out of memory");
 }
 
-bool encode(Writer& writer, const Image& image) {
+bool encode(Writer& writer, const Image& image, std::span<const std::byte> profile) {
   const png_structp png = writer.png;
   if (setjmp(png_jmpbuf(png)) != 0) return false;
   png_set_write_fn(png, &writer, write_bytes, nullptr);
   png_set_user_limits(png, PNG_UINT_31_MAX, PNG_UINT_31_MAX);
   png_set_IHDR(png, writer.info, image.width, image.height, 8, image.channels == 3 ? PNG_COLOR_TYPE_RGB : PNG_COLOR_TYPE_GRAY,
                PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+  png_set_benign_errors(png, 1);  // a profile that libpng takes for wrong is left out
+  if (!profile.empty())
+    png_set_iCCP(png, writer.info, "ICC profile", PNG_COMPRESSION_TYPE_BASE, reinterpret_cast<png_const_bytep>(profile.data()),
+                 static_cast<png_uint_32>(profile.size()));
   if (image.channels == 3) {
     // Photographs hold almost no repeats: Paeth and Huffman codes alone are smaller than zlib's level 6 and nine times as fast.
     png_set_filter(png, PNG_FILTER_TYPE_BASE, PNG_FILTER_PAETH);
@@ -224,7 +228,7 @@ Decoded decode_png(std::span<const std::byte> bytes, const std::string& where, c
 
 namespace finpercep {
 
-std::vector<std::byte> encode_png(const Image& image) {
+std::vector<std::byte> encode_png(const Image& image, std::span<const std::byte> profile) {
   using namespace codec;
   check_writable(kFormat, image, PNG_UINT_31_MAX);
   Writer writer;
@@ -232,7 +236,7 @@ std::vector<std::byte> encode_png(const Image& image) {
   writer.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, writer.message, on_error, on_warning);
   if (writer.png != nullptr) writer.info = png_create_info_struct(writer.png);
   if (writer.info == nullptr) throw std::bad_alloc();
-  if (!encode(writer, image)) throw input_error(std::string("write PNG: ") + writer.message);
+  if (!encode(writer, image, profile)) throw input_error(std::string("write PNG: ") + writer.message);
   return std::move(writer.out);
 }
 

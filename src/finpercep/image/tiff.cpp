@@ -205,7 +205,12 @@ PictureInfo probe_tiff(std::span<const std::byte> bytes) {
   const Layout layout = read_layout(tiff.get());
   uint16_t extra = 0, *kinds = nullptr;
   TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_EXTRASAMPLES, &extra, &kinds);
-  return {layout.width, layout.height, layout.bits, extra > 0};
+  PictureInfo info{layout.width, layout.height, layout.bits, extra > 0};
+  uint32_t size = 0;
+  const void* profile = nullptr;
+  if (TIFFGetField(tiff.get(), TIFFTAG_ICCPROFILE, &size, &profile) == 1 && profile != nullptr)
+    info.profile.assign(static_cast<const std::byte*>(profile), static_cast<const std::byte*>(profile) + size);
+  return info;
 }
 
 // Of a file of several pages the first.

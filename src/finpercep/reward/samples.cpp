@@ -26,17 +26,14 @@ Image part(const Image& image, int x, int y, int side, int size, bool picture) {
 }
 
 struct Recolour {
-  double gain, gamma, saturation;
+  float gain, gamma, saturation;
 };
 
 void recolour(Image& image, const Recolour& c) {
   for (std::size_t i = 0; i < image.plane_size(); ++i) {
     float* rgb[] = {image.plane(0) + i, image.plane(1) + i, image.plane(2) + i};
-    const double luma = 0.299 * *rgb[0] + 0.587 * *rgb[1] + 0.114 * *rgb[2];
-    for (float* v : rgb) {
-      const double saturated = std::clamp(luma + c.saturation * (*v - luma), 0.0, 1.0);
-      *v = static_cast<float>(std::min(1.0, c.gain * std::pow(saturated, c.gamma)));
-    }
+    const float luma = 0.299f * *rgb[0] + 0.587f * *rgb[1] + 0.114f * *rgb[2];
+    for (float* v : rgb) *v = std::min(1.0f, c.gain * std::pow(std::clamp(luma + c.saturation * (*v - luma), 0.0f, 1.0f), c.gamma));
   }
 }
 
@@ -116,7 +113,8 @@ FgrBatch FgrSampler::batch(int64_t batch_size, int64_t iter) const {
       if (mirror) *image = flip_horizontal(*image);
     }
     if (random.chance(settings_.colour_prob)) {
-      const Recolour c{random.uniform(0.75, 1.2), std::exp(random.uniform(-0.3, 0.3)), random.uniform(0.3, 1.3)};
+      const auto drawn = [&](double low, double high) { return static_cast<float>(random.uniform(low, high)); };
+      const Recolour c{drawn(0.75, 1.2), std::exp(drawn(-0.3, 0.3)), drawn(0.3, 1.3)};
       recolour(sample.gt, c);
       recolour(sample.sr, c);
     }
