@@ -178,6 +178,7 @@ class RlTest(ProgramTest):
             warnings.simplefilter("ignore")  # torch calls its scripting deprecated
             for kind in (Stranger, Noisy, Drawing, Frozen, NotANumber, Severed):
                 torch.jit.script(kind()).save(self.dir / f"{kind.__name__}.pt")
+            torch.jit.script(Stranger().half()).save(self.dir / "Half.pt")
         lr = self.dir / "lr.png"
         lr.write_bytes(png(40, 32, lambda x, y: (x * 6, y * 7, 128)))
         for kind in ("Stranger", "Noisy", "Drawing"):
@@ -193,7 +194,7 @@ class RlTest(ProgramTest):
                 self.assertTrue((whole / "samples/00000003.png").exists())
                 logged = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
                 self.assertLess(next(line["l_ref"] for line in logged if "l_ref" in line), 1e-6)  # the same net by the same noise
-        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("Severed", 4, "a no_grad or a detach")):
+        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("Severed", 4, "a no_grad or a detach"), ("Half", 4, "expected parameters in float32 to train, found first.weight in Half")):
             with self.subTest(kind):
                 out = self.dir / kind
                 self.fails(code, *self.rl(out, "refl", f"network_g={self.dir / kind}.pt", "stages=[1]", "stage_iters=[2]", "monitor.freq=0"), says=word, timeout=900)

@@ -45,6 +45,17 @@ class Trainings(ProgramTest):
         self.works("train", "generator", "-o", run_dir, "--resume", "--set", "train.total_iter=3")
         self.assertEqual((run_dir / "config.previous.yaml").read_text(), config)
 
+    def test_a_reward_goes_on_at_the_stage_of_its_schedule(self):
+        out = self.dir / "reward"
+        train = ["train", "reward", "-o", out, "--set", f"fgr.photos.photos=[{self.photos}]", "fgr.count=12", "fgr.size=64", "fgr.sources=[bicubic,distort]", "fgr.label.features=efficientnet",
+                 "samples.size=64", "opinions.count=4", "opinions.size=64", "batch_size=2", "print_freq=1", "save_checkpoint_freq=1", "device=cpu"]
+        self.works(*train, "network.stage=1", "stage_iters=[1,1]", timeout=300)
+        weights = (out / "checkpoints/reward.safetensors").read_bytes()
+        self.fails(2, *train, "network.stage=1", "stage_iters=[3,1]", "--resume", says=["stage_iters has iteration 2", "expected a state at RM_0", "found one at RM_1"], timeout=300)
+        self.assertEqual((out / "checkpoints/reward.safetensors").read_bytes(), weights)
+        self.works(*train, "network.stage=1", "stage_iters=[1,2]", "--resume", timeout=300)
+        self.assertEqual([m["stage"] for m in self.metrics(out) if "l_total" in m], [0, 1, 1])
+
     def test_a_start_that_does_not_fit_leaves_no_run(self):
         run_dir = self.dir / "misfit"
         self.fails(4, *self.tiny_generator(run_dir, 1, "--set", "pretrain_network_g=nothing"), says="nothing")
