@@ -18,8 +18,6 @@ using codec::big_endian;
 
 using Bytes = std::vector<std::byte>;
 
-Bytes copy_of(std::span<const std::byte> bytes) { return {bytes.begin(), bytes.end()}; }
-
 // iCCP: a name, 0, a byte of method, and the profile as a zlib stream.
 Bytes png_profile(std::span<const std::byte> data) {
   constexpr uLongf most = 4 << 20;
@@ -79,8 +77,10 @@ Bytes webp_profile(std::span<const std::byte> bytes) {
   if (demuxer == nullptr) return {};
   WebPChunkIterator chunk = {};
   Bytes profile;
-  if (WebPDemuxGetChunk(demuxer.get(), "ICCP", 1, &chunk) != 0)
-    profile = copy_of(std::as_bytes(std::span(chunk.chunk.bytes, chunk.chunk.size)));
+  if (WebPDemuxGetChunk(demuxer.get(), "ICCP", 1, &chunk) != 0) {
+    const auto found = std::as_bytes(std::span(chunk.chunk.bytes, chunk.chunk.size));
+    profile.assign(found.begin(), found.end());
+  }
   WebPDemuxReleaseChunkIterator(&chunk);
   return profile;
 }
