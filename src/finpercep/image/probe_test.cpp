@@ -60,10 +60,10 @@ TEST_CASE("an ICC profile of RGB is found and written, one of ink or gray is not
   const Image photo = test::photo(9, 8);
   const test::Bytes rgb = icc_profile("RGB ");
   CHECK(probe_image(encode_png(photo)).profile.empty());
-  CHECK(probe_image(encode_png(photo, rgb)).profile == rgb);
+  CHECK((probe_image(encode_png(photo, rgb)).profile == rgb));
   CHECK(decode_image(encode_png(photo, rgb), "test").data == photo.data);
   const test::Bytes jpeg = encode_jpeg(photo, 90, false);
-  CHECK(probe_image(with_icc(jpeg, rgb)).profile == rgb);
+  CHECK((probe_image(with_icc(jpeg, rgb)).profile == rgb));
   CHECK(probe_image(with_icc(jpeg, rgb)).width == 9);
   CHECK(decode_image(with_icc(jpeg, rgb), "test").data == decode_image(jpeg, "test").data);
   CHECK(probe_image(with_icc(jpeg, icc_profile("CMYK"))).profile.empty());
