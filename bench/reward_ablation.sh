@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Trains the reward model once for each choice of its ablation and measures each on FGR folders.
 #   bench/reward_ablation.sh PROGRAM OUT FGR_DIR..       SEEDS="1 2" VARIANTS="full pixel" SAMPLES=150 SETS="fgr_dirs=[runs/fgr]" bench/reward_ablation.sh ..
+# Where SETS has another stage_iters, AT_ONCE has at-once's: "[60,1,1,1,237]" unless said.
 # OUT/NAME-SEED is the run, OUT/NAME-SEED.md its tables. A run that is there goes on where it stopped.
 set -eu
 program=$1 out=$2
