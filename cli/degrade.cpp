@@ -56,7 +56,7 @@ void add_degrade(CLI::App& program) {
     make_directory(flags->output);
     make_directory(flags->clean);
     std::atomic<int64_t> cut = 0;
-    for_each_picture("degrade", todo, 0, [&](int64_t i, const Image& photo, const PictureInfo&) {
+    for_each_picture("degrade", todo, 0, [&](int64_t i, const Image& photo, std::span<const std::byte>) {
       const std::string name = todo[i].stem().string() + ".png";
       const int scale = static_cast<int>(settings.scale), width = photo.width / scale * scale, height = photo.height / scale * scale;
       if (width == 0 || height == 0)

@@ -58,7 +58,7 @@ void run(const Flags& flags, const CLI::App& command) {
     throw usage_error(
         fmt::format("--stage: expected 1 or more, found RM_0 of {}, which has no map. `score` judges with it", judge.model()));
   make_directory(flags.output);
-  for_each_picture("map", inputs, 1, [&](int64_t i, const Image& photo, const PictureInfo&) {
+  for_each_picture("map", inputs, 1, [&](int64_t i, const Image& photo, std::span<const std::byte>) {
     const Verdict verdict = judge(photo);
     for (const std::string& format : flags.formats) {
       const auto path = std::filesystem::path(flags.output) / (inputs[i].stem().string() + ending_of.at(format));

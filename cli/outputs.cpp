@@ -64,7 +64,7 @@ std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesyst
 }
 
 void for_each_picture(const std::string& label, const std::vector<std::filesystem::path>& inputs, int threads,
-                      const std::function<void(int64_t, const Image&, const PictureInfo&)>& work) {
+                      const std::function<void(int64_t, const Image&, std::span<const std::byte>)>& work) {
   const auto count = static_cast<int64_t>(inputs.size());
   Progress progress(label, count);
   std::mutex mutex;
@@ -78,7 +78,7 @@ void for_each_picture(const std::string& label, const std::vector<std::filesyste
     std::string failure;
     try {
       const std::vector<std::byte> bytes = read_file(inputs[i]);
-      work(i, decode_image(bytes, inputs[i].string()), probe_image(bytes));
+      work(i, decode_image(bytes, inputs[i].string()), bytes);
     } catch (const WriteError&) {  // no picture's fault
       throw;
     } catch (const Error& error) {

@@ -2,11 +2,11 @@
 #pragma once
 #include <filesystem>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "finpercep/image.h"
-#include "finpercep/image/probe.h"
 
 namespace CLI {
 class App;
@@ -26,10 +26,11 @@ void add_existing_flags(CLI::App& command, Existing& existing);
 std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
                                                  const std::vector<std::string>& endings, Existing existing);
 
-/// Reads the pictures and does `work` on each, on `threads` threads (0: all cores), with a progress bar and an eye on signals. One that
-/// cannot be read is a warning, and at the end input_error says how many there were; of a single picture it is the error itself.
+/// Reads the pictures and does `work` on each (its number, what it shows, the file as it is), on `threads` threads (0: all cores), with a
+/// progress bar and an eye on signals. One that cannot be read is a warning, and at the end input_error says how many there were; of a
+/// single picture it is the error itself.
 void for_each_picture(const std::string& label, const std::vector<std::filesystem::path>& inputs, int threads,
-                      const std::function<void(int64_t index, const Image& picture, const PictureInfo& info)>& work);
+                      const std::function<void(int64_t index, const Image& picture, std::span<const std::byte> file)>& work);
 
 /// Of one HTML page: usage_error for another ending, so that no --overwrite can make a page of what it is about (a manifest, a run's
 /// metrics); the error of refuse_overwrite.

@@ -9,6 +9,8 @@
 #include "finpercep/base/log.h"
 #include "finpercep/generate/generator.h"
 #include "finpercep/image/io.h"
+#include "finpercep/image/probe.h"
+#include "finpercep/image/profile.h"
 #include "finpercep/judge.h"
 #include "finpercep/reward/best_of.h"
 
@@ -90,11 +92,12 @@ void add_upscale(CLI::App& program) {
     make_directory(flags->output);
     int64_t lossy = 0;
     std::string first_lossy;
-    for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr, const PictureInfo& info) {
+    for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr, std::span<const std::byte> file) {
+      const PictureInfo info = probe_image(file);
       if ((info.alpha || info.bits > 8) && lossy++ == 0) first_lossy = inputs[i].string();
       const auto out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
       const Image sr = judge ? best_of(generator, *judge, lr, *flags) : generator(lr, flags->seed);
-      write_file(out, encode_png(sr, info.profile));  // the numbers are of the input's colours, say a telephone's Display P3
+      write_file(out, encode_png(sr, colour_profile(file)));  // the numbers are of the input's colours, say a telephone's Display P3
     });
     log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
     if (lossy > 0)

@@ -58,6 +58,8 @@ Decoded decode_tiff(std::span<const std::byte> bytes, const std::string& where, 
 
 PictureInfo probe_bmp(std::span<const std::byte> bytes);
 PictureInfo probe_tiff(std::span<const std::byte> bytes);
+/// Whatever it is of; empty: none.
+std::vector<std::byte> tiff_profile(std::span<const std::byte> bytes);
 
 /// The orientation tag of an EXIF block (a small TIFF, with or without the leading "Exif\0\0"); 1 when it is absent or makes no sense.
 int exif_orientation(std::span<const std::byte> block);

@@ -17,7 +17,7 @@ Image decode_image(std::span<const std::byte> bytes, const std::string& where, c
 /// A single-channel mask, map or label picture: gray value in [0,1] (colour is turned into BT.601 luma).
 Image read_gray(const std::filesystem::path& path, const ReadLimits& limits = {});
 
-/// What write_image writes, and more. 1 or 3 channels. `profile`: an ICC profile of the picture's numbers (PictureInfo), or none.
+/// What write_image writes, and more. 1 or 3 channels. `profile`: an ICC profile of the picture's numbers (profile.h), or none.
 std::vector<std::byte> encode_png(const Image& image, std::span<const std::byte> profile = {});
 std::vector<std::byte> encode_jpeg(const Image& image, int quality, bool subsample_420);
 std::vector<std::byte> encode_webp_lossless(const Image& image);

@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 namespace finpercep {
 
@@ -12,8 +11,6 @@ struct PictureInfo {
   int64_t width = 0, height = 0;  ///< as stored, before EXIF orientation; 0 where the header cannot be read
   int bits = 8;                   ///< of a sample
   bool alpha = false;
-  std::vector<std::byte> profile =
-      {};  ///< ICC, of RGB: what the numbers mean as colours; empty: none, a damaged one, or one of gray or ink
   int64_t pixels() const { return width > 0xFFFFFF || height > 0xFFFFFF ? INT64_MAX : width * height; }  ///< saturated
 };
 

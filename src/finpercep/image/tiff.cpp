@@ -205,12 +205,16 @@ PictureInfo probe_tiff(std::span<const std::byte> bytes) {
   const Layout layout = read_layout(tiff.get());
   uint16_t extra = 0, *kinds = nullptr;
   TIFFGetFieldDefaulted(tiff.get(), TIFFTAG_EXTRASAMPLES, &extra, &kinds);
-  PictureInfo info{layout.width, layout.height, layout.bits, extra > 0};
+  return {layout.width, layout.height, layout.bits, extra > 0};
+}
+
+std::vector<std::byte> tiff_profile(std::span<const std::byte> bytes) {
+  Source source{bytes};
+  const Handle tiff = open_tiff(source);
   uint32_t size = 0;
-  const void* profile = nullptr;
-  if (TIFFGetField(tiff.get(), TIFFTAG_ICCPROFILE, &size, &profile) == 1 && profile != nullptr)
-    info.profile.assign(static_cast<const std::byte*>(profile), static_cast<const std::byte*>(profile) + size);
-  return info;
+  const std::byte* profile = nullptr;
+  if (tiff == nullptr || TIFFGetField(tiff.get(), TIFFTAG_ICCPROFILE, &size, &profile) != 1 || profile == nullptr) return {};
+  return {profile, profile + size};
 }
 
 // Of a file of several pages the first.
