@@ -23,7 +23,7 @@ build: configure
 
 # Tests that want photographs skip where these cannot be had.
 test: configure
-	-test -d build/photos || tools/fetch_photos.sh build/photos
+	-tools/fetch_photos.sh build/photos
 	$(CMAKE) --build $(BUILD) -j $(JOBS)
 	ctest --test-dir $(BUILD) -j2 --output-on-failure
 

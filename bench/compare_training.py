@@ -318,9 +318,9 @@ def check(program):
         theirs = peer.step(gt, gt, noise, torch.ones(1, 1, 128, 128), lambda: torch.autocast("cpu", enabled=False))
         for key, value in theirs.items():
             off = abs(value - line[key]) / (1 + abs(value))
-            worst = max(worst, off if item == 0 else off / 10)  # AdamW's first update is nearly the gradient's sign: where that is near zero, rounding decides it
+            worst = max(worst, off if item == 0 else off / 10) if off == off else off  # AdamW's first update is nearly the gradient's sign: where that is near zero, rounding decides it
             print(f"{item + 1:4} {key:10} {line[key]:13.6f} {value:13.6f} {off:9.1e}")
-    return int(worst > 1e-4)
+    return int(not (len(ours) == 2 and worst <= 1e-4))
 
 
 def main():

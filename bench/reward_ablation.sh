@@ -35,8 +35,9 @@ for seed in ${SEEDS:-1}; do
   for variant in ${VARIANTS:-full pixel feature no-rank no-align plain-head paper-head at-once l1-only no-augment crisp-only frozen dinov2}; do
     run=$out/$variant-$seed
     resume=$([ ! -d "$run" ] || echo --resume)
+    flags=$(flags_of "$variant")  # a line of its own: a wrong name ends the script
     # shellcheck disable=SC2046,SC2086  # the flags are words
-    "$program" -q train reward -c configs/reward/ablation.yaml -o "$run" $resume --set manual_seed="$seed" ${SETS:-} $(flags_of "$variant")
+    "$program" -q train reward -c configs/reward/ablation.yaml -o "$run" $resume --set manual_seed="$seed" ${SETS:-} $flags
     "$program" -q eval --map "$@" --model "$run/checkpoints/reward.safetensors" --samples "${SAMPLES:-0}" --table md > "$run.md.part"
     mv "$run.md.part" "$run.md"
     echo "$variant $seed"

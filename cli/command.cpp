@@ -6,10 +6,12 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <optional>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/text.h"
 
 namespace finpercep {
 
@@ -24,8 +26,27 @@ void add_config_flags(CLI::App& command, ConfigFlags& flags) {
   command.add_flag("--print-config", flags.print, "print the resolved config and stop");
 }
 
+namespace {
+
+template <class T>
+CLI::Validator within(T low, T high, const char* kind) {
+  return {[=](std::string& text) -> std::string {
+            const std::optional<T> number = parse_number<T>(text);
+            if (!number || *number < low || *number > high)
+              return fmt::format("expected a {} from {} to {}, found '{}'", kind, low, high, text);
+            text = fmt::format("{}", *number);
+            return "";
+          },
+          fmt::format("{} .. {}", low, high)};
+}
+
+}  // namespace
+
+CLI::Validator whole_in(int64_t low, int64_t high) { return within(low, high, "whole number"); }
+CLI::Validator number_in(double low, double high) { return within(low, high, "number"); }
+
 void add_seed_flag(CLI::App& command, uint64_t& seed, const std::string& help) {
-  command.add_option("--seed", seed, help)->check(CLI::Range(int64_t{0}, int64_t{9'000'000'000'000'000}));
+  command.add_option("--seed", seed, help)->transform(whole_in(0, 9'000'000'000'000'000));
 }
 
 void add_compute_flags(CLI::App& command, std::string& device, std::string& dtype) {
@@ -41,7 +62,7 @@ void refuse_unused(const CLI::App& command, const std::vector<std::string>& flag
 
 void add_model_flags(CLI::App& command, std::string& model, int& stage) {
   command.add_option("--model", model, "reward model: name or file")->capture_default_str();
-  command.add_option("--stage", stage, "judge with RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);
+  command.add_option("--stage", stage, "judge with RM_k of the model; default: its finest")->transform(whole_in(0, 1000));
 }
 
 void add_judge_flags(CLI::App& command, JudgeOptions& options) {
@@ -49,7 +70,7 @@ void add_judge_flags(CLI::App& command, JudgeOptions& options) {
   add_compute_flags(command, options.device, options.dtype);
   command.add_option("--tile", options.tile, "side of a tile in pixels, or auto (1024); the result does not depend on it")
       ->capture_default_str()
-      ->check(CLI::Range(64, 65536))
+      ->transform(whole_in(64, 65536))
       ->transform([](std::string text) { return text == "auto" ? std::string("1024") : text; });
 }
 

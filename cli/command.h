@@ -37,6 +37,10 @@ struct ConfigFlags {
 };
 void add_config_flags(CLI::App& command, ConfigFlags& flags);
 
+/// For transform(): a flag's number, read as a config's is (010 is ten; 1e2, 0x10 and nan are none), from low to high.
+CLI::Validator whole_in(int64_t low, int64_t high);
+CLI::Validator number_in(double low, double high);
+
 /// --seed, in the range that manual_seed has in a config.
 void add_seed_flag(CLI::App& command, uint64_t& seed, const std::string& help);
 

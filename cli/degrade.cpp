@@ -5,7 +5,6 @@
 #include <atomic>
 #include <filesystem>
 #include <map>
-#include <set>
 
 #include "cli/command.h"
 #include "cli/outputs.h"
@@ -37,42 +36,34 @@ void add_degrade(CLI::App& program) {
   command->callback([flags] {
     DegradeSettings settings;
     if (!load_config(flags->config, settings)) return;
-    require_output(flags->output);
     if (flags->inputs.empty()) throw usage_error("input: expected pictures, found none");
     const auto inputs = list_images(flags->inputs);
-    std::error_code ignored;
-    if (!flags->clean.empty() &&
-        std::filesystem::weakly_canonical(flags->clean, ignored) == std::filesystem::weakly_canonical(flags->output, ignored))
-      throw usage_error(fmt::format("--gt: {}: expected another folder than -o. choose another", flags->clean));
     std::map<std::filesystem::path, uint64_t> place;  // its draws are by it, also where the pictures before are done already
     for (std::size_t i = 0; i < inputs.size(); ++i) place[inputs[i]] = i;
-    std::vector<std::filesystem::path> todo = check_outputs(inputs, flags->output, {".png"}, flags->existing);
-    if (!flags->clean.empty()) {
-      std::set<std::filesystem::path> either(todo.begin(), todo.end());
-      for (auto& input : check_outputs(inputs, flags->clean, {".png"}, flags->existing)) either.insert(std::move(input));
-      todo.assign(either.begin(), either.end());
-    }
+    const Output lr{flags->output, ".png"}, gt{flags->clean, ".png"};
+    const auto todo = check_outputs(inputs, flags->clean.empty() ? std::vector{lr} : std::vector{lr, gt}, flags->existing);
     if (todo.empty()) return;
     make_directory(flags->output);
     make_directory(flags->clean);
     std::atomic<int64_t> cut = 0;
-    for_each_picture("degrade", todo, 0, [&](int64_t i, const Image& photo, std::span<const std::byte>) {
-      const std::string name = todo[i].stem().string() + ".png";
+    const std::string failures = for_each_picture("degrade", todo, 0, [&](int64_t i, const Image& photo, std::span<const std::byte>) {
       const int scale = static_cast<int>(settings.scale), width = photo.width / scale * scale, height = photo.height / scale * scale;
       if (width == 0 || height == 0)
         throw input_error(fmt::format("degrade: {}: expected at least {} pixels a side, found {} x {}", todo[i].string(), scale,
                                       photo.width, photo.height));
       const Image clean = crop(photo, 0, 0, width, height);
-      write_image(std::filesystem::path(flags->output) / name, degrade(clean, settings, Random(flags->seed, "degrade", place.at(todo[i]))));
-      if (!flags->clean.empty()) write_image(std::filesystem::path(flags->clean) / name, clean);
+      if (is_wanted(lr.of(todo[i]), flags->existing))
+        write_image(lr.of(todo[i]), degrade(clean, settings, Random(flags->seed, "degrade", place.at(todo[i]))));
+      if (!flags->clean.empty() && is_wanted(gt.of(todo[i]), flags->existing)) write_image(gt.of(todo[i]), clean);
       cut += width != photo.width || height != photo.height;
     });
-    log_info(fmt::format("{} pictures -> {}", todo.size(), flags->output));
+    if (failures.empty()) log_info(fmt::format("{} pictures -> {}", todo.size(), flags->output));
     if (cut > 0 && flags->clean.empty())
       log_warning(
           fmt::format("{} of them have sides that are no multiples of {} and were cut: SR pictures will be smaller than they are. "
                       "--gt DIR writes the clean pictures as they were cut",
                       cut.load(), settings.scale));
+    if (!failures.empty()) throw input_error(failures);
   });
 }
 

@@ -28,21 +28,22 @@ struct Flags {
 };
 
 // Photographs that the config's list of held-out ones does not name get a list of their own, OUT/validation.txt: `count` of them, evenly
-// spread, but no more than a third.
+// spread, but no more than a third. A list that is there stays: what the folder's runs were trained on is never measured.
 void hold_out(RlSettings& rl, int64_t count, const std::filesystem::path& output) {
   const std::vector<std::filesystem::path> photos = list_images(rl.datasets.photos.photos);
   std::error_code none;  // our list lies in the checkout, which the program may not have been started in
   const auto named = std::filesystem::exists(rl.val.photos.only, none) ? stems_in(rl.val.photos.only) : std::set<std::string>();
   if (std::ranges::any_of(photos, [&](const auto& photo) { return named.contains(photo.stem().string()); })) return;
+  const std::string list = rl.datasets.photos.exclude = rl.val.photos.only = (output / "validation.txt").string();
+  if (std::filesystem::exists(list, none)) return log_info(fmt::format("{} says, as before, which photographs are held out", list));
   const auto found = static_cast<int64_t>(photos.size());
   const int64_t held_out = std::min(count, found / 3);
   if (held_out == 0) throw usage_error(fmt::format("--photos: expected at least 3 photographs, found {}", found));
   std::string stems = "# Held out: measured, not trained on.\n";
   for (int64_t k = 0; k < held_out; ++k) stems += photos[k * found / held_out].stem().string() + "\n";
   make_directory(output);
-  rl.datasets.photos.exclude = rl.val.photos.only = (output / "validation.txt").string();
-  write_file(rl.val.photos.only, stems);
-  log_info(fmt::format("{} of {} photographs are held out: {}", held_out, found, rl.val.photos.only));
+  write_file(list, stems);
+  log_info(fmt::format("{} of {} photographs are held out: {}", held_out, found, list));
 }
 
 void run(const Flags& flags) {
@@ -98,7 +99,7 @@ void add_demo(CLI::App& program) {
   command->add_option("-o,--output", flags->output, "folder of the runs and report.html")->capture_default_str();
   command->add_option("--test-photos", flags->test_photos, "held-out photographs to measure")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1000));
+      ->transform(whole_in(1, 1000));
   command->callback([flags] { run(*flags); });
 }
 

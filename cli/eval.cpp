@@ -57,9 +57,9 @@ std::vector<std::string> measure_set(const TestSetRows& of, const Pipeline& pipe
     if (flags.outputs.folder.empty()) continue;
     Table pictures = per_image_table(evaluation, options);
     if (!row.generator.empty()) {
-      const std::string hash = weights_hash(row.generator);  // bicubic has no weights
-      pictures.caption +=
-          fmt::format("; pictures of {}{}{}, seed {}, {}", row.generator, hash.empty() ? "" : " ", hash, flags.seed, dtype_name(compute));
+      const std::string hash = weights_hash(row.generator);
+      pictures.caption += fmt::format("; pictures of {}", row.generator);
+      if (!hash.empty()) pictures.caption += fmt::format(" {}, seed {}, {}", hash, flags.seed, dtype_name(compute));  // bicubic has none
     }
     write_file(csv_of(of, row.name, flags.outputs), render(pictures, TableFormat::csv));
   }
@@ -136,11 +136,11 @@ void add_eval(CLI::App& program) {
       ->allow_extra_args(false)
       ->default_str(fmt::format("{}", fmt::join(flags->metrics, ",")));
   command->add_option("--protocol", flags->protocol, "pyiqa, basicsr, stablesr")->capture_default_str();
-  command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));
+  command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->transform(whole_in(0, 1000));
   command->add_option("--baseline", flags->baseline, "row that the others are compared with, picture by picture (Wilcoxon's p)");
   command->add_option("--bootstrap", flags->resamples, "resamples of the 95 % interval")
       ->capture_default_str()
-      ->check(CLI::Range(1, 1000000));
+      ->transform(whole_in(1, 1000000));
   command->add_option("--table", flags->outputs.format, "text, md, csv, tex")->capture_default_str();
   add_seed_flag(*command, flags->seed, "noise of the generators");
   command->add_option("-o,--output", flags->outputs.folder,

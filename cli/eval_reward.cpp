@@ -52,15 +52,15 @@ void add_reward_flags(CLI::App& command, RewardQuestions& q) {
   command.add_option("--only", q.only, "text file of stems: --response takes no other photographs")->needs(response);
   command.add_option("--size", q.size, "side of the centre crops of --response, pixels, a multiple of 4")
       ->capture_default_str()
-      ->check(CLI::Range(96, 1024))
+      ->transform(whole_in(96, 1024))
       ->needs(response);
   command.add_option("--degradation", q.degradation, "YAML file of --response's LR pictures; default: Real-ESRGAN x4plus")->needs(response);
   command.add_option("--drawn", q.drawn, "the generator whose draws --response compares")->capture_default_str()->needs(response);
-  command.add_option("--draws", q.draws, "how many seeds")->capture_default_str()->check(CLI::Range(2, 1000))->needs(response);
+  command.add_option("--draws", q.draws, "how many seeds")->capture_default_str()->transform(whole_in(2, 1000))->needs(response);
   add_model_flags(command, q.model, q.stage);
   command.add_option("--samples", q.samples, "samples of --map, drawn, or photographs of --response, evenly spread; 0: all")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->transform(whole_in(0, 1'000'000'000));
 }
 
 void answer_reward_questions(const RewardQuestions& q, const std::function<const Judge&()>& judge_of,

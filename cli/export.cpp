@@ -77,7 +77,7 @@ void add_export(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   command->add_option("model", flags->model, "reward or generator: name or file")->required();
   command->add_option("-o,--output", flags->output, "file to write, e.g. reward.pt")->required();
-  auto* stage = command->add_option("--stage", flags->stage, "RM_k of the model; default: its finest")->check(CLI::NonNegativeNumber);
+  auto* stage = command->add_option("--stage", flags->stage, "RM_k of the model; default: its finest")->transform(whole_in(0, 1000));
   command->add_flag("--labels", flags->labels, "the labels that the reward was trained on (M_gt), for training it along in Python")
       ->excludes(stage);
   command->add_flag("--overwrite", flags->overwrite, "replace an existing file");

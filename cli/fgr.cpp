@@ -113,7 +113,7 @@ void add_verify(CLI::App& fgr) {
       ->add_option("--samples", flags->samples,
                    "samples to rebuild and compare byte for byte, evenly spread, in whole crops; 0: hashes only")
       ->capture_default_str()
-      ->check(CLI::NonNegativeNumber);
+      ->transform(whole_in(0, 1'000'000'000));
   command->callback([flags] {
     const Verified verified = verify_shards(flags->directory, flags->samples);
     print(fmt::format("{} shards have their hash, {} samples rebuilt byte for byte\n", verified.shards, verified.samples));
@@ -143,7 +143,7 @@ void add_view(CLI::App& fgr) {
   auto flags = std::make_shared<Flags>();
   command->add_option("DIR", flags->directory, "folder of shards")->required();
   command->add_option("-o,--output", flags->output, "the page, e.g. page.html")->required();
-  command->add_option("--count", flags->count, "samples on the page, drawn from all")->capture_default_str()->check(CLI::Range(1, 500));
+  command->add_option("--count", flags->count, "samples on the page, drawn from all")->capture_default_str()->transform(whole_in(1, 500));
   command->add_flag("--overwrite", flags->overwrite, "replace an existing page");
   command->callback([flags] {
     check_page(flags->output, flags->overwrite);

@@ -4,19 +4,24 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 #include <string>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/memory.h"
+#include "finpercep/base/text.h"
 #include "finpercep/version.h"
 
 using namespace finpercep;
@@ -26,8 +31,7 @@ namespace {
 constexpr const char* no_memory = "memory: expected enough for this job on the host or the GPU, ran out. use a smaller --tile or batch";
 
 int fail(const std::string& message, ExitCode code) {
-  std::string line = message.substr(0, message.find('\n'));
-  std::fprintf(stderr, "finpercep: %s\n", line.c_str());
+  std::fprintf(stderr, "finpercep: %s\n", one_line(message.substr(0, message.find('\n'))).c_str());
   return static_cast<int>(code);
 }
 
@@ -65,12 +69,17 @@ int run(int argc, char** argv) {
     add(program);
 
   try {
-    if (argc > 1) check_command_word(program, argv[1]);
-    program.parse(argc, argv);
+    std::vector<std::string> words(argv + 1, argv + argc);
+    if (!words.empty()) check_command_word(program, words.front());
+    for (std::string& word : words)
+      if (word.starts_with('[') && word.ends_with(']')) word.insert(0, "./");  // a folder's name, not CLI11's list
+    std::ranges::reverse(words);                                               // as CLI11 takes them
+    program.parse(std::move(words));
     return static_cast<int>(ExitCode::ok);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return program.exit(error);  // --help, --version
-    return fail(describe_usage_error(program, error), ExitCode::usage);
+    if (error.get_exit_code() != 0) return fail(describe_usage_error(program, error), ExitCode::usage);
+    program.exit(error);  // --help, --version
+    return std::cout.flush() ? 0 : fail("stdout: expected to write the help, the reader has gone or the disk is full", ExitCode::input);
   } catch (const Error& error) {
     return fail(error.what(), error.code());
   } catch (const std::filesystem::filesystem_error& error) {  // a folder that vanished or cannot be read

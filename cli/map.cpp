@@ -10,6 +10,7 @@
 #include "cli/outputs.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
+#include "finpercep/base/text.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/overlay.h"
 #include "finpercep/judge.h"
@@ -44,32 +45,38 @@ std::string regions_json(const std::filesystem::path& input, const Verdict& verd
 }
 
 void run(const Flags& flags, const CLI::App& command) {
-  std::vector<std::string> endings;
-  for (const std::string& format : flags.formats) {
+  std::vector<Output> outputs;
+  for (std::size_t i = 0; i < flags.formats.size(); ++i) {
+    const std::string& format = flags.formats[i];
     if (!ending_of.contains(format)) throw usage_error(fmt::format("--format: expected png, overlay, npy or json, found '{}'", format));
-    endings.push_back(ending_of.at(format));
+    if (std::find(flags.formats.begin(), flags.formats.begin() + i, format) != flags.formats.begin() + i)
+      throw usage_error(fmt::format("--format: expected each once, found {} twice", format));
+    outputs.push_back({flags.output, ending_of.at(format)});
   }
   if (std::ranges::find(flags.formats, "json") == flags.formats.end())
     refuse_unused(command, {"--threshold", "--min-area"}, "--format json");
-  const auto inputs = check_outputs(list_images(flags.inputs), flags.output, endings, flags.existing);
+  const auto inputs = check_outputs(list_images(flags.inputs), outputs, flags.existing);
   if (inputs.empty()) return;
   const Judge judge(flags.judge);
   if (judge.stage() == 0)
     throw usage_error(
         fmt::format("--stage: expected 1 or more, found RM_0 of {}, which has no map. `score` judges with it", judge.model()));
   make_directory(flags.output);
-  for_each_picture("map", inputs, 1, [&](int64_t i, const Image& photo, std::span<const std::byte>) {
+  const std::string failures = for_each_picture("map", inputs, 1, [&](int64_t i, const Image& photo, std::span<const std::byte>) {
     const Verdict verdict = judge(photo);
-    for (const std::string& format : flags.formats) {
-      const auto path = std::filesystem::path(flags.output) / (inputs[i].stem().string() + ending_of.at(format));
+    for (std::size_t k = 0; k < outputs.size(); ++k) {
+      const std::string& format = flags.formats[k];
+      const auto path = outputs[k].of(inputs[i]);
+      if (!is_wanted(path, flags.existing)) continue;
       if (format == "png") write_image(path, verdict.map);
       else if (format == "overlay") write_image(path, overlay(photo, verdict.map));
       else if (format == "npy") write_npy(path, verdict.map);
       else write_file(path, regions_json(inputs[i], verdict, flags, judge));
     }
-    print(fmt::format("{}\tscore {:.4f}\tseverity {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", inputs[i].string(), verdict.score,
+    print(fmt::format("{}\tscore {:.4f}\tseverity {:.4f}\tmap_max {:.4f}\tmap_mean {:.4f}\n", one_line(inputs[i].string()), verdict.score,
                       verdict.severity, verdict.map_max, verdict.map_mean));
   });
+  if (!failures.empty()) throw input_error(failures);
 }
 
 }  // namespace
@@ -85,11 +92,10 @@ void add_map(CLI::App& program) {
       ->default_str("png,overlay");
   command->add_option("--threshold", flags->threshold, "map value from which a pixel belongs to a region")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 1.0))
-      ->check([](const std::string& text) {
-        return text.find_first_not_of("0123456789.eE+-") == std::string::npos ? "" : "expected a number, found " + text;
-      });  // Range lets NaN pass
-  command->add_option("--min-area", flags->min_area, "smallest region, pixels")->capture_default_str()->check(CLI::Range(1, 1000000000));
+      ->transform(number_in(0, 1));
+  command->add_option("--min-area", flags->min_area, "smallest region, pixels")
+      ->capture_default_str()
+      ->transform(whole_in(1, 1'000'000'000));
   add_judge_flags(*command, flags->judge);
   add_existing_flags(*command, flags->existing);
   command->callback([flags, command] { run(*flags, *command); });

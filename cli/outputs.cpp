@@ -8,6 +8,7 @@
 #include <mutex>
 #include <set>
 
+#include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/interrupt.h"
@@ -26,20 +27,35 @@ void add_existing_flags(CLI::App& command, Existing& existing) {
       ->excludes(replace);
 }
 
-std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesystem::path>& inputs, const std::filesystem::path& folder,
-                                                 const std::vector<std::string>& endings, Existing existing) {
+namespace {
+
+void check_folder(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs) {
   std::error_code ignored;  // a path that cannot be resolved is met again, and named, when it is read or written
+  require_output(folder.string());
   if (has_image_name(folder) && !std::filesystem::is_directory(folder, ignored))
     throw usage_error(
         fmt::format("-o: expected a folder, found '{}'. pictures are written into the folder, by their own names", folder.string()));
-  std::set<std::filesystem::path> read;
-  for (const auto& input : inputs) read.insert(std::filesystem::weakly_canonical(input, ignored));
   for (const auto& input : inputs)
     if (std::filesystem::equivalent(input.parent_path().empty() ? "." : input.parent_path(), folder, ignored))
       throw usage_error(
           fmt::format("output: {}: expected another folder than that of the pictures, where the next command would take the "
                       "results for pictures. choose another -o",
                       folder.string()));
+}
+
+}  // namespace
+
+std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesystem::path>& inputs, const std::vector<Output>& outputs,
+                                                 Existing existing) {
+  std::error_code ignored;
+  std::set<std::filesystem::path> kinds, read;
+  for (const Output& output : outputs) {
+    check_folder(output.folder, inputs);
+    // With its last slash, which a folder that is not there yet may be given with or without.
+    if (!kinds.insert(std::filesystem::weakly_canonical(output.folder / "", ignored) / output.ending).second)
+      throw usage_error(fmt::format("output: {}: expected another folder for --gt than for -o. choose another", output.folder.string()));
+  }
+  for (const auto& input : inputs) read.insert(std::filesystem::weakly_canonical(input, ignored));
   std::map<std::string, std::filesystem::path> known;
   std::vector<std::filesystem::path> left;
   for (const auto& input : inputs) {
@@ -48,10 +64,10 @@ std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesyst
       throw usage_error(
           fmt::format("output: expected pictures of different names, found {} and {}, which would both become {}. rename one, or choose a "
                       "folder for each",
-                      first->second.string(), input.string(), (folder / (stem + endings.front())).string()));
+                      first->second.string(), input.string(), outputs.front().of(input).string()));
     bool done = existing == Existing::skip;
-    for (const std::string& ending : endings) {
-      const auto written = folder / (stem + ending);
+    for (const Output& output : outputs) {
+      const auto written = output.of(input);
       if (read.contains(std::filesystem::weakly_canonical(written, ignored)))
         throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another folder for -o", written.string()));
       if (existing != Existing::skip) refuse_overwrite(written, existing == Existing::replace);
@@ -63,8 +79,13 @@ std::vector<std::filesystem::path> check_outputs(const std::vector<std::filesyst
   return left;
 }
 
-void for_each_picture(const std::string& label, const std::vector<std::filesystem::path>& inputs, int threads,
-                      const std::function<void(int64_t, const Image&, std::span<const std::byte>)>& work) {
+bool is_wanted(const std::filesystem::path& result, Existing existing) {
+  std::error_code ignored;
+  return existing != Existing::skip || !std::filesystem::exists(result, ignored);
+}
+
+std::string for_each_picture(const std::string& label, const std::vector<std::filesystem::path>& inputs, int threads,
+                             const std::function<void(int64_t, const Image&, std::span<const std::byte>)>& work) {
   const auto count = static_cast<int64_t>(inputs.size());
   Progress progress(label, count);
   std::mutex mutex;
@@ -92,8 +113,8 @@ void for_each_picture(const std::string& label, const std::vector<std::filesyste
     log_warning(failure);
     if (failed++ == 0) first = failure;
   });
-  if (failed > 0)
-    throw input_error(fmt::format("{}: {} of {} pictures could not be done and were left out, the first: {}", label, failed, count, first));
+  return failed == 0 ? ""
+                     : fmt::format("{}: {} of {} pictures could not be done and were left out, the first: {}", label, failed, count, first);
 }
 
 void check_page(const std::filesystem::path& page, bool overwrite) {

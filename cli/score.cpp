@@ -15,6 +15,7 @@
 #include "finpercep/evaluate/pairs.h"
 #include "finpercep/evaluate/set_score.h"
 #include "finpercep/image/io.h"
+#include "finpercep/nets/checkpoint.h"
 
 namespace finpercep {
 
@@ -75,7 +76,10 @@ void run(const Flags& flags, const CLI::App& command) {
         fmt::format("-m {}: expected a metric with a value a picture for --json and --csv, found one number a set. use --summary",
                     fmt::join(job.set_metrics, ",")));
   const std::vector<Gate> gates = parse_gates(flags.gates, job);
-  check_outputs(flags.outputs, job);
+  std::vector<std::filesystem::path> lists = {job.judge == nullptr ? std::filesystem::path() : find_model(flags.judge.model)};
+  for (const auto* words : {&flags.inputs, &flags.references})
+    for (const std::string& word : *words) lists.emplace_back(word.starts_with('@') ? word.substr(1) : word);
+  check_outputs(flags.outputs, job, lists);
 
   std::string set_failure;
   const std::vector<ColumnSummary> sets = score_sets(job, set_failure);  // first: absent weights are then known before the work on pictures
@@ -110,7 +114,8 @@ void run(const Flags& flags, const CLI::App& command) {
   if (!gate.empty() && (failures > 0 || !set_failure.empty())) log_warning(gate);  // what could not be read comes first
   if (failures > 0 && job.pictures.size() == 1) throw input_error(first_failure);
   if (failures > 0)
-    throw input_error(fmt::format("{} of {} pictures could not be scored in full; the first: {}", failures, lines.size(), first_failure));
+    throw input_error(
+        fmt::format("{} of {} pictures could not be scored in full; the first: {}", failures, job.pictures.size(), first_failure));
   if (!set_failure.empty()) throw input_error(set_failure);
   if (!gate.empty()) throw Error(ExitCode::gate, gate);
 }
@@ -130,10 +135,10 @@ void add_score(CLI::App& program) {
       ->delimiter(',')
       ->allow_extra_args(false);
   command->add_option("--protocol", flags->protocol, "conventions of PSNR and SSIM: pyiqa, basicsr, stablesr")->capture_default_str();
-  command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->check(CLI::Range(0, 1000));
+  command->add_option("--crop-border", flags->crop_border, "pixels cut off before PSNR and SSIM")->transform(whole_in(0, 1000));
   add_judge_flags(*command, flags->judge);
   command->add_option("--threads", flags->threads, "pictures read and measured at a time (default: one a core)")
-      ->check(CLI::Range(1, 1024));
+      ->transform(whole_in(1, 1024));
   command->add_option("--json", flags->outputs.json, "one JSON object a picture, to a file or - for stdout");
   command->add_option("--csv", flags->outputs.csv, "CSV, to a file or - for stdout");
   command->add_option("--summary", flags->outputs.summary,

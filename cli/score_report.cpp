@@ -5,18 +5,17 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <charconv>
-#include <cmath>
 #include <exception>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
-#include <system_error>
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/text.h"
 #include "finpercep/evaluate/columns.h"
 #include "finpercep/version.h"
 
@@ -103,11 +102,9 @@ std::string summary_json(const ScoreJob& job, const std::vector<ColumnSummary>& 
 
 Gate parse_gate(const std::string& text, const std::vector<std::string>& columns) {
   const auto equals = text.find('=');
-  Gate gate{text.substr(0, equals), 0};
-  const std::string number = equals == std::string::npos ? "" : text.substr(equals + 1);
-  const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), gate.limit);
-  if (error != std::errc() || end != number.data() + number.size() || !std::isfinite(gate.limit))
-    throw usage_error(fmt::format("--fail-under: expected METRIC=NUMBER, found '{}'", text));
+  const auto limit = equals == std::string::npos ? std::nullopt : parse_number<double>(text.substr(equals + 1));
+  if (!limit) throw usage_error(fmt::format("--fail-under: expected METRIC=NUMBER, found '{}'", text));
+  Gate gate{text.substr(0, equals), *limit};
   if (gate.column == "finpercep") gate.column = score_metric;
   if (std::find(columns.begin(), columns.end(), gate.column) == columns.end())
     throw usage_error(fmt::format("--fail-under: expected one of {}, found '{}'. what else is to be computed is named with -m",
@@ -117,7 +114,7 @@ Gate parse_gate(const std::string& text, const std::vector<std::string>& columns
 
 }  // namespace
 
-void check_outputs(const ScoreOutputs& outputs, const ScoreJob& job) {
+void check_outputs(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<std::filesystem::path>& others) {
   if ((outputs.json == "-") + (outputs.csv == "-") + (outputs.summary == "-") > 1)
     throw usage_error("stdout: expected one of --json -, --csv -, --summary -, found several. give files");
   std::set<std::filesystem::path> files;
@@ -126,7 +123,7 @@ void check_outputs(const ScoreOutputs& outputs, const ScoreJob& job) {
     if (file.empty() || file == "-") continue;
     if (!files.insert(std::filesystem::weakly_canonical(file, ignored)).second)
       throw usage_error(fmt::format("output: {}: expected a file for each of --json, --csv and --summary, found it twice", file));
-    for (const auto* list : {&job.pictures, &job.references, &job.set_references})
+    for (const auto* list : {&job.pictures, &job.references, &job.set_references, &others})
       for (const auto& path : *list) {
         if (std::filesystem::equivalent(path, file, ignored))
           throw usage_error(fmt::format("output: {}: expected another file than the inputs. choose another name", file));

@@ -2,6 +2,7 @@
 // What `score` prints and writes once the pictures are scored, and its gates.
 #pragma once
 #include <cstddef>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -15,8 +16,9 @@ struct ScoreOutputs {
   bool overwrite = false;
 };
 
-/// Before any work: at most one output on stdout, no output over an input, nothing replaced unasked.
-void check_outputs(const ScoreOutputs& outputs, const ScoreJob& job);
+/// Before any work: at most one output on stdout, no output over an input or over `others` that are read (lists, the model), nothing
+/// replaced unasked.
+void check_outputs(const ScoreOutputs& outputs, const ScoreJob& job, const std::vector<std::filesystem::path>& others);
 
 /// What was noticed in `count` pictures, as warnings.
 void warn_of(const ScoreNotes& notes, std::size_t count);

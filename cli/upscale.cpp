@@ -62,11 +62,11 @@ void add_upscale(CLI::App& program) {
   add_seed_flag(*command, flags->seed, "noise of the chain");
   command->add_option("--tile", flags->tile, "LR pixels a side of a tile; 0: never tile")
       ->capture_default_str()
-      ->check(CLI::Range(0, 65536));
+      ->transform(whole_in(0, 65536));
   CLI::Option* best =
       command->add_option("--best-of", flags->best_of, "samples of each picture, of seeds SEED, SEED + 1, .., to take the best of")
           ->capture_default_str()
-          ->check(CLI::Range(1, 1024));
+          ->transform(whole_in(1, 1024));
   command
       ->add_option("--best-of-by", flags->best_of_by,
                    "map: every part from the sample whose map is lowest there; score: the sample of highest score")
@@ -77,7 +77,8 @@ void add_upscale(CLI::App& program) {
   add_compute_flags(*command, flags->device, flags->dtype);
   add_existing_flags(*command, flags->existing);
   command->callback([flags] {
-    const auto inputs = check_outputs(list_images(flags->inputs), flags->output, {".png"}, flags->existing);
+    const Output output{flags->output, ".png"};
+    const auto inputs = check_outputs(list_images(flags->inputs), {output}, flags->existing);
     if (inputs.empty()) return;
     const SuperResolver generator =
         make_super_resolver(flags->generator, {.tile = flags->tile, .compute = resolve_compute(flags->device, flags->dtype)});
@@ -92,17 +93,18 @@ void add_upscale(CLI::App& program) {
     make_directory(flags->output);
     int64_t lossy = 0;
     std::string first_lossy;
-    for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr, std::span<const std::byte> file) {
+    const std::string failures = for_each_picture("upscale", inputs, 1, [&](int64_t i, const Image& lr, std::span<const std::byte> file) {
       const PictureInfo info = probe_image(file);
       if ((info.alpha || info.bits > 8) && lossy++ == 0) first_lossy = inputs[i].string();
-      const auto out = std::filesystem::path(flags->output) / (inputs[i].stem().string() + ".png");
       const Image sr = judge ? best_of(generator, *judge, lr, *flags) : generator(lr, flags->seed);
-      write_file(out, encode_png(sr, colour_profile(file)));  // the numbers are of the input's colours, say a telephone's Display P3
+      write_file(output.of(inputs[i]),
+                 encode_png(sr, colour_profile(file)));  // the numbers are of the input's colours, say a telephone's Display P3
     });
-    log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
+    if (failures.empty()) log_info(fmt::format("{} pictures -> {}", inputs.size(), flags->output));
     if (lossy > 0)
       log_warning(fmt::format("{} of {} pictures have an alpha channel or more than 8 bits, which the results have not; the first: {}",
                               lossy, inputs.size(), first_lossy));
+    if (!failures.empty()) throw input_error(failures);
   });
 }
 

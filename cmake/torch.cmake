@@ -19,13 +19,17 @@ if(EXISTS ${torch_root}/lib/libtorch_cuda.so)
   # They find those of the nvidia packages beside them when they are loaded, which the linker need not.
   set(TORCH_LIBRARIES -Wl,--allow-shlib-undefined)
   foreach(name c10 torch_cpu c10_cuda torch_cuda torch)
-    find_library(torch_lib_${name} ${name} PATHS ${torch_root}/lib NO_DEFAULT_PATH)
+    find_library(torch_lib_${name} ${name} PATHS ${torch_root}/lib NO_DEFAULT_PATH NO_CACHE)
     if(torch_lib_${name})
       list(APPEND TORCH_LIBRARIES ${torch_lib_${name}})
     endif()
+    unset(torch_lib_${name})
   endforeach()
   set(TORCH_INCLUDE_DIRS ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
 else()
+  foreach(name TORCH_LIBRARY c10_LIBRARY Caffe2_DIR)  # of another Python's torch, which this build folder may have had before
+    unset(${name} CACHE)
+  endforeach()
   find_package(Torch REQUIRED)
 endif()
 

@@ -7,7 +7,7 @@
     finpercep export finpercep-rm --labels -o labels.pt     # M_gt, the labels of its samples
     python3 examples/coevolve.py --gt photos/hr --lr photos/lr --generator sr.pt --reward reward.pt --labels labels.pt -o runs/mine
 
-Pictures of one name in --gt and --lr, PNG or JPEG; the first has the scale. Writes generator.pt and reward.pt into -o: `finpercep upscale -g runs/mine/generator.pt`. Needs torch, numpy and Pillow."""
+Pictures of one name in --gt and --lr, PNG or JPEG; the first has the scale. Writes generator.pt and reward.pt into -o: `finpercep upscale -g runs/mine/generator.pt`; of a generator that is no TorchScript module its state dict, generator.pth (`upscale` wants torch.jit.script of it). Needs torch, numpy and Pillow."""
 import argparse
 import copy
 from pathlib import Path
@@ -49,6 +49,15 @@ def as_file(x):
     """What the reward is to judge is what a file holds, 8 bits; the gradient passes."""
     x = x.clamp(0, 1)
     return x + ((x * 255).round() / 255 - x).detach()
+
+
+def expect_pictures(sr, gt):
+    """The likeliest mistakes of a new generator, said before the reward makes the best of them."""
+    found = "other values than finite ones" if not sr.isfinite().all() else f"{list(sr.shape)}" if sr.shape != gt.shape else ""
+    if not found and ((sr < -0.25) | (sr > 1.25)).float().mean() > 0.05:
+        found = "many values far outside [0,1]. of [-1,1]: (x + 1) / 2; of 0..255: x / 255"
+    if found:
+        raise SystemExit(f"coevolve: generator: expected pictures of shape {list(gt.shape)}, RGB in [0,1], found {found}")
 
 
 def masks(like, update):
@@ -106,12 +115,15 @@ def main(a):
     for update in range(a.updates):
         lr, gt = (x.to(a.device) for x in batches(a.batch))
         with torch.random.fork_rng():  # a chain draws noise: the same again below
-            sr = as_file(generator(lr))
+            made = generator(lr)
+        if update == 0:
+            expect_pictures(made, gt)
+        sr = as_file(made)
         logit, defects = reward.judge(sr)
         worst = defects.flatten(1).topk(defects[0].numel() // 5).values.mean()
         with torch.no_grad():
             anchor = before(lr)
-        loss = a.weight * (0.5 * worst - logit.mean()) + (sr - anchor).abs().mean()  # here your own losses belong, too
+        loss = a.weight * (0.5 * worst - logit.mean()) + (made - anchor).abs().mean()  # here your own losses belong, too
         of_generator.zero_grad()
         loss.backward(inputs=weights)  # through the reward into the generator
         of_generator.step()
@@ -119,7 +131,7 @@ def main(a):
             for mean, weight in zip(average.parameters(), weights):
                 mean.lerp_(weight, 1 - a.ema)
 
-        said = f"update {update + 1}/{a.updates}  logit {logit.mean():.3f}  worst fifth {worst:.3f}  moved {(sr - anchor).abs().mean():.4f}"
+        said = f"update {update + 1}/{a.updates}  logit {logit.mean():.3f}  worst fifth {worst:.3f}  moved {(made - anchor).abs().mean():.4f}"
         if not a.frozen:
             sr, mask = sr.detach(), masks(gt, update)
             label = labels(gt, gt + mask * (sr - gt), mask)
@@ -128,14 +140,17 @@ def main(a):
             loss.backward()
             of_reward.step()
             said += f"  reward's loss {loss:.3f}"
-        for schedule in schedules:
+        for schedule in schedules[:1] if a.frozen else schedules:
             schedule.step()
         if (update + 1) % 25 == 0 or update + 1 == a.updates:
             print(said, flush=True)
 
     out.mkdir(parents=True)
-    torch.jit.save(average, str(out / "generator.pt"))
     torch.jit.save(reward, str(out / "reward.pt"), _extra_files=facts)
+    if isinstance(average, torch.jit.ScriptModule):
+        torch.jit.save(average, str(out / "generator.pt"))
+    else:
+        torch.save(average.state_dict(), out / "generator.pth")
 
 
 if __name__ == "__main__":

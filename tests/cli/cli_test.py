@@ -63,7 +63,7 @@ class Cli(ProgramTest):
         self.assertEqual(rows[1]["finpercep.score"], "")
         summary = json.loads((self.dir / "rows.json").read_text())
         self.assertEqual((summary["pictures"], summary["failed"], summary["metrics"]["finpercep.score"]["count"]), (3, 1, 2))
-        strict = self.fails(3, "score", folder, "--json", "-", "--strict", says="1 of 2")
+        strict = self.fails(3, "score", folder, "--json", "-", "--strict", says="1 of 3")
         self.assertEqual(len(strict.stdout.splitlines()), 2)
 
     def test_score_inputs(self):

@@ -208,9 +208,11 @@ class Faults(ProgramTest):
                 with self.subTest(f"{flag} {value}"):
                     self.fails(2, "score", self.photo, flag, value)
         for value in ("nan", "inf", "0,5", "1.5", "0.5x"):
-            self.fails(2, "map", self.photo, "-o", self.dir / "never", "--threshold", value)
+            self.fails(2, "map", self.photo, "-o", self.dir / "never", "--format", "json", "--threshold", value, says=["--threshold", value])
         for value in ("nan", "1e999", "1e-4x", "0,1", "-1"):
-            self.fails(2, "train", "generator", "-o", self.dir / "never", "--set", f"optim_g.lr={value}")
+            self.fails(2, "train", "generator", "-o", self.dir / "never", "--set", f"optim_g.lr={value}", says="optim_g.lr")
+        for value in ("1e2", "0x40", "1.5"):
+            self.fails(2, "score", self.photo, "--tile", value, says=["--tile", value, "whole number"])
         self.assertFalse((self.dir / "never").exists())
 
     def test_c03_configs(self):

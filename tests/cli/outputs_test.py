@@ -59,7 +59,27 @@ class Outputs(ProgramTest):
         self.fails(3, *self.tiny_generator(self.dir / "odd", 4, *held_out, f"val_photos.photos=[{self.dir / 'nowhere'}]"), says=["val_photos", "nowhere"])
         self.assertFalse((self.dir / "odd").exists())
 
+    def test_words_of_the_command_line(self):
+        for command in ("upscale", "map", "degrade"):
+            self.fails(2, command, self.photo, "-o", "", says="-o")
+        bracket = self.dir / "[in]"
+        bracket.mkdir()
+        (bracket / "one.png").write_bytes(self.photo.read_bytes())
+        self.assertIn("[in]/one.png", self.works("score", "[in]", "--json", "-", cwd=self.dir).stdout)
+        self.assertNotIn("\x1b", self.fails(2, "score", "--\x1b[31mfoo").stderr)
+        (self.dir / "x\x1b[31m.png").write_bytes(self.photo.read_bytes())
+        self.assertNotIn("\x1b", self.works("score", self.dir / "x\x1b[31m.png").stdout)
+        a, b = self.dir / "ten", self.dir / "octal"
+        self.works("upscale", self.photo, "-o", a, "-g", "sr-small@1", "--seed", 10, cwd=ROOT)
+        self.works("upscale", self.photo, "-o", b, "-g", "sr-small@1", "--seed", "010", cwd=ROOT)
+        self.assertEqual(*[(folder / f"{self.photo.stem}.png").read_bytes() for folder in (a, b)])
+
     def test_outputs_never_replace_what_they_are_about(self):
+        listed = self.dir / "pictures.txt"
+        listed.write_text(f"{self.photo}\n")
+        self.fails(2, "score", listed, "--csv", listed, "--overwrite", says="pictures.txt")
+        self.fails(2, "score", f"@{listed}", "--csv", listed, "--overwrite", says="pictures.txt")
+        self.fails(3, "score", self.photo, "--csv", self.dir, "--overwrite", says="a directory")
         model, run_dir = self.dir / "m.safetensors", self.dir / "reported"
         model.write_bytes((ROOT / "models/finpercep-rm-rl.safetensors").read_bytes())
         self.fails(2, "export", model, "-o", model, "--overwrite", says="another file than the model")
@@ -91,6 +111,14 @@ class Outputs(ProgramTest):
         self.assertIn("1 of 3 photographs are held out", result.stderr)
         self.assertEqual((out / "validation.txt").read_text().splitlines()[1:], ["p0"])
         self.assertIn("report: ", result.stdout)
+        # Another photograph and another number change nothing of what the runs were trained on.
+        more = self.dir / "more"
+        shutil.copytree(self.photos, more)
+        (more / "a.png").write_bytes((self.photos / "p1.png").read_bytes())
+        self.fails(3, "demo", "-c", ROOT / "configs/rl/ccl.yaml", "--photos", more, "--test-photos", 2, "-o", out, *few, says="other settings")
+        again = self.works("demo", "-c", ROOT / "configs/rl/ccl.yaml", "--photos", self.photos, "--test-photos", 2, "-o", out, *few, timeout=300)
+        self.assertIn("as before", again.stderr)
+        self.assertEqual((out / "validation.txt").read_text().splitlines()[1:], ["p0"])
 
     def test_flags_that_nothing_uses(self):
         photo = next(self.photos.iterdir())
@@ -136,6 +164,9 @@ class Outputs(ProgramTest):
         (odd / "a.png").write_bytes(png(101, 67, texture))
         self.assertIn("--gt DIR", self.works("degrade", odd, "-o", lr).stderr)
         self.fails(2, "degrade", odd, "-o", lr, "--gt", lr, "--overwrite", says="--gt")
+        for spelt in ("new", "new/", "new/.", "new/../new"):
+            self.fails(2, "degrade", odd, "-o", self.dir / "new", "--gt", f"{self.dir}/{spelt}", says="--gt")
+        self.assertFalse((self.dir / "new").exists())
         self.assertNotIn("--gt DIR", self.works("degrade", odd, "-o", lr, "--gt", gt, "--overwrite").stderr)
         self.works("upscale", lr, "-o", sr, "-g", "bicubic")
         self.assertIn("sr", self.works("eval", "--set", f"s={lr}:{gt}:{sr}", "-m", "psnry").stdout)
@@ -152,11 +183,24 @@ class Outputs(ProgramTest):
         self.assertEqual(len(list(out.iterdir())), pictures)
         self.fails(2, "upscale", self.photos, "-o", out, "--skip-existing", "--overwrite", says="--overwrite")
         self.works("map", self.photo, "-o", out, "--format", "json")
-        self.works("map", self.photo, "-o", out, "--format", "json,npy", "--skip-existing")  # one of two was there: done again
+        regions = out / f"{self.photo.stem}.json"
+        regions.write_text("mine")
+        self.works("map", self.photo, "-o", out, "--format", "json,npy", "--skip-existing")  # the one of two that was there stays
         self.assertTrue((out / f"{self.photo.stem}.npy").exists())
+        self.assertEqual(regions.read_text(), "mine")
+        self.fails(2, "map", self.photo, "-o", out, "--format", "png,png", says=["--format", "once"])
+        lr, gt = self.dir / "goes-on-lr", self.dir / "goes-on-gt"
+        self.works("degrade", self.photos, "-o", lr)
+        before = {path.name: path.read_bytes() for path in lr.iterdir()}
+        self.works("degrade", self.photos, "-o", lr, "--gt", gt, "--skip-existing", "--seed", 7)
+        self.assertEqual(before, {path.name: path.read_bytes() for path in lr.iterdir()})
+        self.assertEqual(len(list(gt.iterdir())), pictures)
         deep = self.dir / "deep.png"
         deep.write_bytes(png(16, 16, lambda x, y: (x * 4000, y * 4000, 9), depth=16))
         self.assertIn("more than 8 bits", self.works("upscale", deep, "-o", out, "-g", "bicubic").stderr)
+        broken = self.dir / "broken.png"
+        broken.write_bytes(deep.read_bytes()[:60])
+        self.assertIn("more than 8 bits", self.fails(3, "upscale", deep, broken, "-o", out, "-g", "bicubic", "--overwrite", says="1 of 2").stderr)
 
     def test_names_may_end_otherwise(self):
         sr = self.dir / "sr-out"

@@ -129,13 +129,13 @@ class RlTest(ProgramTest):
         bad = [("grpo", "algorithm=ppo", "algorithm"), ("grpo", "grpo.steps=[9]", "grpo.steps"), ("grpo", "grpo.window=7", "grpo.window"), ("draft", "draft.steps=9", "draft.steps"),
                ("dpo", "dpo.pairs=2", "dpo.pairs"), ("grpo", "credit.cell=48", "credit.cell"), ("refl", "signal.score_weight=0", "signal"), ("refl", "stages=[0]", "stage_iters"),
                ("refl", "refl_steps=[5]", "refl_steps"), ("refl", "monitor.size=65", "monitor.size"), ("grpo", "group_size=1", "group_size"), ("refl", "lora.rank=4000", "lora.rank"),
-               ("grpo", "network_g=realesr-animevideov3", "a direct net"), ("refl", "masks.kinds=[]", "masks.kinds"), ("refl", "masks.kinds=[star]", "'star'"),
-               ("refl", "masks.area=[0.5,0.1]", "masks.area"), ("refl", "lr_block=200", "lr_block"), ("refl", "optim_g.betas=[0.9]", "betas"), ("grpo", "signal.map_weight=0", "credit.spatial"), ("grpo", "policy.flow_sampler=ode", "policy.flow_sampler"),
+               ("grpo", "network_g=realesr-animevideov3", "a net of one step"), ("refl", "masks.kinds=[]", "masks.kinds"), ("refl", "masks.kinds=[star]", "'star'"),
+               ("refl", "masks.area=[0.5,0.1]", "masks.area"), ("refl", "lr_block=200", "lr_block"), ("refl", "lr_block=48", "lr_block"), ("refl", "snapshots=[99]", "snapshots"), ("refl", "optim_g.betas=[0.9]", "betas"), ("grpo", "signal.map_weight=0", "credit.spatial"), ("grpo", "policy.flow_sampler=ode", "policy.flow_sampler"),
                ("refl", "datasets.degradation.scale=2", "datasets.degradation.scale"), ("refl", "masks.semantic_prob=0.5", "semantic_prob"), ("refl", "label_alpha=-0.5", "label_alpha")]
         for algorithm, setting, word in bad:
             with self.subTest(setting):
                 out = self.dir / "bad"
-                self.fails(2, *self.rl(out, algorithm, setting, *(["signal.map_weight=0"] if word == "signal" else [])), says=word)
+                self.fails(2, *self.rl(out, algorithm, setting, *{"signal": ["signal.map_weight=0"], "policy.flow_sampler": ["network_g=sr-small-dit"]}.get(word, [])), says=word)
                 self.assertFalse(out.exists())
 
     def test_a_strangers_torchscript_generator(self):
@@ -169,6 +169,10 @@ class RlTest(ProgramTest):
             def forward(self, lr: torch.Tensor) -> torch.Tensor:
                 return torch.nn.functional.interpolate(lr, scale_factor=4.0) * torch.log(self.first.weight.abs().sum() - 1e6)
 
+        class OfBytes(Stranger):
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                return 255 * torch.nn.functional.interpolate(lr, scale_factor=4.0) + 0 * self.first.weight.mean()
+
         class Severed(Stranger):
             def forward(self, lr: torch.Tensor) -> torch.Tensor:
                 return torch.nn.functional.interpolate(lr, scale_factor=4.0) + self.first.weight.detach().mean()
@@ -176,8 +180,11 @@ class RlTest(ProgramTest):
         torch.manual_seed(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch calls its scripting deprecated
-            for kind in (Stranger, Noisy, Drawing, Frozen, NotANumber, Severed):
-                torch.jit.script(kind()).save(self.dir / f"{kind.__name__}.pt")
+            for kind in (Stranger, Noisy, Drawing, Frozen, NotANumber, OfBytes, Severed):
+                net = kind()
+                if kind is Noisy:
+                    net.first.requires_grad_(False)  # a part that shall stay
+                torch.jit.script(net).save(self.dir / f"{kind.__name__}.pt")
             torch.jit.script(Stranger().half()).save(self.dir / "Half.pt")
         lr = self.dir / "lr.png"
         lr.write_bytes(png(40, 32, lambda x, y: (x * 6, y * 7, 128)))
@@ -189,12 +196,13 @@ class RlTest(ProgramTest):
                 made = whole / "checkpoints/generator.pt"
                 before, after = torch.jit.load(given), torch.jit.load(made)  # plain torch reads what was made
                 self.assertFalse(torch.equal(before.last.weight, after.last.weight))
+                self.assertEqual(torch.equal(before.first.weight, after.first.weight), kind == "Noisy")
                 self.assertLess((before.last.weight - after.last.weight).abs().max().item(), 0.01)
                 self.works("upscale", lr, "-o", self.dir / f"{kind}-sr", "-g", made)
                 self.assertTrue((whole / "samples/00000003.png").exists())
                 logged = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
                 self.assertLess(next(line["l_ref"] for line in logged if "l_ref" in line), 1e-6)  # the same net by the same noise
-        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("Severed", 4, "a no_grad or a detach"), ("Half", 4, "expected parameters in float32 to train, found first.weight in Half")):
+        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("OfBytes", 4, "of 0..255: x / 255"), ("Severed", 4, "a no_grad or a detach"), ("Half", 4, "expected parameters in float32 to train, found first.weight in Half")):
             with self.subTest(kind):
                 out = self.dir / kind
                 self.fails(code, *self.rl(out, "refl", f"network_g={self.dir / kind}.pt", "stages=[1]", "stage_iters=[2]", "monitor.freq=0"), says=word, timeout=900)

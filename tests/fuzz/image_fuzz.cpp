@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Any bytes must either decode to a picture within the limits or give an input_error. Built and run by run.sh.
+// Any bytes must either decode to a picture within the limits or give an input_error, and any colour profile found in them must leave a
+// PNG that can be read. Built and run by run.sh.
 #include <cstdint>
 #include <cstdlib>
 #include <span>
@@ -7,12 +8,15 @@
 #include "finpercep/base/error.h"
 #include "finpercep/image/io.h"
 #include "finpercep/image/probe.h"
+#include "finpercep/image/profile.h"
 
 using namespace finpercep;
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, std::size_t size) {
   const ReadLimits limits = {.max_pixels = 1 << 20, .max_side = 4096};
   const PictureInfo info = probe_image(std::as_bytes(std::span(data, size)));
+  const auto profile = colour_profile(std::as_bytes(std::span(data, size)));
+  if (!profile.empty() && decode_image(encode_png(Image(2, 2, 3), profile), "profile", limits).width != 2) std::abort();
   try {
     const Image image = decode_image(std::as_bytes(std::span(data, size)), "fuzz", limits);
     if (image.channels != 3 || image.width < 1 || image.height < 1 || image.data.size() != image.plane_size() * 3) std::abort();

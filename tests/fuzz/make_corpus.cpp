@@ -23,6 +23,12 @@ int main(int, char** arguments) {
     write_file(root / "image" / (name + ".jpg"), encode_jpeg(image, 80, true));
     write_file(root / "image" / (name + ".webp"), encode_webp_lossless(image));
   }
+  // The smallest colour profile that libpng takes: a header, with D50 as its white, and no tags.
+  std::string profile(132, '\0');
+  for (const auto& [at, text] : std::initializer_list<std::pair<std::size_t, std::string>>{
+           {3, "\x84"}, {12, "mntrRGB XYZ "}, {36, "acsp"}, {68, std::string("\0\0\xF6\xD6\0\1\0\0\0\0\xD3\x2D", 12)}})
+    profile.replace(at, text.size(), text);
+  write_file(root / "image" / "profile.png", encode_png(Image(5, 3, 3), std::as_bytes(std::span(profile))));
   // A gray TIFF of 4 x 2, one strip.
   const uint16_t tags[][2] = {{256, 4}, {257, 2}, {258, 8}, {259, 1}, {262, 1}, {273, 122}, {277, 1}, {278, 2}, {279, 8}};
   std::string tiff("II*\0\x08\0\0\0\x09\0", 10);

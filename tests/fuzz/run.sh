@@ -13,11 +13,11 @@ command -v clang++ > /dev/null || { echo "fuzz: expected clang++, found none. ap
 mkdir -p "$folder"
 
 src=src/finpercep
-base="$src/base/files.cpp $src/base/error.cpp -lxxhash"
+base="$src/base/files.cpp $src/base/error.cpp $src/base/text.cpp -lxxhash"
 safetensors="$src/base/safetensors.cpp $src/base/safetensors_header.cpp"
 image="$src/image/io.cpp $src/image/format.cpp $src/image/gray.cpp $src/image/png.cpp $src/image/jpeg.cpp $src/image/webp.cpp $src/image/tiff.cpp"
-image="$image $src/image/bmp.cpp $src/image/exif.cpp $src/image/probe.cpp"
-codecs="-lpng -ljpeg -lwebp -lwebpdemux -ltiff"
+image="$image $src/image/bmp.cpp $src/image/exif.cpp $src/image/probe.cpp $src/image/profile.cpp"
+codecs="-lpng -ljpeg -lwebp -lwebpdemux -ltiff -lz"
 flags="-std=c++20 -g -O1 -Iinclude -Isrc"
 
 sources_of() {

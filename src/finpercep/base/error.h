@@ -16,7 +16,7 @@ Error input_error(const std::string& message);
 Error model_error(const std::string& message);
 /// A fault of the program itself, which no file and no setting should be able to cause.
 Error internal_error(const std::string& message);
-/// The user pressed Ctrl-C; state was saved.
+/// The user pressed Ctrl-C; the message says what is saved.
 Error interrupted_error(const std::string& message);
 
 /// The candidate nearest to `word` by edit distance, or "" when none is near enough to be a likely typo.

@@ -225,6 +225,7 @@ void refuse_overwrite(const fs::path& path, bool overwrite) {
 
 void check_output_file(const fs::path& path, bool overwrite) {
   refuse_overwrite(path, overwrite);
+  real_target(path);
   std::error_code ignored;
   const fs::path folder = path.parent_path();
   if (!folder.empty() && !fs::is_directory(folder, ignored))

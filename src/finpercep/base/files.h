@@ -69,7 +69,7 @@ std::string folder_name(const std::filesystem::path& path);
 
 /// Throws input_error when `path` exists and `overwrite` is false ("... exists. pass --overwrite to replace it").
 void refuse_overwrite(const std::filesystem::path& path, bool overwrite);
-/// For a file that is written after long work: refuse_overwrite, and input_error where its folder is not there.
+/// For a file that is written after long work: refuse_overwrite, and input_error where it can be no file or its folder is not there.
 void check_output_file(const std::filesystem::path& path, bool overwrite);
 
 }  // namespace finpercep

@@ -157,7 +157,7 @@ Error wrong_kind(std::span<const std::byte> bytes, const std::string& where, con
   };
   const char* convert =
       "it is never unpickled here: tools/fetch_weights.py and tools/convert_weights.py convert published weights; what `finpercep export` "
-      "wrote is for Python, give the .safetensors";
+      "wrote is for Python, give the .safetensors. a reward of your own makes examples/coevolve.py pay";
   if (head.empty()) return looks_like("an empty file", "download it again");
   if (head.starts_with("PK\x03\x04"sv)) return looks_like("a zip archive (a PyTorch .pt or .pth file?)", convert);
   if (head.size() >= 2 && head[0] == '\x80' && head[1] >= 2 && head[1] <= 5)

@@ -18,8 +18,9 @@
 #include "finpercep/curriculum/monitor.h"
 #include "finpercep/curriculum/sheet.h"
 #include "finpercep/curriculum/update.h"
-#include "finpercep/generate/super_resolver.h"
+#include "finpercep/generate/torchscript.h"
 #include "finpercep/image/io.h"
+#include "finpercep/image/tensor.h"
 #include "finpercep/rl/reward_signal.h"
 
 namespace finpercep {
@@ -27,10 +28,6 @@ namespace finpercep {
 namespace {
 
 constexpr int64_t relabelled_batches = 8;
-
-Error not_finite(const std::string& generator) {
-  return model_error(fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN", generator));
-}
 
 // One run: the players, what looks on, and the parts that the training loop calls.
 class RlRun {
@@ -41,6 +38,11 @@ class RlRun {
  private:
   bool automatic() const { return settings_.schedule == "auto"; }
   void relabel();
+  struct Restored {
+    at::Tensor gt, sr;
+  };
+  Restored first_pictures(int64_t i) const;
+  void expect_pictures();
   RlBatch next_batch(int64_t index);
   StepResult step(int64_t iter);
   void move_stage(int64_t done, const Learning& learning);
@@ -89,22 +91,37 @@ RlRun::RlRun(const RlSettings& settings, const std::filesystem::path& directory,
   if (settings.monitor.freq > 0) monitor_.emplace(watched, degradation, settings.monitor, *players_.reference, compute_);
 }
 
-// Takes the share of the pixels that the settings want, measured on the first batches as the reference restores them.
-void RlRun::relabel() {
+// Batch `i` as the reference restores it.
+RlRun::Restored RlRun::first_pictures(int64_t i) const {
   at::NoGradGuard no_grad;
   const Generator& reference = *players_.reference;
+  const PairBatch pair = make_pair_batch(photos_, settings_.datasets, seed_, i);
+  Random random(seed_, "relabel", static_cast<uint64_t>(i));
+  const at::Tensor gt = pair.gt.to(compute_.device), y = reference.condition(pair.lr.to(compute_.device));
+  reference.seed_module(Random(seed_, "module", static_cast<uint64_t>(i)).bits());
+  return {gt, reference.roll_out(y, reference.draw_noise(random, gt.sizes(), compute_.device))};
+}
+
+// Takes the share of the pixels that the settings want, measured on the first batches as the reference restores them.
+void RlRun::relabel() {
   std::vector<at::Tensor> gt, sr;
   for (int64_t i = 0; i < relabelled_batches; ++i) {
-    const PairBatch pair = make_pair_batch(photos_, settings_.datasets, seed_, i);
-    Random random(seed_, "relabel", static_cast<uint64_t>(i));
-    gt.push_back(pair.gt.to(compute_.device));
-    const at::Tensor y = reference.condition(pair.lr.to(compute_.device));
-    reference.seed_module(Random(seed_, "module", static_cast<uint64_t>(i)).bits());
-    sr.push_back(as_file(reference.roll_out(y, reference.draw_noise(random, gt.back().sizes(), compute_.device))));
+    const Restored pictures = first_pictures(i);
+    gt.push_back(pictures.gt);
+    sr.push_back(as_file(pictures.sr));
   }
   players_.facts = relabelled(players_.facts, settings_.label_alpha, *features_, gt, sr);
   log_info(fmt::format("labels: {:g} of the pixels' difference and {:g} of the features', scale {:.4f}", players_.facts.label_alpha,
                        1 - players_.facts.label_alpha, players_.facts.label_scale));
+}
+
+// Before anything is learnt from them.
+void RlRun::expect_pictures() {
+  const at::Tensor made = first_pictures(0).sr;
+  if (!made.isfinite().all().item<bool>())
+    throw model_error(fmt::format("network_g: {}: expected pictures of finite numbers, its first ones hold NaN", settings_.network_g));
+  if (players_.generator->script && far_outside(made))
+    throw model_error(fmt::format("network_g: {}: {}", settings_.network_g, wrong_range));
 }
 
 RlBatch RlRun::next_batch(int64_t index) {
@@ -129,14 +146,16 @@ RlBatch RlRun::next_batch(int64_t index) {
 }
 
 StepResult RlRun::step(int64_t iter) {
-  if (iter == 0) measure(0);
+  if (iter == 0) {
+    expect_pictures();
+    measure(0);
+  }
   stage_ = clock_.stage();
   const int64_t total = schedule_.total();
   std::vector<RlBatch> batches;
   for (int64_t a = 0; a < settings_.accumulate; ++a) batches.push_back(next_batch(iter * settings_.accumulate + a));
   UpdateReport report =
       improve_generator(players_, batches, settings_, compute_, players_.lr_scale() * scheduled_lr(settings_.optim_g, iter, total));
-  if (iter == 0 && !report.sr.isfinite().all().item<bool>()) throw not_finite(settings_.network_g);
   StepResult result{std::move(report.metrics), report.skipped};
   if (features_ && iter % settings_.coevolve_freq == 0) {
     const StepResult reward = improve_reward(players_, *features_, batches.back(), report.sr, settings_, compute_,
@@ -149,10 +168,10 @@ StepResult RlRun::step(int64_t iter) {
         fmt::format("iteration {}: update skipped, its gradient was more than {} times the usual", iter + 1, settings_.guard_ratio));
   result.metrics.insert(result.metrics.end(), {{"guarded", report.guarded}, {"skipped", report.skipped}});
   move_stage(iter + 1, report.learning);
+  // What is saved at the end has been looked at, and a snapshot where both fall on one iteration.
+  if (monitor_ && ((iter + 1) % settings_.monitor.freq == 0 || iter + 1 == total)) watch(iter + 1);
   if (std::ranges::find(settings_.snapshots, iter + 1) != settings_.snapshots.end())
     save_average(fmt::format("generator-{:08}", iter + 1), iter + 1);
-  // What is saved at the end has been looked at.
-  if (monitor_ && ((iter + 1) % settings_.monitor.freq == 0 || iter + 1 == total)) watch(iter + 1);
   return result;
 }
 
@@ -208,9 +227,6 @@ void RlRun::measure(int64_t iter) {
   if (!held_out_) return;
   with_average([&] {
     const std::vector<Image> now = held_out_->pictures(*players_.generator);
-    for (const Image& picture : now)
-      if (iter == 0 && !std::ranges::all_of(picture.data, [](float value) { return std::isfinite(value); }))
-        throw not_finite(settings_.network_g);
     log_held_out(run_, iter, held_out_->measure(now));
     if (before_.empty()) return;
     write_image(run_.sample(fmt::format("{:08}.png", iter)), sample_sheet(*held_out_, before_, now, *players_.reward, stage_));

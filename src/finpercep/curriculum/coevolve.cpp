@@ -72,7 +72,7 @@ StepResult improve_reward(Players& p, const LabelFeatures& features, const RlBat
                                  : random_mask(kind, static_cast<int>(sr.size(3)), static_cast<int>(sr.size(2)), s.masks, random));
   }
   FgrBatch fgr{with_variations(batch.gt, s, iter), with_distortions(batch.gt, sr, s, iter), {}, to_batch(masks).to(compute.device), {}};
-  fgr.syn = compose(fgr.gt, fgr.sr, fgr.mask);
+  fgr.syn = as_file(compose(fgr.gt, fgr.sr, fgr.mask));  // a soft edge's unrounded values would tell that it is one
   RewardLoss loss;
   p.reward->params.require_grad(true);
   {

@@ -3,7 +3,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "finpercep/base/error.h"
 
@@ -55,6 +57,19 @@ void Players::restore(const TensorFile& state, const std::string& where) {
   running = {seen[0].item<double>(), seen[1].item<double>(), seen[2].item<double>()};
 }
 
+namespace {
+
+// What of a generator is trained: all of it, but not what a TorchScript module has frozen of itself beside what it has not.
+NamedTensors learning(const Generator& generator) {
+  NamedTensors parts = generator.params.named();
+  const auto learns = [](const auto& part) { return part.second.requires_grad(); };
+  if (std::ranges::any_of(parts, learns)) std::erase_if(parts, std::not_fn(learns));
+  for (const auto& [name, value] : parts) value.set_requires_grad(true);
+  return parts;
+}
+
+}  // namespace
+
 Players gather_players(const RlSettings& settings, const Compute& compute) {
   Players p;
   p.generator = load_generator(settings.network_g, compute.device);
@@ -64,9 +79,9 @@ Players gather_players(const RlSettings& settings, const Compute& compute) {
   p.reward = load_reward(settings.reward, compute.device, &p.facts);
   if (settings.coevolve_freq > 0) p.base = load_reward(settings.reward, compute.device);
   check(settings, *p.generator, p.reward->settings.stage);
-  p.generator->params.require_grad(true);
-  if (settings.lora.rank > 0) p.lora.emplace(p.generator->params, settings.lora, static_cast<uint64_t>(settings.manual_seed));
-  for (const auto& [name, value] : p.lora ? p.lora->factors() : p.generator->params.named()) p.trained.adopt(name, value);
+  const NamedTensors parts = learning(*p.generator);
+  if (settings.lora.rank > 0) p.lora.emplace(parts, settings.lora, static_cast<uint64_t>(settings.manual_seed));
+  for (const auto& [name, value] : p.lora ? p.lora->factors() : parts) p.trained.adopt(name, value);
   p.ema = clone_values(p.trained.all());
   p.good = clone_values(p.ema);
   p.generator_optimiser.emplace(p.trained.all(), settings.optim_g);

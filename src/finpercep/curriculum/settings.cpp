@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <numeric>
+
 #include "finpercep/base/error.h"
 #include "finpercep/curriculum/algorithms.h"
 #include "finpercep/nets/optimise.h"
@@ -104,14 +106,16 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   if (s.stages.size() != s.stage_iters.size() || s.stages.empty())
     throw usage_error(
         fmt::format("stage_iters: expected as many numbers as stages has, {}, found {}", s.stages.size(), s.stage_iters.size()));
+  const int64_t total = std::accumulate(s.stage_iters.begin(), s.stage_iters.end(), int64_t{0});
+  for (const int64_t snapshot : s.snapshots)
+    if (snapshot > total) throw usage_error(fmt::format("snapshots: expected at most {}, the run's length, found {}", total, snapshot));
   for (int64_t stage : s.stages)
     if (stage > finest)
       throw usage_error(fmt::format("stages: expected at most {} (the stage of '{}'), found {}", finest, s.reward, stage));
   if (s.refl_steps.empty()) throw usage_error("refl_steps: expected at least one step, found none");
   if (chain_steps == 1 && s.algorithm != "refl")
-    throw usage_error(
-        fmt::format("algorithm: expected refl for '{}', a direct net that makes one picture of an input in one step, found {}", s.network_g,
-                    s.algorithm));
+    throw usage_error(fmt::format("algorithm: expected refl for '{}', a net of one step, which has no chain to compare, found {}",
+                                  s.network_g, s.algorithm));
   if (s.algorithm == "refl") check_steps("refl_steps", s.refl_steps, chain_steps);
   if (s.algorithm == "draft") check_steps("draft.steps", {s.draft.steps}, chain_steps);
   if (s.algorithm == "grpo") check_steps("grpo.steps", s.grpo.steps, chain_steps);
@@ -121,7 +125,7 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   const auto stochastic = static_cast<int64_t>(s.grpo.steps.empty() ? chain_steps - 1 : static_cast<int64_t>(s.grpo.steps.size()));
   if (s.algorithm == "grpo" && s.grpo.window > stochastic)
     throw usage_error(fmt::format("grpo.window: expected at most {} (steps that are learned from), found {}", stochastic, s.grpo.window));
-  if (s.algorithm == "grpo" && s.policy.flow_sampler == "ode")
+  if (s.algorithm == "grpo" && generator.schedule.flow && s.policy.flow_sampler == "ode")
     throw usage_error("policy.flow_sampler: expected sde or cps for grpo, found ode, whose steps draw nothing that could be likelier");
   if (s.algorithm == "dpo" && 2 * s.dpo.pairs > s.group_size)
     throw usage_error(fmt::format("dpo.pairs: expected at most {} (half of group_size), found {}", s.group_size / 2, s.dpo.pairs));
@@ -135,8 +139,8 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   check_side(generator, s.datasets.gt_size, "datasets.gt_size");
   if (s.monitor.freq > 0) check_side(generator, s.monitor.size, "monitor.size");
   check(s.val, generator);
-  if (s.lr_block > s.datasets.gt_size)
-    throw usage_error(fmt::format("lr_block: expected at most datasets.gt_size, {}, found {}", s.datasets.gt_size, s.lr_block));
+  if (s.datasets.gt_size % s.lr_block != 0)
+    throw usage_error(fmt::format("lr_block: expected a divisor of datasets.gt_size, {}, found {}", s.datasets.gt_size, s.lr_block));
   if (s.masks.semantic_prob > 0 || !s.masks.segments.empty())
     throw usage_error(
         "masks: expected no semantic_prob and no segments, for the generator's own crops have random masks alone. leave them to `fgr "

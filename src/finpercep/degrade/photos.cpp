@@ -135,7 +135,8 @@ PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side, int64_t most) {
   const std::vector<std::filesystem::path> listed = listed_photos(settings), paths = chosen_photos(listed, settings);
   const auto count = static_cast<int64_t>(paths.size());
   if (paths.size() < listed.size())
-    log_info(fmt::format("photos: {} of {} files; exclude and only leave out the others", paths.size(), listed.size()));
+    log_info(
+        fmt::format("photos: {} of {} are used; exclude or only leave out {}", paths.size(), listed.size(), listed.size() - paths.size()));
   for (int64_t first = 0; first < count && (most == 0 || size() < most);) {
     const int64_t wanted = most == 0 ? count : std::min(count - first, most - size());
     read({paths.begin() + first, paths.begin() + first + wanted}, settings, min_side);

@@ -92,7 +92,7 @@ Image apply_jpeg(Image image, int quality, bool by_arithmetic) {
   if (quality <= 0) return image;
   if (!by_arithmetic) return jpeg_round_trip(image, quality);
   at::NoGradGuard no_grad;
-  return to_image(diff_jpeg(to_tensor(image), at::full({1}, quality, at::kFloat), JpegRounding::nearest));
+  return to_image(diff_jpeg(to_tensor(image), at::full({1}, quality, at::kFloat)));
 }
 
 int at_least_one(double size) { return std::max(1, static_cast<int>(size)); }

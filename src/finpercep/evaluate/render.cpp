@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "finpercep/base/text.h"
 #include "finpercep/evaluate/table.h"
 
 namespace finpercep {
@@ -82,7 +83,9 @@ std::vector<std::size_t> widths_of(const Grid& grid) {
 }
 
 std::string text_table(const Table& table) {
-  const Grid grid = grid_of(table, " ↑", " ↓");
+  Grid grid = grid_of(table, " ↑", " ↓");
+  for (auto& row : grid)
+    for (std::string& text : row) text = one_line(text);  // a file's name may hold anything
   const auto widths = widths_of(grid);
   std::string out;
   for (std::size_t r = 0; r < grid.size(); ++r) {
@@ -148,7 +151,7 @@ std::string csv_table(const Table& table) {
     if (c) out += ",";
     out += csv_field(title);
     if (wide[c]) out += fmt::format(",{},{}", csv_field(title + "_low"), csv_field(title + "_high"));
-    if (tested[c]) out += "," + csv_field(title + "_p");
+    if (tested[c]) out += fmt::format(",{}", csv_field(title + "_p"));
   }
   out += "\n";
   for (const auto& row : table.rows) {
@@ -162,7 +165,7 @@ std::string csv_table(const Table& table) {
       out += interval ? fmt::format(",{},{}", csv_number(interval->low), csv_number(interval->high)) : ",,";
       if (!tested[c]) continue;
       const auto* difference = std::get_if<Difference>(&cell);
-      out += "," + (difference ? csv_number(difference->p) : "");
+      out += fmt::format(",{}", difference ? csv_number(difference->p) : "");
     }
     out += "\n";
   }

@@ -15,13 +15,13 @@
 
 namespace finpercep {
 
-namespace {
-
 double filled(const Image& mask) {
   double sum = 0;
   for (float v : mask.data) sum += v;
   return sum / static_cast<double>(mask.data.size());
 }
+
+namespace {
 
 void fill_ellipse(Image& mask, double cx, double cy, double rx, double ry, double angle) {
   const double c = std::cos(angle), s = std::sin(angle);

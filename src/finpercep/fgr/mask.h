@@ -27,5 +27,7 @@ Image random_mask(const std::string& kind, int width, int height, const MaskSett
 /// What every mask has in common: the area is drawn log-uniform from the range, and some edges are softened.
 double draw_area(const MaskSettings& settings, Random& random);
 void feather(Image& mask, const MaskSettings& settings, Random& random);
+/// The share of the picture that a mask has: its mean.
+double filled(const Image& mask);
 
 }  // namespace finpercep

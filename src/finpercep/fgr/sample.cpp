@@ -21,12 +21,6 @@ namespace {
 
 constexpr int64_t probed_crops = 64;  // that the label's scale is measured on
 
-double mean(const Image& image) {
-  double sum = 0;
-  for (float v : image.data) sum += v;
-  return sum / static_cast<double>(image.data.size());
-}
-
 // Mean of min(1, value / scale) weighted by the mask.
 double severity(const float* values, const Image& mask, double scale) {
   double sum = 0, weight = 0;
@@ -220,7 +214,7 @@ FgrSample FgrBuilder::swap(const Drawn& drawn, int64_t index) const {
   sample.sr = std::move(picture.image);
   sample.facts.source = std::move(picture.name);
   round_to_bytes(sample.mask);
-  sample.facts.area = mean(sample.mask);
+  sample.facts.area = filled(sample.mask);
   return sample;
 }
 
@@ -255,8 +249,9 @@ std::vector<FgrSample> FgrBuilder::samples_of(int64_t crop) const {
 double FgrBuilder::label_scale_of(const at::Tensor& raw, const Image& mask) const {
   if (settings_.label.normalize == "dataset") return settings_.label.scale;
   std::vector<float> inside;
+  const float half = 0.5f * *std::ranges::max_element(mask.data);  // a small feathered mask may be soft everywhere
   for (std::size_t i = 0; i < mask.data.size(); ++i)
-    if (mask.data[i] > 0.5f) inside.push_back(raw.const_data_ptr<float>()[i]);
+    if (mask.data[i] > half) inside.push_back(raw.const_data_ptr<float>()[i]);
   return inside.empty() ? settings_.label.scale : quantile(std::move(inside), settings_.label.quantile);
 }
 

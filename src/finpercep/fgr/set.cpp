@@ -71,8 +71,8 @@ void index_shard(const TarReader& tar, std::size_t shard, std::vector<Place>& pl
 
 }  // namespace
 
-FgrSet::FgrSet(const FgrSettings& settings) {
-  const FgrBuilder builder(settings);
+FgrSet::FgrSet(const FgrBuilder& builder) {
+  const FgrSettings& settings = builder.settings();
   const auto packed = std::make_shared<std::vector<Packed>>(settings.count);
   facts_.resize(settings.count);
   Progress progress("fgr samples", settings.count);

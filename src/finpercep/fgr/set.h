@@ -14,8 +14,8 @@ namespace finpercep {
 
 class FgrSet {
  public:
-  /// All samples of the settings, made in parallel and held in memory, 8 bits a value.
-  explicit FgrSet(const FgrSettings& settings);
+  /// All samples of the builder, made in parallel and held in memory, 8 bits a value.
+  explicit FgrSet(const FgrBuilder& builder);
   /// A folder of shards. Only places and facts are held (a few hundred bytes a sample); pictures are read, checked against the sample's
   /// hash and decoded when asked for. input_error for what is missing or damaged.
   explicit FgrSet(const std::filesystem::path& directory);

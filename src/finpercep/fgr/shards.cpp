@@ -10,13 +10,11 @@
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
-#include "finpercep/base/inputs.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/fgr/inputs.h"
 #include "finpercep/fgr/tar.h"
-#include "finpercep/generate/super_resolver.h"
-#include "finpercep/image/io.h"
 #include "finpercep/nets/optimise.h"
 
 namespace finpercep {
@@ -45,51 +43,6 @@ void append(std::vector<TarEntry>& entries, int64_t index, EncodedSample&& sampl
   entries.push_back({key + ".json", to_bytes(sample.json)});
 }
 
-// Of files and their names in the folder.
-std::string hash_of_files(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& files) {
-  std::string seen;
-  for (const auto& file : files) seen += fmt::format("{} {}\n", file.lexically_relative(folder).string(), hash_of(read_file(file)));
-  return hash_of(to_bytes(seen));
-}
-
-// Segments may lie in a folder for each photograph.
-std::vector<std::filesystem::path> all_files(const std::filesystem::path& folder) {
-  std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder))
-    if (entry.is_regular_file()) files.push_back(entry.path());
-  std::ranges::sort(files);
-  return files;
-}
-
-// A source that is a model file or a folder of pictures can change under its name; its hash tells.
-std::vector<std::pair<std::string, std::string>> source_hashes(const std::vector<std::string>& sources) {
-  std::vector<std::pair<std::string, std::string>> hashes;
-  for (const std::string& source : sources) {
-    std::string hash = weights_hash(source);
-    if (std::filesystem::is_directory(source)) hash = hash_of_files(source, list_images({source}));
-    if (!hash.empty()) hashes.emplace_back(source, hash);
-  }
-  return hashes;
-}
-
-// What samples depend on beside the settings. A build that goes on with others would mix two data sets.
-Inputs inputs_of(const FgrBuilder& builder) {
-  Inputs inputs;
-  for (const auto& [source, hash] : source_hashes(builder.settings().sources)) inputs["source " + source] = hash;
-  for (const std::string& folder : builder.settings().masks.segments)
-    inputs["segments " + folder] = hash_of_files(folder, all_files(folder));
-  inputs["label.features"] = hash_of(read_file(label_weight_file(builder.settings().label.features)));
-  if (builder.settings().masks.semantic_prob > 0) inputs["masks by DINOv2"] = hash_of(read_file(dino_weight_file(DinoVersion::v2)));
-  const PhotoSet& photos = builder.photos();
-  std::string seen;
-  for (int64_t i = 0; i < photos.size(); ++i) {
-    const Image photo = photos.photo(i);
-    seen += fmt::format("{} {}\n", photos.name(i), hash_of(std::as_bytes(std::span(photo.data))));
-  }
-  inputs["photographs"] = hash_of(to_bytes(seen));
-  return inputs;
-}
-
 // The settings with the device and type that "auto" came to: labels and pictures of another are others.
 FgrSettings as_built(FgrSettings settings) {
   const Compute compute = resolve_compute(settings.device, settings.dtype);
@@ -98,9 +51,10 @@ FgrSettings as_built(FgrSettings settings) {
   return settings;
 }
 
-// `kept`: hashes of shards that this part has not made. They stay what they were, or a damaged shard would be certified here.
-void write_manifest(const FgrBuilder& builder, const std::filesystem::path& directory, int64_t shards, int64_t crops_per_shard,
-                    const std::map<std::string, std::string>& kept) {
+// `inputs`: as they were when the build began. `kept`: hashes of shards that this part has not made. They stay what they were, or a damaged
+// shard would be certified here.
+void write_manifest(const FgrBuilder& builder, const Inputs& inputs, const std::filesystem::path& directory, int64_t shards,
+                    int64_t crops_per_shard, const std::map<std::string, std::string>& kept) {
   using nlohmann::ordered_json;
   ordered_json manifest = {{"format", format_name},
                            {"count", builder.settings().count},
@@ -110,8 +64,9 @@ void write_manifest(const FgrBuilder& builder, const std::filesystem::path& dire
                            {"models", ordered_json::array()},
                            {"skipped", builder.photos().skipped()},
                            {"shards", ordered_json::array()}};
-  for (const auto& [source, hash] : source_hashes(builder.settings().sources))
-    manifest["models"].push_back({{"source", source}, {"hash", hash}});
+  for (const std::string& source : builder.settings().sources)
+    if (const auto found = inputs.find(source_key(source)); found != inputs.end())
+      manifest["models"].push_back({{"source", source}, {"hash", found->second}});
   for (int64_t s = 0; s < shards; ++s) {
     const auto path = directory / shard_name(s);
     if (!std::filesystem::exists(path)) return;  // another part is still at work and will write it
@@ -199,7 +154,7 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
     write_file(directory / shard_name(s), encode_tar(entries));
     hashes.erase(shard_name(s));
   }
-  write_manifest(builder, directory, shards, crops_per_shard, hashes);
+  write_manifest(builder, inputs, directory, shards, crops_per_shard, hashes);
 }
 
 ShardManifest read_manifest(const std::filesystem::path& directory) {
@@ -221,8 +176,10 @@ ShardManifest read_manifest(const std::filesystem::path& directory) {
                            .models = {},
                            .skipped = json.at("skipped"),
                            .shards = {}};
-    if (manifest.count < 1 || manifest.crops_per_shard < 1)
-      throw input_error(fmt::format("fgr: {}: expected counts of at least 1. build the set again", path.string()));
+    constexpr int64_t most = 1'000'000'000;
+    if (manifest.count < 1 || manifest.count > most || manifest.crops_per_shard < 1 || manifest.crops_per_shard > most)
+      throw input_error(fmt::format("fgr: {}: expected counts from 1 to {}, found {} and {}. build the set again", path.string(), most,
+                                    manifest.count, manifest.crops_per_shard));
     load_settings(manifest.settings, json.at("config").get<std::string>(), path.string());
     for (const auto& model : json.at("models")) manifest.models.emplace_back(model.at("source"), model.at("hash"));
     for (const auto& shard : json.at("shards")) {
@@ -260,7 +217,7 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
   Verified verified{static_cast<int64_t>(manifest.shards.size()), 0};
   if (samples == 0) return verified;
   for (const auto& [source, hash] : manifest.models)
-    if (source_hashes({source}) != std::vector<std::pair<std::string, std::string>>{{source, hash}})
+    if (hash_of_source(source) != hash)
       throw input_error(
           fmt::format("fgr: {}: source '{}': expected the model of hash {} that the set was built with, found another or none. only its "
                       "shards' hashes can be checked (--samples 0)",

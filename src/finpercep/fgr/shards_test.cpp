@@ -74,7 +74,7 @@ TEST_CASE("shards: two parts, a rebuilt shard and one whole build are the same b
   CHECK(verified.shards == 2);
   CHECK(verified.samples == 6);
 
-  const FgrSet read(folder / "whole"), made(settings);
+  const FgrSet read(folder / "whole"), made(FgrBuilder{settings});
   REQUIRE(read.size() == 6);
   REQUIRE(made.size() == 6);
   CHECK(read.label().scale == made.label().scale);
@@ -232,7 +232,7 @@ TEST_CASE("set: samples of an unwanted kind are left out") {
   const TestFolder folder;
   FgrSettings settings = small_set(folder);
   settings.count = 24;
-  FgrSet set(settings);
+  FgrSet set(FgrBuilder{settings});
   set.keep([](const FgrFacts& facts) { return facts.mask == "whole"; });
   CHECK(set.size() > 0);
   CHECK(set.size() < 24);
@@ -246,7 +246,7 @@ TEST_CASE("set: two sets are one after the other, without what either left out; 
   FgrSettings settings = small_set(folder);
   settings.count = 24;
   settings.label.scale = 0.3;
-  FgrSet whole(settings);
+  FgrSet whole(FgrBuilder{settings});
   const FgrSet all = whole;
   whole.keep([](const FgrFacts& facts) { return facts.mask == "whole"; });
   FgrSet both = whole;
@@ -259,7 +259,7 @@ TEST_CASE("set: two sets are one after the other, without what either left out; 
   CHECK(both.size() == 2 * whole.size());
   settings.count = 4;
   settings.label.scale = 0.31;
-  const FgrSet other(settings);
+  const FgrSet other(FgrBuilder{settings});
   const std::string said = test::input_message([&] { both.add(other, "second"); });
   CHECK(said.find("second") != std::string::npos);
   CHECK(said.find("scale 0.31") != std::string::npos);
@@ -319,6 +319,7 @@ TEST_CASE("manifest: what is no manifest is an input error") {
       {"", "{", "[]", "{}", R"({"format": "finpercep-fgr-1"})",
        R"({"format": "finpercep-fgr-2", "label_scale": "x", "count": 1, "crops_per_shard": 1, "config": "", "models": [], "skipped": [], "shards": []})",
        R"({"format": "finpercep-fgr-2", "label_scale": 1, "count": 1, "crops_per_shard": 0, "config": "", "models": [], "skipped": [], "shards": []})",
+       R"({"format": "finpercep-fgr-2", "label_scale": 1, "count": 4, "crops_per_shard": 4611686018427387904, "config": "{count: 4, samples_per_crop: 4}", "models": [], "skipped": [], "shards": []})",
        R"({"format": "finpercep-fgr-2", "label_scale": 1, "count": 1, "crops_per_shard": 1, "config": "", "models": [], "skipped": [], "shards": [{"file": "../x.tar", "hash": ""}]})"}) {
     CAPTURE(text);
     write_file(folder / "manifest.json", text);

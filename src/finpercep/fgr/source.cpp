@@ -27,8 +27,8 @@ FgrSource distortions(std::size_t kinds) {
 
 FgrSource generator(const std::string& name, const SourceDegradation& degradation, const Compute& compute) {
   return {always,
-          [name, degradation,
-           resolver = make_super_resolver(name, {.tile = 0, .compute = compute})](const SourceRequest& request) -> SourcePicture {
+          [name, degradation, resolver = make_super_resolver(name, {.tile = 0, .compute = compute, .strict = true})](
+              const SourceRequest& request) -> SourcePicture {
             Random random(request.seed, "generate", request.item);
             const Image lr = degrade(request.gt, random.chance(degradation.strong_prob) ? degradation.strong : degradation.usual,
                                      Random(request.seed, "degrade", request.item));

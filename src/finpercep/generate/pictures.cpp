@@ -22,8 +22,10 @@ std::string missing(const std::filesystem::path& folder, const std::string& stem
 }
 
 std::string wrong_size(const std::filesystem::path& file, int64_t width, int64_t height, int64_t found_width, int64_t found_height) {
-  return fmt::format("{}: expected {} x {} as its photograph, found {} x {}. make SR pictures of the photograph's size", file.string(),
-                     width, height, found_width, found_height);
+  return fmt::format(
+      "{}: expected {} x {} as its photograph, found {} x {}. make SR pictures of the photograph's size; where photos.max_side "
+      "made that smaller, raise it",
+      file.string(), width, height, found_width, found_height);
 }
 
 }  // namespace

@@ -17,6 +17,7 @@ using SuperResolver = std::function<Image(const Image& lr, uint64_t seed)>;
 struct UpscaleOptions {
   int64_t tile = 256;  ///< LR pixels a side of a tile; larger pictures are done in overlapping tiles, 0 never
   Compute compute;
+  bool strict = false;  ///< a TorchScript module's pictures of another range than [0,1] are a model_error, not a warning
 };
 
 /// One of `generator_names()`, a checkpoint of a generator, or a TorchScript module (FILE.pt; torchscript.h). NAME@N for a generator of

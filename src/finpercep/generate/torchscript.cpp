@@ -2,6 +2,7 @@
 #include "finpercep/generate/torchscript.h"
 
 #include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/csrc/jit/api/module.h>
@@ -59,14 +60,14 @@ struct ScriptedNet::Module {
   torch::jit::Module net;
   int64_t inputs = 0;
   bool draws = false;
-  std::atomic<bool> looked_at = false;  // its first output
 };
 
 ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(std::make_shared<Module>()) {
   if (!std::filesystem::is_regular_file(file)) throw bad(file, "expected a TorchScript module, found no file");
   module_->file = file;
+  torch::jit::ExtraFilesMap made_by_us = {{"finpercep.json", ""}};
   try {
-    module_->net = torch::jit::load(file, device);
+    module_->net = torch::jit::load(file, device, made_by_us);
   } catch (const std::exception& error) {
     if (out_of_memory(error)) throw;
     throw bad(file,
@@ -81,10 +82,10 @@ ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(s
     throw bad(file, fmt::format("expected forward(lr) or forward(lr, noise), found a forward with {} inputs", module_->inputs));
   for (const c10::Argument& argument : std::span(forward->function().getSchema().arguments()).subspan(1))
     if (argument.type()->kind() != c10::TypeKind::TensorType)
-      throw bad(file, fmt::format("expected inputs that are tensors, found '{}: {}'{}", argument.name(), argument.type()->repr_str(),
-                                  argument.type()->kind() == c10::TypeKind::OptionalType
-                                      ? ". a chain written by `finpercep export` is for Python: give the checkpoint"
-                                      : ""));
+      throw bad(
+          file,
+          fmt::format("expected inputs that are tensors, found '{}: {}'{}", argument.name(), argument.type()->repr_str(),
+                      made_by_us["finpercep.json"].empty() ? "" : ". what `finpercep export` wrote is for Python: give the checkpoint"));
   module_->draws = draws_noise(*forward);
 }
 
@@ -102,8 +103,10 @@ at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise
     result = torch::jit::Module(module_->net).forward(std::move(given));
   } catch (const std::exception& error) {
     if (out_of_memory(error)) throw;
-    throw bad(file(), fmt::format("failed on an LR picture of {} x {}: {}. it must take any size", lr.size(3), lr.size(2),
-                                  last_line(error.what())));
+    throw bad(
+        file(),
+        fmt::format("failed on an LR picture of {} x {}: {}. it must take any size{}", lr.size(3), lr.size(2), last_line(error.what()),
+                    at::autocast::is_autocast_enabled(lr.device().type()) ? ", and bf16, or be trained with dtype=fp32" : ""));
   }
   if (!result.isTensor()) throw bad(file(), fmt::format("expected a tensor from forward, found {}", result.tagKind()));
   const at::Tensor sr = result.toTensor().to(at::kFloat);
@@ -111,15 +114,6 @@ at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise
   if (sr.sizes().vec() != expected)
     throw bad(file(),
               fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
-  if (!module_->looked_at.exchange(true)) {
-    at::NoGradGuard no_grad;
-    const double outside = ((sr < -0.5).logical_or(sr > 1.5)).to(at::kFloat).mean().item<double>();
-    if (outside > 0.1)
-      log_warning(
-          fmt::format("generator: {}: expected values in [0,1], found {:.0f} % of its first output far outside. does it make "
-                      "pictures of 0..255 or [-1,1]?",
-                      file(), 100 * outside));
-  }
   const auto trains = [](const auto& parameter) { return parameter.second.requires_grad(); };
   if (at::GradMode::is_enabled() && !sr.requires_grad() && std::ranges::any_of(parameters(), trains))
     throw bad(file(),
@@ -152,7 +146,7 @@ bool may_be_torchscript(const std::string& file) {
 
 SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& options) {
   const ScriptedNet net(file, options.compute.device);
-  return [net, options](const Image& picture, uint64_t seed) {
+  return [net, options, warned = std::make_shared<std::atomic<bool>>(false)](const Image& picture, uint64_t seed) {
     at::NoGradGuard no_grad;
     static std::mutex torchs_generator;
     std::unique_lock<std::mutex> alone;
@@ -176,6 +170,8 @@ SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& op
       const at::Tensor sr = net(cut(lr, 1), noise.defined() ? cut(noise, direct_scale) : noise);
       if (!at::isfinite(sr).all().item<bool>())
         throw bad(net.file(), "its output holds NaN or infinity. a module in half precision may overflow; save it in float32");
+      if (far_outside(sr) && options.strict) throw bad(net.file(), wrong_range);
+      if (far_outside(sr) && !warned->exchange(true)) log_warning(fmt::format("generator: {}: {}", net.file(), wrong_range));
       return sr;
     });
     return to_image(sr.clamp(0, 1));

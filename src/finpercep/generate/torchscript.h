@@ -37,10 +37,15 @@ class ScriptedNet {
   std::shared_ptr<Module> module_;
 };
 
+/// What a module is told whose pictures are far_outside().
+constexpr const char* wrong_range =
+    "expected pictures in [0,1], found many values far outside. of [-1,1]: return (x + 1) / 2 from forward; of 0..255: x / 255";
+
 /// Whether the name's ending (.pt, .pth, .ts) or the file's first bytes (a zip archive) say so.
 bool may_be_torchscript(const std::string& file);
 
-/// model_error in one line: not a TorchScript module, another signature, a module that fails, a wrong shape of its output, NaN in it.
+/// model_error in one line: not a TorchScript module, another signature, a module that fails, a wrong shape of its output, NaN in it,
+/// or with `strict` another range; else a warning of that, once.
 SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& options);
 
 }  // namespace finpercep

@@ -189,6 +189,7 @@ void train_generator(const GeneratorTrainSettings& settings, const std::filesyst
     with_values(generator, ema, [&] { log_held_out(run, iter, held_out->measure(held_out->pictures(generator))); });
   };
   run_loop(run, settings.train, resume, parts);
+  log_info(fmt::format("generator: {}", run.checkpoint("generator").string()));
 }
 
 }  // namespace finpercep

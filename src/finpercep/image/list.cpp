@@ -100,7 +100,9 @@ void add(const std::string& input, std::vector<fs::path>& all) {
   } else if (input.find_first_of("*?") != std::string::npos) {
     found = in_glob(input);
   } else {
-    throw input_error(fmt::format("list images: '{}': no such file or folder. check the path", input));
+    const bool relative = std::filesystem::path(input).is_relative();
+    throw input_error(fmt::format("list images: '{}': no such file or folder{}. check the path", input,
+                                  relative ? " in " + std::filesystem::current_path().string() : ""));
   }
   std::sort(found.begin(), found.end());
   all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));

@@ -141,6 +141,7 @@ struct Writer {
   png_structp png = nullptr;
   png_infop info = nullptr;
   char message[160] = "";
+  bool out_of_memory = false;
   std::vector<std::byte> out;
   std::vector<uint8_t> row;
 
@@ -150,13 +151,12 @@ struct Writer {
 void write_bytes(png_structp png, png_bytep data, size_t count) {
   auto& writer = *static_cast<Writer*>(png_get_io_ptr(png));
   const auto* bytes = reinterpret_cast<const std::byte*>(data);
-  bool out_of_memory = false;
   try {
     writer.out.insert(writer.out.end(), bytes, bytes + count);
   } catch (...) {
-    out_of_memory = true;
+    writer.out_of_memory = true;
   }
-  if (out_of_memory) png_error(png, "out of memory");
+  if (writer.out_of_memory) png_error(png, "out of memory");
 }
 
 bool encode(Writer& writer, const Image& image, std::span<const std::byte> profile) {
@@ -236,7 +236,10 @@ std::vector<std::byte> encode_png(const Image& image, std::span<const std::byte>
   writer.png = png_create_write_struct(PNG_LIBPNG_VER_STRING, writer.message, on_error, on_warning);
   if (writer.png != nullptr) writer.info = png_create_info_struct(writer.png);
   if (writer.info == nullptr) throw std::bad_alloc();
-  if (!encode(writer, image, profile)) throw input_error(std::string("write PNG: ") + writer.message);
+  if (!encode(writer, image, profile)) {
+    if (writer.out_of_memory) throw std::bad_alloc();
+    throw input_error(std::string("write PNG: ") + writer.message);
+  }
   return std::move(writer.out);
 }
 

@@ -26,4 +26,8 @@ at::Tensor to_batch(const std::vector<Image>& images) {
   return at::cat(tensors, 0);
 }
 
+bool far_outside(const at::Tensor& pictures) {
+  return (pictures < -0.25).logical_or(pictures > 1.25).to(at::kFloat).mean().item<double>() > 0.05;
+}
+
 }  // namespace finpercep

@@ -14,4 +14,7 @@ Image to_image(const at::Tensor& tensor);
 /// N x C x H x W from pictures of equal size.
 at::Tensor to_batch(const std::vector<Image>& images);
 
+/// Whether more than a twentieth of the values lie below -.25 or above 1.25: pictures of [-1,1] or 0..255 in the place of [0,1].
+bool far_outside(const at::Tensor& pictures);
+
 }  // namespace finpercep

@@ -14,11 +14,11 @@ void LoraSettings::visit(SettingsVisitor& v) {
   v.field("alpha", alpha, "their product counts alpha / rank times; 0: once", {.min = 0, .max = 1e6});
 }
 
-Lora::Lora(const Params& params, const LoraSettings& settings, uint64_t seed)
+Lora::Lora(const NamedTensors& weights, const LoraSettings& settings, uint64_t seed)
     : scale_(settings.alpha > 0 ? settings.alpha / static_cast<double>(settings.rank) : 1) {
   at::NoGradGuard no_grad;
   uint64_t index = 0;
-  for (const auto& [name, weight] : params.named()) {
+  for (const auto& [name, weight] : weights) {
     const int64_t out = weight.dim() < 2 ? 0 : weight.size(0), in = out == 0 ? 0 : weight.numel() / out;
     if (std::min(out, in) <= settings.rank) {
       at::Tensor(weight).set_requires_grad(false);

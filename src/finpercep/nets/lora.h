@@ -19,10 +19,10 @@ struct LoraSettings {
 
 class Lora {
  public:
-  /// Adapters for every tensor of `params` that is a matrix of out x (all else) with both sides above the rank; what has none stays as it
+  /// Adapters for every one of `weights` that is a matrix of out x (all else) with both sides above the rank; what has none stays as it
   /// is. A is normal with deviation 1 / sqrt(fan_in), B zero: at first the net is what it was. The rest is frozen. usage_error where no
   /// tensor is large enough.
-  Lora(const Params& params, const LoraSettings& settings, uint64_t seed);
+  Lora(const NamedTensors& weights, const LoraSettings& settings, uint64_t seed);
 
   const NamedTensors& factors() const { return factors_; }  ///< "NAME.lora_A" rank x fan_in, "NAME.lora_B" out x rank
   void apply() const;                                       ///< W from the factors as they are

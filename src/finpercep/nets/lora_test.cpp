@@ -15,7 +15,7 @@ TEST_CASE("adapters: nothing changes at first; gradients of the factors are thos
   const Linear linear = make_linear(params, "linear", 8, 5);
   params.require_grad(true);
   const std::vector<at::Tensor> before = clone_values(params.all());
-  const Lora lora(params, {.rank = 2, .alpha = 6}, 3);
+  const Lora lora(params.named(), {.rank = 2, .alpha = 6}, 3);
   CHECK(lora.factors().size() == 4);
   CHECK(lora.factors()[0].first == "conv.weight.lora_A");
   CHECK(lora.factors()[0].second.sizes() == at::IntArrayRef({2, 54}));
@@ -60,7 +60,7 @@ TEST_CASE("a rank that no weight can have is a usage error") {
   Params params(1);
   make_linear(params, "linear", 8, 5);
   try {
-    const Lora lora(params, {.rank = 5}, 0);
+    const Lora lora(params.named(), {.rank = 5}, 0);
     FAIL("expected an error");
   } catch (const Error& error) {
     CHECK(std::string(error.what()).find("lora.rank") != std::string::npos);

@@ -20,7 +20,6 @@ using namespace finpercep;
 
 namespace {
 
-// The message of the model error that `action` gives; "" when it gives none.
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 at::Tensor normals(uint64_t item, at::IntArrayRef shape) {

@@ -152,7 +152,7 @@ Compute resolve_compute(const std::string& device, const std::string& dtype) {
     compute.dtype = in_hardware ? at::kBFloat16 : at::kFloat;
   } else throw usage_error(fmt::format("--dtype: expected fp32, bf16 or auto, found '{}'", dtype));
   if (compute.device.is_cuda()) {
-    // fp32 is fp32, whatever the dtype asked for: labels, teachers and monitor compute in it, and cuDNN would take 10 bits of 23.
+    // fp32 is fp32, whatever the dtype asked for: labels and monitor compute in it, and cuDNN would take 10 bits of 23.
     at::globalContext().setAllowTF32CuDNN(false);
     at::globalContext().setAllowTF32CuBLAS(false);
     // It takes attention without gradient alone: a rollout and the step that repeats it would differ, and the ratio not be 1.

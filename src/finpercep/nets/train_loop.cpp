@@ -114,7 +114,7 @@ void log_held_out(RunDir& run, int64_t iter, const Metrics& values) {
   std::string line = fmt::format("held out, after {}:", iter);
   for (const auto& [name, value] : values) {
     logged.emplace_back("val_" + name, value);
-    line += fmt::format("  {} {:.4f}", name, value);
+    line += std::isnan(value) ? fmt::format("  {} -", name) : fmt::format("  {} {:.4f}", name, value);  // "-": no picture had it
   }
   run.log_metrics(iter, logged);
   log_info(line);

@@ -20,7 +20,11 @@ function tickTexts(values) {
 function drawChart(chart) {
   const box = el('figure', {class: 'chart'});
   const holder = el('div'), tip = el('div', {class: 'tip', hidden: ''});
-  const colourOf = curve => `--c: var(--c${Math.max(0, chart.curves.findIndex(other => other.name === curve.name)) % 8})`;
+  // Eight colours; the next eight curves are dashed, those after them dotted.
+  const colourOf = curve => {
+    const at = Math.max(0, chart.curves.findIndex(other => other.name === curve.name)), on = [16, 6, 2][Math.min(2, Math.floor(at / 8))];
+    return `--c: var(--c${at % 8}); --on: ${on}px; --off: ${on < 16 ? 3 : 0}px`;
+  };
   const hiddenNames = new Set();
   const needsLegend = chart.curves.length > 1 || (chart.curves.length === 1 && chart.curves[0].name !== chart.title);
   const legend = el('div', {class: 'legend'}, ...(needsLegend ? chart.curves : []).map(curve => {

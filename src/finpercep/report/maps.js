@@ -36,7 +36,7 @@ function mapValues(map) {
 
 function paint(view) {
   const {canvas, values: {gray, width, height}} = view;
-  canvas.hidden = mapState.mode === 'off';
+  canvas.style.visibility = mapState.mode === 'off' ? 'hidden' : '';  // not `hidden`: what has no box is never seen on the screen again
   canvas.style.opacity = mapState.mode === 'overlay' ? mapState.opacity : 1;
   const limit = mapState.threshold * 255, solid = mapState.mode === 'map';
   let above = 0;

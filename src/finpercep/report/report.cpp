@@ -99,6 +99,8 @@ bool is_blank(const std::string& cell) {
 /// The number at the start of a cell: "27.13 ± 0.2", "-1.5", "−1.5", "91 %".
 /// Infinity, the PSNR of equal images, is the largest there is.
 std::optional<double> leading_number(std::string text) {
+  if (const std::size_t arrow = text.find(" \u2192 "); arrow != std::string::npos)
+    text.erase(0, arrow + 5);  // "0.34 → 0.29": what it came to
   if (text == "∞" || text == "inf") return std::numeric_limits<double>::max();
   static const std::string minus = "\u2212";
   if (text.starts_with(minus)) text = '-' + text.substr(minus.size());
@@ -133,7 +135,7 @@ json table_json(const ReportTable& table) {
       filled += !is_blank(table.rows[r][c]);
       if (!values[r][c]) continue;
       ++numbers;
-      if (better == Better::none) continue;
+      if (better == Better::none || !table.mark_best) continue;
       ++competing;
       if (!best || (better == Better::up ? *values[r][c] > *best : *values[r][c] < *best)) best = values[r][c];
     }
@@ -259,7 +261,8 @@ json page_json(const ReportPage& page) {
     data["facts"].push_back(colon == std::string::npos ? json{"", fact} : json{fact.substr(0, colon), fact.substr(colon + 2)});
   }
   data["tables"] = data["charts"] = data["strips"] = json::array();
-  for (const auto& table : page.tables) data["tables"].push_back(table_json(table));
+  for (const auto& table : page.tables)
+    if (!table.columns.empty()) data["tables"].push_back(table_json(table));
   for (const auto& chart : page.charts) {
     json drawn = chart_json(chart);
     if (!drawn["curves"].empty()) data["charts"].push_back(std::move(drawn));  // empty axes say nothing

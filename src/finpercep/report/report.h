@@ -39,6 +39,7 @@ struct ReportTable {
   std::vector<Better> better{};                  ///< one a column; missing ones are `none`
   std::vector<std::vector<std::string>> rows{};  ///< the leading number of a cell ("27.1 ± 0.2") is its value; the best ones are bold
   std::string note{};
+  bool mark_best = true;
 };
 
 struct StripImage {

@@ -88,7 +88,7 @@ float severity_of(const Image& map) {
   constexpr int bins = 1 << 14;
   std::vector<double> sums(bins, 0.0), counts(bins, 0.0);
   for (const float value : map.data) {
-    const int bin = std::clamp(static_cast<int>(value * bins), 0, bins - 1);
+    const int bin = value > 0 ? static_cast<int>(std::min(value * bins, bins - 1.0f)) : 0;  // NaN too
     sums[bin] += value;
     counts[bin] += 1;
   }

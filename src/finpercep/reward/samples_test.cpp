@@ -24,7 +24,7 @@ FgrSet planted(const TestFolder& folder, int64_t count) {
   settings.sources = {"distort"};
   settings.device = "cpu";
   settings.dtype = "fp32";
-  return FgrSet(settings);
+  return FgrSet(FgrBuilder(settings));
 }
 
 double largest(const at::Tensor& a, const at::Tensor& b) { return (a - b).abs().max().item<double>(); }

@@ -4,20 +4,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <iterator>
 #include <map>
 #include <numeric>
 #include <optional>
 
 #include "finpercep/base/error.h"
-#include "finpercep/base/files.h"
-#include "finpercep/base/inputs.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
-#include "finpercep/generate/super_resolver.h"
+#include "finpercep/fgr/inputs.h"
 #include "finpercep/image/tensor.h"
 #include "finpercep/nets/layout.h"
 #include "finpercep/nets/optimise.h"
+#include "finpercep/reward/train_sets.h"
 
 namespace finpercep {
 
@@ -44,32 +42,6 @@ Trainee make_trainee(std::unique_ptr<RewardModel> model, const RewardTrainSettin
   t.rest = std::make_unique<AdamW>(rest, settings.optim);
   t.ema = clone_values(t.model->params.all());
   return t;
-}
-
-// Leaves out what the settings do not want.
-void choose_samples(FgrSet& set, const RewardTrainSettings& settings) {
-  if (!settings.fgr_varied) set.keep([](const FgrFacts& facts) { return facts.variation.empty(); });
-  for (const std::string& source : settings.fgr_without) {
-    const int64_t before = set.size();
-    set.keep([&](const FgrFacts& facts) { return !facts.source.starts_with(source); });
-    if (set.size() == before)
-      throw usage_error(
-          fmt::format("fgr_without: expected the start of a source's name, found '{}', of which the set has no sample", source));
-  }
-}
-
-// None for no folder.
-std::optional<FgrSet> read_sets(const std::vector<std::string>& folders) {
-  if (folders.empty()) return std::nullopt;
-  FgrSet set{std::filesystem::path(folders[0])};
-  for (std::size_t i = 1; i < folders.size(); ++i) set.add(FgrSet{std::filesystem::path(folders[i])}, folders[i]);
-  return set;
-}
-
-std::optional<FgrSet> read_chosen(const RewardTrainSettings& settings) {
-  std::optional<FgrSet> set = read_sets(settings.fgr_dirs);
-  if (set) choose_samples(*set, settings);
-  return set;
 }
 
 // The losses on parts of samples as they are, neither zoomed nor varied; the same parts at every call, whatever the run's seed.
@@ -202,23 +174,6 @@ class RewardRun {
   std::unique_ptr<Prefetcher<FgrBatch>> batches_;
 };
 
-void warn_of_shared_photos(const FgrSet& trained_on, const FgrSet& held_out) {
-  std::vector<std::string> shared;
-  std::ranges::set_intersection(trained_on.photos(), held_out.photos(), std::back_inserter(shared));
-  if (!shared.empty())
-    log_warning(
-        fmt::format("val_fgr_dirs: {} photographs, say {}, are trained on too: val_* is not held out", shared.size(), shared.front()));
-}
-
-// What a run goes on with or not at all.
-Inputs inputs_of(const RewardTrainSettings& settings) {
-  Inputs inputs;
-  if (!settings.pretrain_network_r.empty()) inputs["pretrain_network_r"] = weights_hash(settings.pretrain_network_r);
-  for (const std::string& folder : settings.fgr_dirs)
-    inputs["fgr_dirs " + folder] = hash_of(read_file(std::filesystem::path(folder) / "manifest.json"));
-  return inputs;
-}
-
 RewardRun::RewardRun(const RewardTrainSettings& settings, const std::filesystem::path& directory, bool resume)
     : settings_(settings),
       seed_(static_cast<uint64_t>(settings.manual_seed)),
@@ -228,8 +183,15 @@ RewardRun::RewardRun(const RewardTrainSettings& settings, const std::filesystem:
       held_out_(read_sets(settings.val_fgr_dirs)),
       run_(directory, to_yaml(settings), resume),
       notes_{{"training", to_yaml(settings)}} {
-  run_.use_inputs(inputs_of(settings));
-  if (!set_) choose_samples(set_.emplace(settings.fgr), settings);  // takes minutes: not before the folder is known to be free
+  Inputs inputs = inputs_of(settings);
+  if (!set_) {  // takes minutes: not before the folder is known to be free
+    const FgrBuilder builder(settings.fgr);
+    inputs.merge(inputs_of(builder));
+    run_.use_inputs(inputs);
+    choose_samples(set_.emplace(builder), settings);
+  } else {
+    run_.use_inputs(inputs);
+  }
   if (held_out_) {
     set_->expect_same_labels(*held_out_, settings.val_fgr_dirs[0]);
     warn_of_shared_photos(*set_, *held_out_);
@@ -385,6 +347,7 @@ void RewardRun::train(bool resume) {
   parts.restore = [this](const TensorFile& state, const std::string& where) { restore(state, where); };
   parts.validate = [this](int64_t iter) { validate(iter); };
   run_loop(run_, loop, resume, parts);
+  log_info(fmt::format("reward: {}", run_.checkpoint("reward").string()));
 }
 
 }  // namespace

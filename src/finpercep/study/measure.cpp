@@ -8,11 +8,15 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <span>
 #include <sstream>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/log.h"
+#include "finpercep/evaluate/columns.h"
+#include "finpercep/metrics/registry.h"
+#include "finpercep/nets/pretrained.h"
 #include "finpercep/version.h"
 
 namespace finpercep {
@@ -52,6 +56,15 @@ std::optional<Evaluation> read_csv(const std::filesystem::path& path, const std:
   return out;
 }
 
+// One hash of the weights that the metrics load.
+std::string weights_of(const std::vector<std::string>& metrics) {
+  std::string seen;
+  for (const std::string& name : metrics)
+    if (!is_judged(name))
+      for (const std::string& weights : find_metric(name).weights) seen += hash_of(read_file(weight_file(weights)));
+  return hash_of(std::as_bytes(std::span(seen.data(), seen.size())));
+}
+
 }  // namespace
 
 std::vector<double> StudyRow::by_picture(std::size_t metric) const {
@@ -63,7 +76,9 @@ std::vector<double> StudyRow::by_picture(std::size_t metric) const {
 }
 
 Meter::Meter(const Judge& judge, const std::vector<std::string>& metrics, const std::string& device, std::filesystem::path folder)
-    : folder_(std::move(folder)), pipeline_({.metrics = metrics, .metric = {.device = device}, .judge = &judge}) {}
+    : folder_(std::move(folder)),
+      pipeline_({.metrics = metrics, .metric = {.device = device}, .judge = &judge}),
+      weights_(fmt::format("{}, weights {}", device, weights_of(metrics))) {}
 
 Evaluation Meter::measure(const StudySet& set, const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make,
                           int64_t keep, std::vector<Image>& pictures) const {
@@ -71,10 +86,10 @@ Evaluation Meter::measure(const StudySet& set, const std::string& row, const std
   std::ranges::replace(stem, '/', '_');
   const std::filesystem::path path = folder_ / set.name / (stem + ".csv");
   const EvaluateOptions options = this->options();
-  const std::string all_facts = fmt::format("{}; {}; {}; finpercep {}", facts, set.facts, variants_text(options), version);
+  const std::string all_facts = fmt::format("{}; {}; {}; {}; finpercep {}", facts, set.facts, variants_text(options), weights_, version);
   keep = std::min(keep, set.size());
   pictures.resize(std::max<std::size_t>(pictures.size(), keep));  // one that cannot be made stays empty
-  if (auto known = read_csv(path, all_facts, options.measure.metrics, set.names)) {
+  if (auto known = read_csv(path, all_facts, options.measure.metrics, set.names); known && known->failures.empty()) {
     for (int64_t i = 0; i < keep; ++i) {
       try {
         pictures[i] = make(i);

@@ -31,9 +31,9 @@ class Meter {
   /// as long as this.
   Meter(const Judge& judge, const std::vector<std::string>& metrics, const std::string& device, std::filesystem::path folder);
 
-  /// Picture i is made by make(i). `facts`: one line of what these pictures come from; with those of set, metrics and judge it is the first
-  /// line of the CSV, and where that line is the same, the CSV is read and nothing is made but the first `keep` pictures, which go to
-  /// `pictures`.
+  /// Picture i is made by make(i). `facts`: one line of what these pictures come from; with those of set, metrics (their weights too) and
+  /// judge it is the first line of the CSV, and where that line is the same and no value is missing, the CSV is read and nothing is made
+  /// but the first `keep` pictures, which go to `pictures`.
   Evaluation measure(const StudySet& set, const std::string& row, const std::string& facts, const std::function<Image(int64_t)>& make,
                      int64_t keep, std::vector<Image>& pictures) const;
 
@@ -43,6 +43,7 @@ class Meter {
  private:
   std::filesystem::path folder_;
   Pipeline pipeline_;
+  std::string weights_;  // the device and what the metrics' weights are
 };
 
 }  // namespace finpercep

@@ -34,12 +34,10 @@ std::vector<std::string> facts_of(const StudySettings& settings, const std::vect
 
 ReportTable report_table(const TitledTable& titled) {
   const Table& table = titled.table;
-  ReportTable out{.title = titled.title, .columns = {}, .better = {}, .rows = {}, .note = table.caption};
+  ReportTable out{.title = titled.title, .columns = {}, .better = {}, .rows = {}, .note = table.caption, .mark_best = table.mark_best};
   for (const Column& column : table.columns) {
     out.columns.push_back(column.title);
-    out.better.push_back(!column.higher_is_better || !table.mark_best ? Better::none
-                         : *column.higher_is_better                   ? Better::up
-                                                                      : Better::down);
+    out.better.push_back(!column.higher_is_better ? Better::none : *column.higher_is_better ? Better::up : Better::down);
   }
   for (const auto& row : table.rows) {
     std::vector<std::string> cells;

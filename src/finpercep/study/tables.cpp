@@ -28,10 +28,11 @@ MethodResults over_seeds(const std::vector<StudyRow>& rows) {
 std::string seeds_text(const StudyRow& row, std::size_t metric, int decimals) {
   std::vector<double> means;
   std::vector<std::string> texts;
+  const std::vector<double> of_all = row.by_picture(metric);
   for (const Evaluation& seed : row.values) {
     std::vector<double> finite;
-    for (const auto& values : seed.values)
-      if (std::isfinite(values[metric])) finite.push_back(values[metric]);
+    for (std::size_t i = 0; i < seed.values.size(); ++i)
+      if (std::isfinite(of_all[i])) finite.push_back(seed.values[i][metric]);  // the pictures of the other tables
     if (finite.empty()) return "";
     means.push_back(mean_of(finite));
     texts.push_back(fmt::format("{:.{}f}", means.back(), decimals));
