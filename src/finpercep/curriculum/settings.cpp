@@ -3,8 +3,6 @@
 
 #include <fmt/format.h>
 
-#include <numeric>
-
 #include "finpercep/base/error.h"
 #include "finpercep/curriculum/algorithms.h"
 #include "finpercep/nets/optimise.h"
@@ -106,7 +104,7 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   if (s.stages.size() != s.stage_iters.size() || s.stages.empty())
     throw usage_error(
         fmt::format("stage_iters: expected as many numbers as stages has, {}, found {}", s.stages.size(), s.stage_iters.size()));
-  const int64_t total = std::accumulate(s.stage_iters.begin(), s.stage_iters.end(), int64_t{0});
+  const int64_t total = FixedSchedule{s.stages, s.stage_iters}.total();
   for (const int64_t snapshot : s.snapshots)
     if (snapshot > total) throw usage_error(fmt::format("snapshots: expected at most {}, the run's length, found {}", total, snapshot));
   for (int64_t stage : s.stages)

@@ -170,8 +170,10 @@ SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& op
       const at::Tensor sr = net(cut(lr, 1), noise.defined() ? cut(noise, direct_scale) : noise);
       if (!at::isfinite(sr).all().item<bool>())
         throw bad(net.file(), "its output holds NaN or infinity. a module in half precision may overflow; save it in float32");
-      if (far_outside(sr) && options.strict) throw bad(net.file(), wrong_range);
-      if (far_outside(sr) && !warned->exchange(true)) log_warning(fmt::format("generator: {}: {}", net.file(), wrong_range));
+      if ((options.strict || !*warned) && far_outside(sr)) {
+        if (options.strict) throw bad(net.file(), wrong_range);
+        if (!warned->exchange(true)) log_warning(fmt::format("generator: {}: {}", net.file(), wrong_range));
+      }
       return sr;
     });
     return to_image(sr.clamp(0, 1));
