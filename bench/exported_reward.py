@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""What a user of the exported reward should know (docs/cli.md, export): S of clean photographs by the size of the crop, by a shift of one pixel, and the gradient under bf16 autocast.
+"""What a user of the exported reward should know (docs/library.md): S of clean photographs by the size of the crop, by a shift of one pixel, and the gradient under bf16 autocast.
 Usage: exported_reward.py REWARD.pt PHOTO..       the middle 256 x 256 of each photograph. Needs torch and Pillow."""
 import sys
 from pathlib import Path

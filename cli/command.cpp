@@ -45,6 +45,11 @@ CLI::Validator within(T low, T high, const char* kind) {
 CLI::Validator whole_in(int64_t low, int64_t high) { return within(low, high, "whole number"); }
 CLI::Validator number_in(double low, double high) { return within(low, high, "number"); }
 
+CLI::Validator a_path() {
+  return CLI::Validator(
+      [](const std::string& text) { return text.empty() ? std::string("expected a path, found an empty one") : std::string(); }, "");
+}
+
 void add_seed_flag(CLI::App& command, uint64_t& seed, const std::string& help) {
   command.add_option("--seed", seed, help)->transform(whole_in(0, 9'000'000'000'000'000));
 }

@@ -41,6 +41,9 @@ void add_config_flags(CLI::App& command, ConfigFlags& flags);
 CLI::Validator whole_in(int64_t low, int64_t high);
 CLI::Validator number_in(double low, double high);
 
+/// For check(): a path that is given is not empty, as that of an unset variable is.
+CLI::Validator a_path();
+
 /// --seed, in the range that manual_seed has in a config.
 void add_seed_flag(CLI::App& command, uint64_t& seed, const std::string& help);
 
@@ -90,7 +93,7 @@ void add_training(CLI::App& parent, const char* name, const char* help, void (*w
   CLI::App* command = parent.add_subcommand(name, help);
   auto flags = std::make_shared<Flags>();
   add_config_flags(*command, flags->config);
-  command->add_option("-o,--output", flags->output, "run directory (default: runs/<name of the config>)");
+  command->add_option("-o,--output", flags->output, "run directory (default: runs/<name of the config>)")->check(a_path());
   command->add_flag("--resume", flags->resume, "continue the run from its last saved state, by its own config where -c names no other");
   command->callback([flags, work] {
     Settings settings;

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <numeric>
 #include <set>
 
 #include "cli/command.h"
@@ -60,10 +59,7 @@ void run(const Flags& flags) {
   settings.subtitle = "One generator, four ways to go on, the same photographs";
   settings.rl = rl;
   // As many updates as the curriculum has, all with one frozen stage of the reward.
-  const auto frozen = [&](int64_t stage) {
-    return fmt::format("stages=[{}] stage_iters=[{}] coevolve_freq=0", stage,
-                       std::accumulate(rl.stage_iters.begin(), rl.stage_iters.end(), int64_t{0}));
-  };
+  const auto frozen = [&](int64_t stage) { return fmt::format("stages=[{}] stage_iters=[{}] coevolve_freq=0", stage, rl.total_iter()); };
   settings.methods = {fmt::format("no-reward: {} reward_weight=0 pixel_weight=1", frozen(0)), fmt::format("global-score: {}", frozen(0)),
                       fmt::format("no-curriculum: {}", frozen(finest_stage)), "ccl"};
   settings.seeds = {rl.manual_seed};
@@ -96,7 +92,7 @@ void add_demo(CLI::App& program) {
   command->add_option(
       "--validation", flags->validation,
       "file of the stems that are held out, in place of the config's; default with --photos: OUT/validation.txt, a few of them");
-  command->add_option("-o,--output", flags->output, "folder of the runs and report.html")->capture_default_str();
+  command->add_option("-o,--output", flags->output, "folder of the runs and report.html")->capture_default_str()->check(a_path());
   command->add_option("--test-photos", flags->test_photos, "held-out photographs to measure")
       ->capture_default_str()
       ->transform(whole_in(1, 1000));

@@ -111,8 +111,8 @@ void run(const Flags& flags, const CLI::App& command) {
   for (const TestSetRows& of : sets)
     for (std::string& failure : measure_set(of, pipeline, generators, compute, flags)) failures.push_back(std::move(failure));
   if (!failures.empty())
-    throw input_error(fmt::format("eval: {} pictures could not be measured and are missing from the means, the first: {}", failures.size(),
-                                  failures.front()));
+    throw input_error(fmt::format("eval: {} pictures could not be measured in full and are missing from some means, the first: {}",
+                                  failures.size(), failures.front()));
 }
 
 }  // namespace
@@ -143,8 +143,9 @@ void add_eval(CLI::App& program) {
       ->transform(whole_in(1, 1000000));
   command->add_option("--table", flags->outputs.format, "text, md, csv, tex")->capture_default_str();
   add_seed_flag(*command, flags->seed, "noise of the generators");
-  command->add_option("-o,--output", flags->outputs.folder,
-                      "folder for the tables, as --table says (text: md), and a CSV with every picture");
+  command
+      ->add_option("-o,--output", flags->outputs.folder, "folder for the tables, as --table says (text: md), and a CSV with every picture")
+      ->check(a_path());
   add_compute_flags(*command, flags->device, flags->dtype);
   command->add_flag("--overwrite", flags->outputs.overwrite, "replace existing files");
   command->callback([flags, command] { run(*flags, *command); });

@@ -31,7 +31,7 @@ void add_build(CLI::App& fgr) {
   };
   auto flags = std::make_shared<Flags>();
   add_config_flags(*command, flags->config);
-  command->add_option("-o,--output", flags->output, "folder of the tar shards and manifest.json");
+  command->add_option("-o,--output", flags->output, "folder of the tar shards and manifest.json")->check(a_path());
   command->add_option("--shard", flags->shard, "i/n: build only the tars whose number is i modulo n")->capture_default_str();
   command->add_flag("--strict", flags->strict, "stop at a photograph that cannot be used instead of skipping it");
   command->callback([flags] {

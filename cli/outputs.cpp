@@ -4,17 +4,22 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <map>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "cli/command.h"
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
+#include "finpercep/base/memory.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/base/pixel_budget.h"
 #include "finpercep/image/io.h"
+#include "finpercep/image/probe.h"
 
 namespace finpercep {
 
@@ -32,6 +37,7 @@ namespace {
 void check_folder(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs) {
   std::error_code ignored;  // a path that cannot be resolved is met again, and named, when it is read or written
   require_output(folder.string());
+  if (folder == "-") throw usage_error("-o: expected a folder, found '-'. pictures are written as files");
   if (has_image_name(folder) && !std::filesystem::is_directory(folder, ignored))
     throw usage_error(
         fmt::format("-o: expected a folder, found '{}'. pictures are written into the folder, by their own names", folder.string()));
@@ -88,23 +94,48 @@ std::string for_each_picture(const std::string& label, const std::vector<std::fi
                              const std::function<void(int64_t, const Image&, std::span<const std::byte>)>& work) {
   const auto count = static_cast<int64_t>(inputs.size());
   Progress progress(label, count);
+  PixelBudget budget(usual_pixels_in_flight);
   std::mutex mutex;
   int64_t done = 0, failed = 0;
   std::string first;
-  parallel_for(count, threads, [&](int64_t i) {
-    {
-      const std::lock_guard lock(mutex);
-      stop_if_interrupted(fmt::format("after {} of {} pictures; these are written", done, count));
-    }
+  // Reads and works on picture i; its turn of the budget is taken whether it can be read or not.
+  const auto one = [&](int64_t i) {
+    int64_t pixels = 0;
+    bool entered = false;
+    const auto enter = [&] {
+      if (!std::exchange(entered, true)) budget.enter(i, pixels);
+    };
     std::string failure;
     try {
       const std::vector<std::byte> bytes = read_file(inputs[i]);
+      pixels = std::min(probe_image(bytes).pixels(), ReadLimits().max_pixels);
+      enter();
       work(i, decode_image(bytes, inputs[i].string()), bytes);
     } catch (const WriteError&) {  // no picture's fault
       throw;
     } catch (const Error& error) {
       if (count == 1 || error.code() != ExitCode::input) throw;
       failure = error.what();
+    } catch (const std::exception& error) {
+      if (count == 1 || !out_of_memory(error)) throw;
+      failure = fmt::format("{}: {}: expected enough memory for this picture, ran out. do it alone, or make it smaller", label,
+                            inputs[i].string());
+    }
+    enter();
+    budget.leave(pixels);
+    return failure;
+  };
+  parallel_for(count, threads, [&](int64_t i) {
+    std::string failure;
+    try {
+      {
+        const std::lock_guard lock(mutex);
+        stop_if_interrupted(fmt::format("after {} of {} pictures; these are written", done, count));
+      }
+      failure = one(i);
+    } catch (...) {
+      budget.close();  // later pictures need not wait for a turn that does not come
+      throw;
     }
     const std::lock_guard lock(mutex);
     progress.advance();

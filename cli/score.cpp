@@ -139,10 +139,12 @@ void add_score(CLI::App& program) {
   add_judge_flags(*command, flags->judge);
   command->add_option("--threads", flags->threads, "pictures read and measured at a time (default: one a core)")
       ->transform(whole_in(1, 1024));
-  command->add_option("--json", flags->outputs.json, "one JSON object a picture, to a file or - for stdout");
-  command->add_option("--csv", flags->outputs.csv, "CSV, to a file or - for stdout");
-  command->add_option("--summary", flags->outputs.summary,
-                      "JSON of means, 95 % bootstrap intervals and what exactly was measured, to a file or - for stdout");
+  command->add_option("--json", flags->outputs.json, "one JSON object a picture, to a file or - for stdout")->check(a_path());
+  command->add_option("--csv", flags->outputs.csv, "CSV, to a file or - for stdout")->check(a_path());
+  command
+      ->add_option("--summary", flags->outputs.summary,
+                   "JSON of means, 95 % bootstrap intervals and what exactly was measured, to a file or - for stdout")
+      ->check(a_path());
   command->add_option("--fail-under", flags->gates, "METRIC=VALUE: exit 5 if the mean is worse (for a metric where lower is better: above)")
       ->take_all()
       ->allow_extra_args(false);

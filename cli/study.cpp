@@ -40,8 +40,10 @@ void add_study(CLI::App& program) {
   CLI::App* command = study->add_subcommand("run", "train every method of a config for every seed and measure all on the same pictures");
   auto flags = std::make_shared<Flags>();
   add_config_flags(*command, flags->config);
-  command->add_option("-o,--output", flags->output,
-                      "folder of runs, values and tables (default: runs/study/<name of the config>); the same again goes on from there");
+  command
+      ->add_option("-o,--output", flags->output,
+                   "folder of runs, values and tables (default: runs/study/<name of the config>); the same again goes on from there")
+      ->check(a_path());
   command->add_option("--only", flags->only, "train these methods and no others; all that is finished is measured")->take_all();
   CLI::Option* train_only = command->add_flag("--train-only", flags->train_only, "measure nothing");
   command->add_flag("--evaluate-only", flags->evaluate_only, "train nothing: measure what is finished")->excludes(train_only);

@@ -7,7 +7,7 @@
     finpercep export finpercep-rm --labels -o labels.pt     # M_gt, the labels of its samples
     python3 examples/coevolve.py --gt photos/hr --lr photos/lr --generator sr.pt --reward reward.pt --labels labels.pt -o runs/mine
 
-Pictures of one name in --gt and --lr, PNG or JPEG; the first has the scale. Writes generator.pt and reward.pt into -o: `finpercep upscale -g runs/mine/generator.pt`; of a generator that is no TorchScript module its state dict, generator.pth (`upscale` wants torch.jit.script of it). Needs torch, numpy and Pillow."""
+Pictures of one name in --gt and --lr, PNG or JPEG; the first has the scale. Writes generator.pt and reward.pt into -o: `finpercep upscale -g runs/mine/generator.pt`; of an exported chain (sr-small) tools/checkpoint_of_torchscript.py makes a checkpoint of it; of a generator that is no TorchScript module it is a state dict, generator.pth (`upscale` wants torch.jit.script of it). Needs torch, numpy and Pillow."""
 import argparse
 import copy
 from pathlib import Path
@@ -22,8 +22,9 @@ class Pairs:
     """Random aligned crops: (lr, gt), N x 3 x size/scale and N x 3 x size, RGB in [0,1]."""
 
     def __init__(self, lr, gt, size, seed):
-        lrs = {p.stem: p for p in sorted(Path(lr).iterdir())}
-        gts = [p for p in sorted(Path(gt).iterdir()) if p.stem in lrs]
+        pictures = lambda folder: [p for p in sorted(Path(folder).iterdir()) if p.suffix.lower() in (".png", ".jpg", ".jpeg")]
+        lrs = {p.stem: p for p in pictures(lr)}
+        gts = [p for p in pictures(gt) if p.stem in lrs]
         if not gts:
             raise SystemExit(f"coevolve: {gt}: expected pictures named as those of {lr}, found none")
         read = lambda path: torch.from_numpy(np.array(Image.open(path).convert("RGB"))).permute(2, 0, 1)
@@ -101,14 +102,19 @@ def main(a):
     if out.exists():
         raise SystemExit(f"coevolve: {out}: exists. choose another name")
     batches = Pairs(a.lr, a.gt, a.size, a.seed)
-    facts = {"finpercep.json": ""}
+    facts, facts_g = {"finpercep.json": ""}, {"finpercep.json": ""}
     reward = torch.jit.load(a.reward, map_location=a.device, _extra_files=facts)
     labels = torch.jit.load(a.labels, map_location=a.device)
-    generator = torch.jit.load(a.generator, map_location=a.device).eval()  # only weights are averaged and saved
+    generator = torch.jit.load(a.generator, map_location=a.device, _extra_files=facts_g).eval()  # only weights are averaged and saved
     before, base, average = copy.deepcopy(generator), copy.deepcopy(reward), copy.deepcopy(generator)
-    for weight in [*generator.parameters(), *reward.parameters()]:
+    trained = [name for name, w in generator.named_parameters() if w.requires_grad] or [name for name, _ in generator.named_parameters()]  # what its author froze stays
+    weights, averages = ([dict(net.named_parameters())[name] for name in trained] for net in (generator, average))
+    kinds = {str(w.dtype) for w in weights} or {"none (torch.jit.freeze leaves none)"}
+    if kinds != {"torch.float32"}:
+        raise SystemExit(f"coevolve: {a.generator}: expected parameters in float32 to train, found {', '.join(sorted(kinds))}. save module.float()")
+    for weight in [*weights, *reward.parameters()]:
         weight.requires_grad_(True)
-    weights = list(generator.parameters())
+    out.mkdir(parents=True)  # now: after hours it would be too late to learn that it cannot be made
     of_generator, of_reward = torch.optim.Adam(weights, lr=a.lr_g), torch.optim.Adam(reward.parameters(), lr=a.lr_r)
     schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(o, a.updates, eta_min=o.param_groups[0]["lr"] / 10) for o in (of_generator, of_reward)]
 
@@ -128,7 +134,7 @@ def main(a):
         loss.backward(inputs=weights)  # through the reward into the generator
         of_generator.step()
         with torch.no_grad():  # generator and reward chase each other: what is kept is an average
-            for mean, weight in zip(average.parameters(), weights):
+            for mean, weight in zip(averages, weights):
                 mean.lerp_(weight, 1 - a.ema)
 
         said = f"update {update + 1}/{a.updates}  logit {logit.mean():.3f}  worst fifth {worst:.3f}  moved {(made - anchor).abs().mean():.4f}"
@@ -145,10 +151,9 @@ def main(a):
         if (update + 1) % 25 == 0 or update + 1 == a.updates:
             print(said, flush=True)
 
-    out.mkdir(parents=True)
     torch.jit.save(reward, str(out / "reward.pt"), _extra_files=facts)
     if isinstance(average, torch.jit.ScriptModule):
-        torch.jit.save(average, str(out / "generator.pt"))
+        torch.jit.save(average, str(out / "generator.pt"), _extra_files=facts_g if facts_g["finpercep.json"] else {})
     else:
         torch.save(average.state_dict(), out / "generator.pth")
 

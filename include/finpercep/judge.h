@@ -10,10 +10,11 @@ namespace finpercep {
 
 struct JudgeOptions {
   std::string model = "finpercep-rm";  ///< shipped model or checkpoint file
-  int stage = -1;                      ///< k of RM_k; -1: the finest that the model has
+  int stage = -1;                      ///< k of RM_k; below 0: the finest that the model has
   std::string device = "auto";         ///< cpu, cuda, cuda:N, auto
   std::string dtype = "fp32";          ///< fp32, bf16, auto
-  int tile = 1024;  ///< side of a tile, pixels, a multiple of 32, at least 64: larger pictures are judged in tiles, with the same result
+  int tile = 1024;  ///< side of a tile, pixels, taken down to a multiple of 32, at least 64: larger pictures are judged in tiles, with the
+                    ///< same result
 };
 
 /// What the reward model says of one picture: the model's own outputs, which no later step rescales. What a value such as 0.5 means was set
@@ -35,8 +36,9 @@ class Judge {
   ~Judge();
   Judge(Judge&&) noexcept;
   Judge& operator=(Judge&&) noexcept;
-  /// RGB in [0,1] without NaN, any size from 1 x 1; input_error for other channels, or data of another size. Memory grows with the
-  /// picture: 1.3 GiB were measured for 24 megapixels. Memory that runs out is another std::exception than Error, as in the constructor.
+  /// RGB in [0,1], any size from 1 x 1; input_error for other channels, data of another size, NaN, and where a twentieth of the values is
+  /// far outside (below -.25 or above 1.25). Memory grows with the picture: 1.3 GiB were measured for 24 megapixels. Memory that runs out
+  /// is another std::exception than Error, as in the constructor.
   Verdict operator()(const Image& photo) const;
   const std::string& model() const;  ///< as the options name it
   int stage() const;                 ///< k of the RM_k that judges

@@ -60,6 +60,11 @@ class Fgr(ProgramTest):
         self.works(*self.build(out, photos=photos, sources=f"[{model},distort]"))
         model.write_bytes((ROOT / "models/sr-small-rl.safetensors").read_bytes())
         self.fails(3, *self.build(out, photos=photos, sources=f"[{model},distort]"), says=[f"source {model}", "with which the work here began"])
+        gone = self.dir / "gone"
+        self.works(*self.build(gone, photos=photos, sources="[distort]"))
+        photos.rename(self.dir / "elsewhere")
+        self.fails(3, "fgr", "verify", gone, says=["the shards have their hashes", "cannot be made again here", "--samples 0"])
+        (self.dir / "elsewhere").rename(photos)
         segments, drawn = self.dir / "segments", self.dir / "drawn"
         (segments / "p0").mkdir(parents=True)
         part = segments / "p0" / "a.png"  # a folder of masks for each photograph

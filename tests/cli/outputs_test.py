@@ -4,6 +4,7 @@
 Usage: outputs_test.py PATH/TO/finpercep"""
 import json
 import os
+import resource
 import shutil
 import struct
 import subprocess
@@ -261,7 +262,7 @@ class Outputs(ProgramTest):
         for path in self.photos.iterdir():
             (some / path.name).write_bytes(path.read_bytes())
         (some / "p1.png").write_bytes(b"no picture")
-        result = self.fails(3, "eval", "--set", f"s={some}:{self.photos}:{some}", "-m", "psnry,ssim", "-o", out, says=["1 pictures could not be measured", "p1.png"])
+        result = self.fails(3, "eval", "--set", f"s={some}:{self.photos}:{some}", "-m", "psnry,ssim", "-o", out, says=["1 pictures could not be measured in full", "p1.png"])
         self.assertIn("s (3 pictures)", result.stdout)
         rows = (out / "s-some.csv").read_text().splitlines()
         self.assertEqual([row.split(",")[0] for row in rows if not row.startswith("#")], ["name", "p0", "p1", "p2"])
@@ -283,6 +284,17 @@ class Outputs(ProgramTest):
             made = self.dir / f"some-{command[0]}-{command[1].name}"
             self.fails(3, *command, "-o", made, says=["1 of 3 pictures could not be done", "p1.png"])
             self.assertEqual(sorted({path.name.split(".")[0] for path in made.iterdir()}), ["p0", "p2"])
+
+    def test_a_picture_too_large_for_the_memory_loses_no_other(self):
+        some, made = self.dir / "large", self.dir / "large-out"
+        some.mkdir()
+        for name, width, height in (("a", 40, 30), ("b", 4000, 3000), ("c", 40, 30)):
+            rows = (b"\0" + bytes((90, 120, 150)) * width) * height
+            (some / f"{name}.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)) +
+                                               chunk(b"IDAT", zlib.compress(rows, 1)) + chunk(b"IEND", b""))
+        limit = lambda: resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+        self.fails(3, "upscale", some, "-o", made, "-g", "bicubic", preexec_fn=limit, says=["1 of 3 pictures could not be done", "b.png", "memory"])
+        self.assertEqual(sorted(path.name for path in made.iterdir()), ["a.png", "c.png"])
 
     def test_names_of_outputs(self):
         self.fails(2, "eval", "--set", f"a/b={self.photos}:{self.photos}:{self.photos}", "-m", "psnry", says="a/b")

@@ -4,6 +4,7 @@
 import importlib.util
 import json
 import os
+import shutil
 import subprocess
 import sys
 import unittest
@@ -60,6 +61,33 @@ class Python(ProgramTest):
             labels(255 * gt, gt, mask)
         self.fails(2, "export", "sr-small", "--labels", "-o", self.dir / "no.pt", says=["--labels", "expected a reward"])
         self.fails(2, "export", "finpercep-rm", "--labels", "--stage", 2, "-o", self.dir / "no.pt", says="--labels")
+
+    @unittest.skipUnless(importlib.util.find_spec("PIL"), "needs Pillow")
+    def test_coevolve_leaves_frozen_parts_and_strange_files_alone(self):
+        import torch
+
+        class Parts(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.kept, self.learns = torch.nn.Conv2d(3, 3, 1), torch.nn.Conv2d(3, 3, 1)
+                for conv in (self.kept, self.learns):
+                    torch.nn.init.dirac_(conv.weight)
+                    torch.nn.init.zeros_(conv.bias)
+                self.kept.requires_grad_(False)
+
+            def forward(self, lr):
+                return torch.nn.functional.interpolate(self.learns(self.kept(lr)), scale_factor=4.0)
+
+        file, lr, gt = self.dir / "parts.pt", self.dir / "odd-lr", self.dir / "odd-gt"
+        torch.jit.script(Parts()).save(str(file))
+        for folder, pictures in ((lr, self.lr), (gt, self.photos)):
+            shutil.copytree(pictures, folder)
+            (folder / ".DS_Store").touch()
+        self.train("parts", "--updates", 2, "--generator", file, "--gt", gt, "--lr", lr)
+        before, after = (dict(torch.jit.load(str(f)).named_parameters()) for f in (file, self.dir / "parts/generator.pt"))
+        self.assertEqual({name for name in before if not torch.equal(before[name], after[name])}, {"learns.weight", "learns.bias"})
+        torch.jit.script(Parts().half()).save(str(file))
+        self.assertIn("found torch.float16. save module.float()", self.train("half", "--updates", 1, "--generator", file, code=1).stderr)
 
     @unittest.skipUnless(importlib.util.find_spec("PIL"), "needs Pillow")
     def test_coevolve(self):

@@ -45,6 +45,12 @@ class Trainings(ProgramTest):
         self.works("train", "generator", "-o", run_dir, "--resume", "--set", "train.total_iter=3")
         self.assertEqual((run_dir / "config.previous.yaml").read_text(), config)
 
+    def test_a_folder_of_no_name(self):
+        self.fails(2, "train", "generator", "-o", "", says=["--output", "an empty one"])
+        self.fails(2, "score", self.photo, "--json", "", says=["--json", "an empty one"])
+        self.fails(2, "upscale", self.photo, "-g", "bicubic", "-o", "-", says=["expected a folder", "'-'"])
+        self.fails(3, "train", "generator", "-o", self.dir / "home", "--set", "datasets.photos.photos=[~/none]", says=["~/none", "in full"])
+
     def test_a_reward_goes_on_at_the_stage_of_its_schedule(self):
         out = self.dir / "reward"
         train = ["train", "reward", "-o", out, "--set", f"fgr.photos.photos=[{self.photos}]", "fgr.count=12", "fgr.size=64", "fgr.sources=[bicubic,distort]", "fgr.label.features=efficientnet",

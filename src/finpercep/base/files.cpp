@@ -235,6 +235,8 @@ void check_output_file(const fs::path& path, bool overwrite) {
 
 std::string hash_of(std::span<const std::byte> bytes) { return hash_text(XXH3_64bits(bytes.data(), bytes.size())); }
 
+std::string hash_of(std::string_view text) { return hash_of(std::as_bytes(std::span(text))); }
+
 std::string hash_of(std::initializer_list<std::span<const std::byte>> parts) {
   const std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state(XXH3_createState(), &XXH3_freeState);
   if (!state) throw std::bad_alloc();

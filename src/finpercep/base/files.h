@@ -63,6 +63,7 @@ void make_directory(const std::filesystem::path& path);
 std::string hash_of(std::span<const std::byte> bytes);
 /// The same of parts one after another.
 std::string hash_of(std::initializer_list<std::span<const std::byte>> parts);
+std::string hash_of(std::string_view text);
 
 /// What a folder is called: "b" of a/b, of a/b/ and of a/b/. ; the path itself where that would be empty.
 std::string folder_name(const std::filesystem::path& path);

@@ -180,6 +180,16 @@ void RunDir::log_metrics(int64_t step, const std::vector<std::pair<std::string, 
   fd.close(path);
 }
 
+int64_t RunDir::last_step() const {
+  const fs::path path = path_ / "metrics.jsonl";
+  std::error_code ignored;
+  if (!fs::exists(path, ignored)) return -1;
+  double last = -1;
+  for (const auto& row : read_metrics(path))
+    if (const auto step = row.find("step"); step != row.end()) last = std::max(last, step->second);
+  return static_cast<int64_t>(last);
+}
+
 void RunDir::truncate_metrics(int64_t step) {
   const fs::path path = path_ / "metrics.jsonl";
   std::error_code ignored;

@@ -37,6 +37,7 @@ class RunDir {
 
   /// Appends one line {"step": .., "key": number, ..} to metrics.jsonl. Not-finite numbers become null.
   void log_metrics(int64_t step, const std::vector<std::pair<std::string, double>>& values);
+  int64_t last_step() const;  ///< of metrics.jsonl; -1 where it has none
   /// On resume: drops the lines of metrics.jsonl past `step`, so that a replayed step is not logged twice.
   void truncate_metrics(int64_t step);
 

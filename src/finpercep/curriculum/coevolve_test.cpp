@@ -3,8 +3,27 @@
 
 #include <ATen/Parallel.h>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "finpercep/degrade/distort.h"
+#include "finpercep/image/resize.h"
+#include "finpercep/image/tensor.h"
 
 using namespace finpercep;
+
+namespace {
+
+Players rewarded_players(const RlSettings& settings) {
+  Players p;
+  const std::string file = FINPERCEP_SOURCE_DIR "/models/finpercep-rm-rl.safetensors";
+  p.reward = load_reward(file, at::kCPU, &p.facts);
+  p.base = load_reward(file, at::kCPU);
+  p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
+  return p;
+}
+
+}  // namespace
 
 TEST_CASE("the reward learns along: a defect that it did not know is seen where it is, and clean is the better") {
   at::set_num_threads(1);
@@ -12,11 +31,7 @@ TEST_CASE("the reward learns along: a defect that it did not know is seen where 
   settings.coevolve_freq = 1;
   settings.reward_losses.sr_labels = true;
   settings.masks.area = {0.3, 0.5};
-  Players p;
-  const std::string file = FINPERCEP_SOURCE_DIR "/models/finpercep-rm-rl.safetensors";
-  p.reward = load_reward(file, at::kCPU, &p.facts);
-  p.base = load_reward(file, at::kCPU);
-  p.reward_optimiser.emplace(p.reward->params.all(), settings.optim_r);
+  Players p = rewarded_players(settings);
   const LabelFeatures features(at::kCPU, p.facts.label_features);
   const std::vector<at::Tensor> kept = clone_values(p.base->params.all());
   // Soft stripes, and the same with a lattice over them.
@@ -48,6 +63,55 @@ TEST_CASE("the reward learns along: a defect that it did not know is seen where 
   CHECK(after.first > 0);
   const std::vector<at::Tensor> base = p.base->params.all();
   for (std::size_t i = 0; i < kept.size(); ++i) CHECK(at::equal(base[i], kept[i]));
+}
+
+TEST_CASE("planted distortions stand for the generator's pictures, varied photographs for the clean ones, each of its own photograph") {
+  at::set_num_threads(1);
+  constexpr uint64_t iter = 3, seed = 11;
+  constexpr int64_t count = 2, side = 64;
+  RlSettings settings;
+  settings.manual_seed = seed;
+  settings.coevolve_freq = 1;
+  settings.reward_losses.sr_labels = true;
+  Random draws(1, "pictures");
+  const auto pictures = [&] { return as_file(normal_tensor(draws, {count, 3, side, side}).mul(0.2).add(0.5)); };
+  RlBatch batch;
+  batch.gt = pictures();
+  const at::Tensor sr = pictures(), other = pictures();
+  const LabelFeatures features(at::kCPU, rewarded_players(settings).facts.label_features);
+  const auto learnt = [&](const RlSettings& s, const at::Tensor& gt, const at::Tensor& made) {
+    Players p = rewarded_players(s);
+    RlBatch of = batch;
+    of.gt = gt;
+    return fmt::format("{}", improve_reward(p, features, of, made, s, {at::kCPU, at::kFloat}, iter, 0).metrics);
+  };
+  // Each picture as `make(photo, random)` makes it from its photograph, by the stream of its number.
+  const auto each = [&](const char* stream, auto make) {
+    std::vector<Image> images;
+    for (int64_t n = 0; n < count; ++n) {
+      Random random(seed, stream, iter * count + static_cast<uint64_t>(n));
+      images.push_back(rounded_to_bytes(make(to_image(batch.gt.narrow(0, n, 1)), random)));
+    }
+    return to_batch(images);
+  };
+  CHECK(learnt(settings, batch.gt, sr) != learnt(settings, batch.gt, other));
+
+  RlSettings planted = settings;
+  planted.coevolve_distort = 1;
+  const at::Tensor distorted = each("planted", [](const Image& photo, Random& random) {
+    random.uniform();
+    return plant(photo, first_distortions, random).picture;
+  });
+  CHECK(learnt(planted, batch.gt, sr) == learnt(settings, batch.gt, distorted));
+  CHECK(learnt(planted, batch.gt, other) == learnt(settings, batch.gt, distorted));
+
+  RlSettings varied = settings;
+  varied.coevolve_variation = {.prob = 1, .kinds = {"soften"}, .soften = {1, 2}};
+  const at::Tensor soft = each("varied", [&](const Image& photo, Random& random) {
+    return vary(photo, draw_variation(varied.coevolve_variation, random), varied.coevolve_variation, random);
+  });
+  CHECK(learnt(varied, batch.gt, sr) == learnt(settings, soft, sr));
+  CHECK(learnt(varied, batch.gt, sr) != learnt(settings, batch.gt, sr));
 }
 
 TEST_CASE("labels with another share of the pixels are as severe on the whole as before") {

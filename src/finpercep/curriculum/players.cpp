@@ -90,11 +90,4 @@ Players gather_players(const RlSettings& settings, const Compute& compute) {
   return p;
 }
 
-at::Tensor stored(const TensorFile& state, const std::string& name, const std::string& where) {
-  const auto found = state.tensors.find(name);
-  if (found == state.tensors.end())
-    throw model_error(fmt::format("training state: {}: expected tensor '{}', not in the file. it is of an older version", where, name));
-  return from_data(found->second);
-}
-
 }  // namespace finpercep

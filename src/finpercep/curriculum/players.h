@@ -38,8 +38,6 @@ struct Players {
 };
 /// The players at the start of a run, checked against each other (check() of settings.h).
 Players gather_players(const RlSettings& settings, const Compute& compute);
-/// A tensor of a training state; model_error where it is missing.
-at::Tensor stored(const TensorFile& state, const std::string& name, const std::string& where);
 
 /// Pictures of one batch and what was drawn for it.
 struct RlBatch {

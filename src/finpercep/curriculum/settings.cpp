@@ -104,7 +104,7 @@ void check(const RlSettings& s, const Generator& generator, int64_t finest) {
   if (s.stages.size() != s.stage_iters.size() || s.stages.empty())
     throw usage_error(
         fmt::format("stage_iters: expected as many numbers as stages has, {}, found {}", s.stages.size(), s.stage_iters.size()));
-  const int64_t total = FixedSchedule{s.stages, s.stage_iters}.total();
+  const int64_t total = s.total_iter();
   for (const int64_t snapshot : s.snapshots)
     if (snapshot > total) throw usage_error(fmt::format("snapshots: expected at most {}, the run's length, found {}", total, snapshot));
   for (int64_t stage : s.stages)

@@ -70,6 +70,7 @@ struct RlSettings {
   std::vector<int64_t> snapshots = {};  ///< iterations whose averaged generator is kept as checkpoints/generator-ITERATION
   MonitorSettings monitor;
   RlSettings();
+  int64_t total_iter() const { return FixedSchedule{stages, stage_iters}.total(); }  ///< of all stages
   void visit(SettingsVisitor& v);
 };
 

@@ -5,6 +5,8 @@
 #include <ATen/Parallel.h>
 #include <doctest/doctest.h>
 
+#include "finpercep/rl/refl.h"
+
 using namespace finpercep;
 
 namespace {
@@ -140,6 +142,27 @@ TEST_CASE("anchors and the generator's own losses pull back what the reward push
   const auto free = distance(0, 0), anchored = distance(1000, 0), taught = distance(0, 100);
   CHECK(anchored.first < 0.5 * free.first);
   CHECK(taught.second < free.second);
+}
+
+TEST_CASE("the supervised loss is of the chain's own pictures where pixel_states says so") {
+  RlSettings s = settings_of("refl");
+  s.reward_weight = 0;
+  s.pixel_weight = 1;
+  const auto norm = [](const RlSettings& settings) {
+    Game game(settings);
+    for (const auto& [name, value] : game.step({game.batch(4)}, 0).metrics)
+      if (name == "grad_norm") return value;
+    return 0.0;
+  };
+  const double diffused = norm(s);
+  s.pixel_states = "chain";
+  const Game game(s);
+  const RlBatch batch = game.batch(4);
+  Random unused(0, "pretrain");
+  generator_loss(refl_prediction(*game.p.generator, batch.y, batch.noise, batch.t).x0, batch.gt, s.losses, std::nullopt, unused)
+      .total.backward();
+  CHECK(norm(s) == doctest::Approx(gradient_norm(game.p.generator->params.all())).epsilon(1e-5));
+  CHECK(norm(s) != doctest::Approx(diffused).epsilon(1e-2));
 }
 
 TEST_CASE("NFT's pictures are the old policy's, which follows; the reward stays as it is") {

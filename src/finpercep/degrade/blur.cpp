@@ -9,6 +9,14 @@
 namespace finpercep {
 namespace {
 
+// Index of the mirrored pixel for any integer i.
+int reflect101(int i, int n) {
+  if (n == 1) return 0;
+  const int period = 2 * n - 2;
+  i = std::abs(i) % period;
+  return i < n ? i : period - i;
+}
+
 // Eight floats at any address. GCC and Clang lower it to what the target has.
 using Lanes = float __attribute__((vector_size(32), aligned(4), may_alias));
 
@@ -185,13 +193,6 @@ double sinc_weight(double omega, double r) {
 }
 
 }  // namespace
-
-int reflect101(int i, int n) {
-  if (n == 1) return 0;
-  const int period = 2 * n - 2;
-  i = std::abs(i) % period;
-  return i < n ? i : period - i;
-}
 
 std::vector<float> gaussian_row(int size, double sigma) {
   std::vector<double> row(size);

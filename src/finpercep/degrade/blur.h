@@ -37,8 +37,6 @@ Image filter2d(const Image& image, const Kernel& kernel);
 Image filter_separable(const Image& image, const std::vector<float>& row);
 /// By a Gaussian of this standard deviation, pixels, cut at three of them.
 Image blur_by(const Image& image, double sigma);
-/// Index of the mirrored pixel for any integer i.
-int reflect101(int i, int n);
 
 /// USM of Real-ESRGAN: 51 x 51 Gaussian of sigma 8.0; img + 0.5 (img - blur), clipped, is taken where |img - blur| > 10 / 255, by a mask
 /// softened with the same Gaussian.

@@ -113,10 +113,12 @@ void PhotoSet::read(const std::vector<std::filesystem::path>& paths, const Photo
                                   image.height);
         return;
       }
-      Photo photo{paths[i].stem().string(), image.width, image.height, std::vector<uint8_t>(image.data.size())};
+      uint8_t* pixels = pixels_.take(image.data.size());
       for (std::size_t k = 0; k < image.data.size(); ++k)
-        photo.data[k] = static_cast<uint8_t>(std::lround(std::clamp(image.data[k], 0.0f, 1.0f) * 255));
-      found[i] = std::move(photo);
+        pixels[k] = static_cast<uint8_t>(std::lround(std::clamp(image.data[k], 0.0f, 1.0f) * 255));
+      found[i] = Photo{paths[i].stem().string(), image.width, image.height, pixels};
+    } catch (const WriteError&) {
+      throw;  // no fault of this photograph
     } catch (const Error& error) {
       problems[i] = error.what();
     }
@@ -131,7 +133,7 @@ void PhotoSet::read(const std::vector<std::filesystem::path>& paths, const Photo
     if (photo) photos_.push_back(std::move(*photo));
 }
 
-PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side, int64_t most) {
+PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side, int64_t most, uint64_t memory) : pixels_(memory) {
   const std::vector<std::filesystem::path> listed = listed_photos(settings), paths = chosen_photos(listed, settings);
   const auto count = static_cast<int64_t>(paths.size());
   if (paths.size() < listed.size())
@@ -145,6 +147,9 @@ PhotoSet::PhotoSet(const PhotoSettings& settings, int min_side, int64_t most) {
   if (photos_.empty())
     throw input_error(fmt::format("photos: {}: expected photographs of at least {} pixels a side, found none among {} files",
                                   settings.photos[0], min_side, paths.size()));
+  if (pixels_.spilled() > 0)
+    log_info(fmt::format("photos: {}; beyond {:.1f} GiB they lie in a file of {:.1f} GiB under $TMPDIR or /var/tmp", size(),
+                         static_cast<double>(memory) / (1 << 30), static_cast<double>(pixels_.spilled()) / (1 << 30)));
   double smallest = 1e18;
   for (const Photo& photo : photos_) smallest = std::min(smallest, static_cast<double>(photo.width) * photo.height);
   for (const Photo& photo : photos_) weights_.push_back(std::min(static_cast<double>(photo.width) * photo.height, 4 * smallest));
@@ -163,7 +168,7 @@ Image PhotoSet::cut(const Photo& photo, int x, int y, int width, int height) con
   Image out(width, height);
   for (int c = 0; c < 3; ++c)
     for (int row = 0; row < height; ++row) {
-      const uint8_t* from = photo.data.data() + (static_cast<std::size_t>(c) * photo.height + y + row) * photo.width + x;
+      const uint8_t* from = photo.data + (static_cast<std::size_t>(c) * photo.height + y + row) * photo.width + x;
       float* to = out.plane(c) + static_cast<std::size_t>(row) * width;
       for (int i = 0; i < width; ++i) to[i] = static_cast<float>(from[i]) / 255.0f;
     }

@@ -7,6 +7,7 @@
 #include <string_view>
 #include <vector>
 
+#include "finpercep/base/spilling_memory.h"
 #include "finpercep/degrade/pipeline.h"
 #include "finpercep/degrade/variation.h"
 
@@ -36,12 +37,13 @@ struct PhotoCrop {
   bool mirrored = false;
 };
 
-/// Photographs as 8-bit planes: 3 bytes a pixel.
+/// Photographs as 8-bit planes: 3 bytes a pixel. What is beyond `memory` bytes lies in a file under $TMPDIR (SpillingMemory), so that a set
+/// of any size can be trained on.
 class PhotoSet {
  public:
   /// Reads all, in parallel. A file that cannot be read or is too small is skipped with a warning; input_error if none is left, and with
   /// settings.strict for the first of them. With `most` > 0 it stops once it has so many.
-  PhotoSet(const PhotoSettings& settings, int min_side, int64_t most = 0);
+  PhotoSet(const PhotoSettings& settings, int min_side, int64_t most = 0, uint64_t memory = uint64_t{4} << 30);
   int64_t size() const { return static_cast<int64_t>(photos_.size()); }
   const std::string& name(int64_t index) const { return photos_[index].name; }
   int width(int64_t index) const { return photos_[index].width; }
@@ -59,10 +61,11 @@ class PhotoSet {
   struct Photo {
     std::string name;
     int width, height;
-    std::vector<uint8_t> data;
+    const uint8_t* data;  // of pixels_
   };
   void read(const std::vector<std::filesystem::path>& paths, const PhotoSettings& settings, int min_side);
   Image cut(const Photo& photo, int x, int y, int width, int height) const;
+  SpillingMemory pixels_;
   std::vector<Photo> photos_;
   std::vector<double> weights_;
   std::vector<std::string> skipped_;

@@ -26,6 +26,15 @@ TEST_CASE("centre pairs: the first photographs' centres, each degraded by the st
   CHECK(centre_pairs(photos, 9, 50, degradation, 3, "photos_test").size() == 3);
 }
 
+TEST_CASE("photographs that do not fit into memory are cut as those that do") {
+  const TestFolder folder;
+  write_image(folder / "a.png", test::photo(80, 70));
+  write_image(folder / "b.png", test::photo(66, 41));
+  const PhotoSettings settings{.photos = {folder.path().string()}};
+  const PhotoSet kept(settings, 32), spilled(settings, 32, 0, 0);
+  for (int64_t i : {0, 1}) CHECK(kept.photo(i).data == spilled.photo(i).data);
+}
+
 TEST_CASE("training pairs: LR is made of the varied photograph, which has 8 bits; without variation the photograph is as it was") {
   const TestFolder folder;
   write_image(folder / "a.png", test::photo(80, 70));

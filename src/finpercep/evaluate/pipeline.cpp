@@ -4,16 +4,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <utility>
 
 #include "finpercep/base/error.h"
 #include "finpercep/base/files.h"
 #include "finpercep/base/memory.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/base/pixel_budget.h"
 #include "finpercep/image/io.h"
 
 namespace finpercep {
@@ -21,42 +20,6 @@ namespace finpercep {
 namespace {
 
 constexpr int pictures_ahead = 8;
-
-/// Pictures are let in by their turn, so the one that the reader waits for is never behind a later one; a picture larger than the whole
-/// budget is let in alone.
-class PixelBudget {
- public:
-  explicit PixelBudget(int64_t limit) : limit_(limit) {}
-
-  void enter(int64_t turn, int64_t pixels) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return closed_ || (turn_ == turn && (in_flight_ == 0 || in_flight_ + pixels <= limit_)); });
-    in_flight_ += pixels;
-    ++turn_;
-    lock.unlock();
-    changed_.notify_all();
-  }
-  void leave(int64_t pixels) {
-    {
-      std::lock_guard lock(mutex_);
-      in_flight_ -= pixels;
-    }
-    changed_.notify_all();
-  }
-  void close() {
-    {
-      std::lock_guard lock(mutex_);
-      closed_ = true;
-    }
-    changed_.notify_all();
-  }
-
- private:
-  int64_t limit_, in_flight_ = 0, turn_ = 0;
-  bool closed_ = false;
-  std::mutex mutex_;
-  std::condition_variable changed_;
-};
 
 struct Item {
   Sample sample;

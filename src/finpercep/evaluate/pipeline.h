@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "finpercep/base/pixel_budget.h"
 #include "finpercep/evaluate/columns.h"
 #include "finpercep/image.h"
 #include "finpercep/image/probe.h"
@@ -22,9 +23,10 @@ struct PipelineOptions {
 };
 
 struct RunOptions {
-  int threads = 0;                        ///< workers; 0: all cores
-  bool alone = false;                     ///< one picture at a time, on all cores: for a load that itself uses all of them
-  int64_t pixels_in_flight = 64'000'000;  ///< bounds memory: more are decoded only when a single picture has more
+  int threads = 0;     ///< workers; 0: all cores
+  bool alone = false;  ///< pictures are loaded one after the other, each on all cores, ahead of the nets: for a load that
+                       ///< itself uses all of them
+  int64_t pixels_in_flight = usual_pixels_in_flight;  ///< bounds memory: more are decoded only when a single picture has more
 };
 
 /// A picture to measure and its reference; without one, an empty `ref`.

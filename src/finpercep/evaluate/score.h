@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "finpercep/base/pixel_budget.h"
 #include "finpercep/evaluate/bootstrap.h"
 #include "finpercep/evaluate/table.h"
 #include "finpercep/judge.h"
@@ -23,8 +24,8 @@ struct ScoreJob {
   std::vector<std::string> set_metrics;               ///< for score_set: not computed here, and no columns
   std::vector<std::filesystem::path> set_references;  ///< the set that they compare with
   MetricOptions metric;
-  int threads = 0;                        ///< workers; 0: all cores
-  int64_t pixels_in_flight = 64'000'000;  ///< bounds memory: more are decoded only when a single picture has more
+  int threads = 0;                                    ///< workers; 0: all cores
+  int64_t pixels_in_flight = usual_pixels_in_flight;  ///< bounds memory: more are decoded only when a single picture has more
 };
 
 /// What was noticed on the way and is no error: counted, with the first file as an example.

@@ -17,13 +17,11 @@ namespace finpercep {
 
 namespace {
 
-std::string hash_of_text(const std::string& text) { return hash_of(std::as_bytes(std::span(text.data(), text.size()))); }
-
 // Of files and their names in the folder.
 std::string hash_of_files(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& files) {
   std::string seen;
   for (const auto& file : files) seen += fmt::format("{} {}\n", file.lexically_relative(folder).string(), hash_of(read_file(file)));
-  return hash_of_text(seen);
+  return hash_of(seen);
 }
 
 // Segments may lie in a folder for each photograph.
@@ -43,7 +41,7 @@ std::string hash_of_photos(const PhotoSet& photos) {
   });
   std::string seen;
   for (int64_t i = 0; i < photos.size(); ++i) seen += fmt::format("{} {}\n", photos.name(i), hashes[i]);
-  return hash_of_text(seen);
+  return hash_of(seen);
 }
 
 }  // namespace

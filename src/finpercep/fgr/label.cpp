@@ -51,8 +51,9 @@ LabelFeatures::Maps LabelFeatures::maps(const at::Tensor& x) const {
   const int64_t height = x.size(-2), width = x.size(-1);
   const int64_t bottom = (unit() - height % unit()) % unit(), right = (unit() - width % unit()) % unit();
   if (dino_) return {dino_->tokens(x, dino_layers), height, width, height + bottom, width + right};
-  const auto taps = (*efficientnet_)(at::replication_pad2d(x, {0, right, 0, bottom}));
-  return {{taps[1].to(at::kFloat), taps[2].to(at::kFloat), taps[3].to(at::kFloat)}, height, width, height + bottom, width + right};
+  const auto fine = efficientnet_->lower(at::replication_pad2d(x, {0, right, 0, bottom}));
+  const at::Tensor at_stride_16 = efficientnet_->stride_16(fine[2]);
+  return {{fine[1].to(at::kFloat), fine[2].to(at::kFloat), at_stride_16.to(at::kFloat)}, height, width, height + bottom, width + right};
 }
 
 at::Tensor LabelFeatures::distance(const Maps& a, const Maps& b) const {

@@ -14,7 +14,7 @@ std::string literal(double value) { return fmt::format("{:.17e}", value); }  // 
 }  // namespace
 
 std::string LabelFeatures::script() const {
-  MethodBody line((dino_ ? tokens_script(*dino_, dino_layers) : encoder_script(*efficientnet_)) +
+  MethodBody line((dino_ ? tokens_script(*dino_, dino_layers) : encoder_script(*efficientnet_, "encoder.", 4)) +
                   "\ndef maps(self, x: Tensor) -> List[Tensor]:");
   line(dino_ ? "return self.tokens(x)" : "return self.encoder(x)[1:4]");
   return line.text();

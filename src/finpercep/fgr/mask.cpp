@@ -24,9 +24,11 @@ double filled(const Image& mask) {
 namespace {
 
 void fill_ellipse(Image& mask, double cx, double cy, double rx, double ry, double angle) {
-  const double c = std::cos(angle), s = std::sin(angle);
-  for (int y = 0; y < mask.height; ++y)
-    for (int x = 0; x < mask.width; ++x) {
+  const double c = std::cos(angle), s = std::sin(angle), reach = std::max(rx, ry) + 1;
+  const auto first = [&](double centre) { return std::max(0, static_cast<int>(centre - reach)); };
+  const auto last = [&](double centre, int side) { return std::min(side - 1, static_cast<int>(centre + reach)); };
+  for (int y = first(cy); y <= last(cy, mask.height); ++y)
+    for (int x = first(cx); x <= last(cx, mask.width); ++x) {
       const double dx = x - cx, dy = y - cy, u = (c * dx + s * dy) / rx, v = (c * dy - s * dx) / ry;
       if (u * u + v * v <= 1) mask.at(0, y, x) = 1;
     }

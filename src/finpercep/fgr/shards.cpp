@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <span>
 
@@ -13,6 +14,7 @@
 #include "finpercep/base/interrupt.h"
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
+#include "finpercep/base/text.h"
 #include "finpercep/fgr/inputs.h"
 #include "finpercep/fgr/tar.h"
 #include "finpercep/nets/optimise.h"
@@ -51,10 +53,10 @@ FgrSettings as_built(FgrSettings settings) {
   return settings;
 }
 
-// `inputs`: as they were when the build began. `kept`: hashes of shards that this part has not made. They stay what they were, or a damaged
-// shard would be certified here.
+// `inputs`: as they were when the build began. `known`: hashes of this part's shards and of those that were there. They stay what they
+// were, or a shard that was damaged since would be certified here.
 void write_manifest(const FgrBuilder& builder, const Inputs& inputs, const std::filesystem::path& directory, int64_t shards,
-                    int64_t crops_per_shard, const std::map<std::string, std::string>& kept) {
+                    int64_t crops_per_shard, const std::map<std::string, std::string>& known) {
   using nlohmann::ordered_json;
   ordered_json manifest = {{"format", format_name},
                            {"count", builder.settings().count},
@@ -70,9 +72,9 @@ void write_manifest(const FgrBuilder& builder, const Inputs& inputs, const std::
   for (int64_t s = 0; s < shards; ++s) {
     const auto path = directory / shard_name(s);
     if (!std::filesystem::exists(path)) return;  // another part is still at work and will write it
-    const auto known = kept.find(shard_name(s));
+    const auto hash = known.find(shard_name(s));
     manifest["shards"].push_back(
-        {{"file", shard_name(s)}, {"hash", known != kept.end() ? known->second : hash_of(read_file(path, max_shard_bytes))}});
+        {{"file", shard_name(s)}, {"hash", hash != known.end() ? hash->second : hash_of(read_file(path, max_shard_bytes))}});
   }
   write_file(directory / "manifest.json", manifest.dump(1, ' ', true, ordered_json::error_handler_t::replace) + "\n");
 }
@@ -108,10 +110,11 @@ double begun_scale(const FgrSettings& settings, const std::filesystem::path& dir
   const double scale = begun.label.scale;
   if (settings.label.scale == 0) begun.label.scale = 0;
   begun.photos.strict = settings.photos.strict;  // no sample depends on it
-  if (to_yaml(begun) != to_yaml(as_built(settings)))
-    throw input_error(fmt::format(
-        "fgr: {}: expected a new folder or one of the same settings, device and dtype, found shards of other settings. choose another -o",
-        directory.string()));
+  if (const auto lines = first_difference(to_yaml(as_built(settings)), to_yaml(begun)))
+    throw input_error(
+        fmt::format("fgr: {}: expected '{}', found '{}' in a build of other settings that has begun here. choose another -o, or remove "
+                    "the folder",
+                    directory.string(), lines->first, lines->second));
   return scale;
 }
 
@@ -134,25 +137,34 @@ void build_shards(const FgrSettings& settings, const std::filesystem::path& dire
   int64_t samples = 0;
   for (int64_t s = part; s < shards; s += parts) samples += samples_in(s);
   Progress progress("fgr build", samples);
+  std::vector<int64_t> to_build, crops;  // shards, and their crops one after the other
   for (int64_t s = part; s < shards; s += parts) {
-    const int64_t first = s * crops_per_shard, n = std::min(crops_per_shard, builder.crops() - first);
     if (is_built(directory / shard_name(s), hashes)) {
       progress.advance(samples_in(s));
       continue;
     }
-    std::vector<std::vector<EncodedSample>> encoded(n);
-    parallel_for(n, builder.threads(), [&](int64_t i) {
-      stop_if_interrupted("finished shards are kept. run the same command to go on");
-      const OneThread one_thread;
-      encoded[i] = encode_samples(builder.samples_of(first + i));
-      progress.advance(static_cast<int64_t>(encoded[i].size()));
-    });
+    to_build.push_back(s);
+    for (int64_t crop = s * crops_per_shard; crop < std::min((s + 1) * crops_per_shard, builder.crops()); ++crop) crops.push_back(crop);
+  }
+  // Made ahead across shards, so that no thread waits for the slowest crop of one or for its file.
+  const int threads = builder.threads() > 0 ? builder.threads() : default_threads();
+  Prefetcher<std::vector<EncodedSample>> made(0, static_cast<int64_t>(crops.size()), threads, 4 * threads, [&](int64_t i) {
+    stop_if_interrupted("finished shards are kept. run the same command to go on");
+    const OneThread one_thread;
+    auto encoded = encode_samples(builder.samples_of(crops[i]));
+    progress.advance(static_cast<int64_t>(encoded.size()));
+    return encoded;
+  });
+  for (const int64_t s : to_build) {
     std::vector<TarEntry> entries;
-    int64_t index = first * per_crop;
-    for (auto& crop : encoded)
+    int64_t index = s * crops_per_shard * per_crop;
+    for (int64_t left = std::min(crops_per_shard, builder.crops() - s * crops_per_shard); left > 0; --left) {
+      std::vector<EncodedSample> crop = *made.next();
       for (EncodedSample& sample : crop) append(entries, index++, std::move(sample));
-    write_file(directory / shard_name(s), encode_tar(entries));
-    hashes.erase(shard_name(s));
+    }
+    const std::vector<std::byte> tar = encode_tar(entries);
+    write_file(directory / shard_name(s), tar);
+    hashes[shard_name(s)] = hash_of(tar);
   }
   write_manifest(builder, inputs, directory, shards, crops_per_shard, hashes);
 }
@@ -227,7 +239,18 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
         fmt::format("fgr: {}: samples were made on a GPU and can only be made again on one. only the shards' hashes can be "
                     "checked here (--samples 0)",
                     directory.string()));
-  const FgrBuilder builder(manifest.settings, manifest.label_scale);
+  const auto builder_of = [&] {
+    try {
+      return std::make_unique<const FgrBuilder>(manifest.settings, manifest.label_scale);
+    } catch (const Error& error) {
+      throw Error(error.code(),
+                  fmt::format("fgr: {}: the shards have their hashes, but samples cannot be made again here: {}. start it where the "
+                              "set was built, or leave it at the hashes (--samples 0)",
+                              directory.string(), error.what()));
+    }
+  };
+  const auto whole = builder_of();
+  const FgrBuilder& builder = *whole;
   const int64_t per_crop = builder.per_crop();
   const int64_t crops = std::min(builder.crops(), (samples + per_crop - 1) / per_crop);
   for (int64_t k = 0; k < crops; ++k) {
@@ -236,14 +259,15 @@ Verified verify_shards(const std::filesystem::path& directory, int64_t samples) 
     const OneThread one_thread;  // as it was built
     const auto rebuilt = encode_samples(builder.samples_of(crop));
     const std::string file = manifest.shards.at(crop / manifest.crops_per_shard).first;
-    const auto entries = parse_tar(read_file(directory / file, max_shard_bytes), file);
+    const TarReader shard(directory / file);
+    const auto places = shard.list();
     for (std::size_t i = 0; i < rebuilt.size(); ++i) {
       const int64_t index = crop * per_crop + static_cast<int64_t>(i);
       std::vector<TarEntry> expected;
       append(expected, index, EncodedSample(rebuilt[i]));
       for (const TarEntry& entry : expected) {
-        const auto found = std::ranges::find(entries, entry.name, &TarEntry::name);
-        if (found == entries.end() || found->bytes != entry.bytes)
+        const auto found = std::ranges::find(places, entry.name, &TarPlace::name);
+        if (found == places.end() || shard.read(*found) != entry.bytes)
           throw input_error(fmt::format(
               "fgr: {}: {}: rebuilt from the manifest ({}, {}) it differs. photographs, models or the processor are not those of the build",
               (directory / file).string(), entry.name, manifest.settings.device, manifest.settings.dtype));

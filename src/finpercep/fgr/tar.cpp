@@ -98,21 +98,6 @@ std::vector<std::byte> encode_tar(const std::vector<TarEntry>& entries) {
   return out;
 }
 
-std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::string& where) {
-  std::vector<TarEntry> entries;
-  std::size_t at = 0;
-  for (;;) {
-    if (bytes.size() - at < block) throw cut_error(where, at);
-    const auto header = parse_header(reinterpret_cast<const char*>(bytes.data() + at), at, where);
-    if (!header) return entries;
-    at += block;
-    if (header->size > bytes.size() - at) throw overrun_error(where, header->size);
-    entries.push_back(
-        {header->name, {bytes.begin() + static_cast<std::ptrdiff_t>(at), bytes.begin() + static_cast<std::ptrdiff_t>(at + header->size)}});
-    at = std::min(at + padded(header->size), bytes.size());
-  }
-}
-
 TarReader::TarReader(const std::filesystem::path& path) : where_(path.string()) {
   Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));  // a pipe would wait for its writer
   if (file.get() < 0)

@@ -6,7 +6,6 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -22,10 +21,6 @@ struct TarEntry {
 /// Names of at most 100 characters.
 std::vector<std::byte> encode_tar(const std::vector<TarEntry>& entries);
 
-/// Checks every header's checksum and every size against the file. input_error naming `where` for anything else than regular files, or a
-/// cut file.
-std::vector<TarEntry> parse_tar(std::span<const std::byte> bytes, const std::string& where);
-
 /// Where an entry's bytes lie in the file.
 struct TarPlace {
   std::string name;
@@ -37,7 +32,8 @@ class TarReader {
  public:
   /// input_error for a file that cannot be opened.
   explicit TarReader(const std::filesystem::path& path);
-  /// Every entry, from the headers alone, under the same checks as parse_tar.
+  /// Every entry, from the headers alone: every header's checksum and every size are checked against the file. input_error naming the file
+  /// for anything else than regular files, or a cut file.
   std::vector<TarPlace> list() const;
   std::vector<std::byte> read(const TarPlace& place) const;
   const std::string& where() const { return where_; }

@@ -75,6 +75,20 @@ TEST_CASE("tiles: the shares of every pixel sum to one, and each tile is asked f
   }
 }
 
+TEST_CASE("tiles: what a net makes of a tile's end, where it saw no picture beyond, is not in the result") {
+  const int64_t scale = 2, spoilt = scale * tile_overlap / 4, height = 100, width = 130;
+  const at::Tensor whole = at::rand({1, 3, scale * height, scale * width});
+  const at::Tensor out = in_tiles(height, width, scale, 3 * tile_overlap, 1, [&](const Tile& t) {
+    at::Tensor made = whole.narrow(2, scale * t.top, scale * t.height).narrow(3, scale * t.left, scale * t.width).clone();
+    if (t.top > 0) made.narrow(2, 0, spoilt).fill_(9);
+    if (t.left > 0) made.narrow(3, 0, spoilt).fill_(9);
+    if (t.top + t.height < height) made.narrow(2, made.size(2) - spoilt, spoilt).fill_(9);
+    if (t.left + t.width < width) made.narrow(3, made.size(3) - spoilt, spoilt).fill_(9);
+    return made;
+  });
+  CHECK((out - whole).abs().max().item<double>() < 1e-6);
+}
+
 TEST_CASE("a TorchScript module makes the picture, whole or in tiles, the same from any thread") {
   const TestFolder folder;
   const std::string path = script(folder, nearest_code);

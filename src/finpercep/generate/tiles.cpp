@@ -17,15 +17,25 @@ std::vector<int64_t> tile_starts(int64_t size, int64_t tile) {
   return starts;
 }
 
-// Along one side, the share that each tile has in its own pixels: a linear fall over the shared border, never 0, and 1 in sum over the
-// tiles. The grid of tiles is a product of two such sides, so the shares are too.
+// Along one side, the share that each tile has in its own pixels, 1 in sum over the tiles: towards a neighbour it falls linearly over the
+// middle half of the border that they share, and is 0 in the outer quarter, where the net saw no picture beyond the tile's end. The grid of
+// tiles is a product of two such sides, so the shares are too.
 std::vector<at::Tensor> tile_shares(int64_t size, int64_t tile, const std::vector<int64_t>& starts, int64_t scale) {
-  const at::Tensor i = at::arange(tile * scale, at::kFloat);
-  const at::Tensor ramp = (at::minimum(i, tile * scale - 1 - i) + 1).div(static_cast<double>(tile_overlap * scale)).clamp(0, 1);
+  const int64_t border = tile_overlap * scale, unseen = border / 4, pixels = tile * scale;
+  const at::Tensor i = at::arange(pixels, at::kFloat);
+  const auto rise = [&](const at::Tensor& from_end) {
+    return (from_end + 1 - static_cast<double>(unseen)).div(static_cast<double>(border - 2 * unseen)).clamp(0, 1);
+  };
   at::Tensor sum = at::zeros({size * scale}, at::kFloat);
-  for (const int64_t start : starts) sum.narrow(0, start * scale, tile * scale).add_(ramp);
   std::vector<at::Tensor> shares;
-  for (const int64_t start : starts) shares.push_back(ramp / sum.narrow(0, start * scale, tile * scale));
+  for (const int64_t start : starts) {
+    at::Tensor share = at::ones({pixels}, at::kFloat);
+    if (start > 0) share = at::minimum(share, rise(i));
+    if (start + tile < size) share = at::minimum(share, rise(pixels - 1 - i));
+    sum.narrow(0, start * scale, pixels).add_(share);
+    shares.push_back(share);
+  }
+  for (std::size_t k = 0; k < starts.size(); ++k) shares[k] /= sum.narrow(0, starts[k] * scale, pixels);
   return shares;
 }
 

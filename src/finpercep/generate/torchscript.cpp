@@ -82,10 +82,11 @@ ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(s
     throw bad(file, fmt::format("expected forward(lr) or forward(lr, noise), found a forward with {} inputs", module_->inputs));
   for (const c10::Argument& argument : std::span(forward->function().getSchema().arguments()).subspan(1))
     if (argument.type()->kind() != c10::TypeKind::TensorType)
-      throw bad(
-          file,
-          fmt::format("expected inputs that are tensors, found '{}: {}'{}", argument.name(), argument.type()->repr_str(),
-                      made_by_us["finpercep.json"].empty() ? "" : ". what `finpercep export` wrote is for Python: give the checkpoint"));
+      throw bad(file,
+                fmt::format("expected inputs that are tensors, found '{}: {}'{}", argument.name(), argument.type()->repr_str(),
+                            made_by_us["finpercep.json"].empty() ? ""
+                                                                 : ". what `finpercep export` wrote is for Python: give the checkpoint, or "
+                                                                   "make one of it by tools/checkpoint_of_torchscript.py"));
   module_->draws = draws_noise(*forward);
 }
 
@@ -103,10 +104,11 @@ at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise
     result = torch::jit::Module(module_->net).forward(std::move(given));
   } catch (const std::exception& error) {
     if (out_of_memory(error)) throw;
-    throw bad(
-        file(),
-        fmt::format("failed on an LR picture of {} x {}: {}. it must take any size{}", lr.size(3), lr.size(2), last_line(error.what()),
-                    at::autocast::is_autocast_enabled(lr.device().type()) ? ", and bf16, or be trained with dtype=fp32" : ""));
+    const bool mixed = at::autocast::is_autocast_enabled(lr.device().type());
+    const bool half = std::ranges::any_of(parameters(), [](const auto& parameter) { return parameter.second.scalar_type() != at::kFloat; });
+    throw bad(file(), fmt::format("failed on an LR picture of {} x {}: {}. it must take {}{}", lr.size(3), lr.size(2),
+                                  last_line(error.what()), half ? "float32 pictures: save module.float()" : "any size",
+                                  mixed ? ", and bf16, or be trained with dtype=fp32" : ""));
   }
   if (!result.isTensor()) throw bad(file(), fmt::format("expected a tensor from forward, found {}", result.tagKind()));
   const at::Tensor sr = result.toTensor().to(at::kFloat);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <memory>
 
 #include "finpercep/base/log.h"
 #include "finpercep/base/parallel.h"
@@ -108,88 +109,133 @@ GeneratorLoss generator_loss(const at::Tensor& x0, const at::Tensor& gt, const G
   return loss;
 }
 
-void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
-  const Compute compute = resolve_compute(settings.device, settings.dtype);
-  const PhotoSet photos(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size));
-  const auto seed = static_cast<uint64_t>(settings.manual_seed);
-  Generator generator(settings.network_g, seed);
-  check_scale(generator, settings.datasets.degradation.scale);
-  check_side(generator, settings.datasets.gt_size, "datasets.gt_size");
-  check(settings.val, generator);
+namespace {
+
+// The net with the weights to start from; what the settings say is checked against it before a photograph is read.
+std::unique_ptr<Generator> starting_generator(const GeneratorTrainSettings& settings) {
+  auto generator = std::make_unique<Generator>(settings.network_g, static_cast<uint64_t>(settings.manual_seed));
+  check_scale(*generator, settings.datasets.degradation.scale);
+  check_side(*generator, settings.datasets.gt_size, "datasets.gt_size");
+  check(settings.val, *generator);
   if (!settings.pretrain_network_g.empty()) {
     TensorFile start;
     put(start, load_generator(settings.pretrain_network_g, at::kCPU)->params.named());
-    load(generator.params, start, settings.pretrain_network_g);
+    load(generator->params, start, settings.pretrain_network_g);
   }
-  RunDir run(run_directory, to_yaml(settings), resume);
-  if (!settings.pretrain_network_g.empty()) run.use_inputs({{"pretrain_network_g", weights_hash(settings.pretrain_network_g)}});
+  return generator;
+}
 
-  generator.params.to(compute.device, at::kFloat);
-  channels_last(generator.params);
-  generator.params.require_grad(true);
-  std::vector<at::Tensor> ema = clone_values(generator.params.all());
-  AdamW optimiser(generator.params.all(), settings.optim_g);
-  const std::optional<Lpips> lpips = load_perceptual(settings.losses, compute.device);
-  log_info(fmt::format("generator: {:.2f} M parameters, {} photographs, {} on {}", static_cast<double>(generator.params.count()) / 1e6,
-                       photos.size(), c10::toString(compute.dtype), compute.device.str()));
+// One training: the net, its photographs, and the parts that the loop calls.
+class GeneratorRun {
+ public:
+  GeneratorRun(const GeneratorTrainSettings& settings, const std::filesystem::path& directory, bool resume);
+  void train(bool resume);
 
-  const std::optional<HeldOut> held_out = make_held_out(settings.val, settings.datasets.photos, settings.datasets.degradation, compute);
+ private:
+  PairBatch next_batch(int64_t iter);
+  StepResult step(int64_t iter);
+  void save_average(const std::string& name, int64_t iter) const;
+  void validate(int64_t iter);
 
-  const int workers = static_cast<int>(settings.datasets.num_worker);
-  std::unique_ptr<Prefetcher<PairBatch>> batches;
-  const auto next_batch = [&](int64_t iter) {
-    if (!batches)
-      batches = std::make_unique<Prefetcher<PairBatch>>(iter, settings.train.total_iter, workers, std::max(4, workers),
-                                                        [&](int64_t i) { return make_pair_batch(photos, settings.datasets, seed, i); });
-    return *batches->next();
-  };
-  const auto facts = [&](int64_t iter) {
-    return std::map<std::string, std::string>{{"iterations", fmt::format("{}", iter)}, {"training", to_yaml(settings)}};
-  };
+  const GeneratorTrainSettings settings_;
+  const uint64_t seed_;
+  const Compute compute_;
+  const std::unique_ptr<Generator> generator_;
+  const PhotoSet photos_;
+  RunDir run_;
+  std::vector<at::Tensor> ema_;
+  std::optional<AdamW> optimiser_;
+  const std::optional<Lpips> lpips_;
+  std::optional<HeldOut> held_out_;
+  std::unique_ptr<Prefetcher<PairBatch>> batches_;
+};
 
+GeneratorRun::GeneratorRun(const GeneratorTrainSettings& settings, const std::filesystem::path& directory, bool resume)
+    : settings_(settings),
+      seed_(static_cast<uint64_t>(settings.manual_seed)),
+      compute_(resolve_compute(settings.device, settings.dtype)),
+      generator_(starting_generator(settings)),
+      photos_(settings.datasets.photos, static_cast<int>(settings.datasets.gt_size)),
+      run_(directory, to_yaml(settings), resume),
+      lpips_(load_perceptual(settings.losses, compute_.device)) {
+  if (!settings.pretrain_network_g.empty()) run_.use_inputs({{"pretrain_network_g", weights_hash(settings.pretrain_network_g)}});
+  generator_->params.to(compute_.device, at::kFloat);
+  channels_last(generator_->params);
+  generator_->params.require_grad(true);
+  ema_ = clone_values(generator_->params.all());
+  optimiser_.emplace(generator_->params.all(), settings.optim_g);
+  log_info(fmt::format("generator: {:.2f} M parameters, {} photographs, {} on {}", static_cast<double>(generator_->params.count()) / 1e6,
+                       photos_.size(), c10::toString(compute_.dtype), compute_.device.str()));
+  held_out_ = make_held_out(settings.val, settings.datasets.photos, settings.datasets.degradation, compute_);
+}
+
+PairBatch GeneratorRun::next_batch(int64_t iter) {
+  const int workers = static_cast<int>(settings_.datasets.num_worker);
+  if (!batches_)  // here, because a resumed run begins later
+    batches_ = std::make_unique<Prefetcher<PairBatch>>(iter, settings_.train.total_iter, workers, std::max(4, workers), [this](int64_t i) {
+      return make_pair_batch(photos_, settings_.datasets, seed_, i);
+    });
+  return *batches_->next();
+}
+
+StepResult GeneratorRun::step(int64_t iter) {
+  const PairBatch batch = next_batch(iter);
+  const at::Tensor gt = batch.gt.to(compute_.device), y = generator_->condition(batch.lr.to(compute_.device));
+  Random random(seed_, "diffuse", static_cast<uint64_t>(iter));
+  const bool rollout = settings_.rollout_from >= 0 && iter >= settings_.rollout_from;
+  generator_->schedule =
+      chain_of(settings_.network_g, settings_.network_g.policy == "flow" && !rollout ? flow_times : settings_.network_g.steps);
+  GeneratorLoss loss;
+  {
+    const MixedPrecision precision(compute_.device, compute_.dtype);
+    const auto [state, t] = rollout ? chain_state(*generator_, y, random) : diffused_state(*generator_, gt, y, random);
+    loss = generator_loss(generator_->predict_each(state, y, t), gt, settings_.losses, lpips_, random);
+  }
+  loss.total.backward();
+  const StepReport report = optimiser_->step(scheduled_lr(settings_.optim_g, iter, settings_.train.total_iter));
+  // A young average follows fast, so that short runs are not held back by their random start.
+  update_ema(ema_, generator_->params.all(),
+             std::min(settings_.ema_decay, (1.0 + static_cast<double>(iter)) / (10.0 + static_cast<double>(iter))));
+  if (std::ranges::find(settings_.snapshots, iter + 1) != settings_.snapshots.end())
+    save_average(fmt::format("generator-{:08}", iter + 1), iter + 1);
+  loss.parts.insert(loss.parts.end(), {{"grad_norm", report.grad_norm}, {"skipped", report.skipped}});
+  return {loss.parts, report.skipped};
+}
+
+void GeneratorRun::save_average(const std::string& name, int64_t iter) const {
+  save_generator(run_.checkpoint(name), *generator_, ema_, {{"iterations", fmt::format("{}", iter)}, {"training", to_yaml(settings_)}});
+}
+
+void GeneratorRun::validate(int64_t iter) {
+  save_average("generator", iter);
+  if (!held_out_) return;
+  generator_->schedule = chain_of(settings_.network_g, settings_.network_g.steps);
+  with_values(*generator_, ema_, [&] { log_held_out(run_, iter, held_out_->measure(held_out_->pictures(*generator_))); });
+}
+
+void GeneratorRun::train(bool resume) {
   LoopParts parts;
-  parts.compute = compute;
-  parts.step = [&](int64_t iter) -> StepResult {
-    const PairBatch batch = next_batch(iter);
-    const at::Tensor gt = batch.gt.to(compute.device), y = generator.condition(batch.lr.to(compute.device));
-    Random random(seed, "diffuse", static_cast<uint64_t>(iter));
-    const bool rollout = settings.rollout_from >= 0 && iter >= settings.rollout_from;
-    generator.schedule =
-        chain_of(settings.network_g, settings.network_g.policy == "flow" && !rollout ? flow_times : settings.network_g.steps);
-    GeneratorLoss loss;
-    {
-      const MixedPrecision precision(compute.device, compute.dtype);
-      const auto [state, t] = rollout ? chain_state(generator, y, random) : diffused_state(generator, gt, y, random);
-      loss = generator_loss(generator.predict_each(state, y, t), gt, settings.losses, lpips, random);
-    }
-    loss.total.backward();
-    const StepReport report = optimiser.step(scheduled_lr(settings.optim_g, iter, settings.train.total_iter));
-    // A young average follows fast, so that short runs are not held back by their random start.
-    update_ema(ema, generator.params.all(),
-               std::min(settings.ema_decay, (1.0 + static_cast<double>(iter)) / (10.0 + static_cast<double>(iter))));
-    if (std::ranges::find(settings.snapshots, iter + 1) != settings.snapshots.end())
-      save_generator(run.checkpoint(fmt::format("generator-{:08}", iter + 1)), generator, ema, facts(iter + 1));
-    loss.parts.insert(loss.parts.end(), {{"grad_norm", report.grad_norm}, {"skipped", report.skipped}});
-    return {loss.parts, report.skipped};
+  parts.compute = compute_;
+  parts.step = [this](int64_t iter) { return step(iter); };
+  parts.save = [this](TensorFile& state) {
+    put(state, generator_->params.named(), at::kFloat, "net.");
+    put(state, generator_->params.named_as(ema_), at::kFloat, "ema.");
+    optimiser_->save(state, "adam.");
   };
-  parts.save = [&](TensorFile& state) {
-    put(state, generator.params.named(), at::kFloat, "net.");
-    put(state, generator.params.named_as(ema), at::kFloat, "ema.");
-    optimiser.save(state, "adam.");
+  parts.restore = [this](const TensorFile& state, const std::string& where) {
+    load(generator_->params, state, where, "net.");
+    load(generator_->params.named_as(ema_), state, where, "ema.");
+    optimiser_->restore(state, "adam.", where);
   };
-  parts.restore = [&](const TensorFile& state, const std::string& where) {
-    load(generator.params, state, where, "net.");
-    load(generator.params.named_as(ema), state, where, "ema.");
-    optimiser.restore(state, "adam.", where);
-  };
-  parts.validate = [&](int64_t iter) {
-    save_generator(run.checkpoint("generator"), generator, ema, facts(iter));
-    if (!held_out) return;
-    generator.schedule = chain_of(settings.network_g, settings.network_g.steps);
-    with_values(generator, ema, [&] { log_held_out(run, iter, held_out->measure(held_out->pictures(generator))); });
-  };
-  run_loop(run, settings.train, resume, parts);
-  log_info(fmt::format("generator: {}", run.checkpoint("generator").string()));
+  parts.validate = [this](int64_t iter) { validate(iter); };
+  run_loop(run_, settings_.train, resume, parts);
+  log_info(fmt::format("generator: {}", run_.checkpoint("generator").string()));
+}
+
+}  // namespace
+
+void train_generator(const GeneratorTrainSettings& settings, const std::filesystem::path& run_directory, bool resume) {
+  GeneratorRun(settings, run_directory, resume).train(resume);
 }
 
 }  // namespace finpercep

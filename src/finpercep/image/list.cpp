@@ -101,8 +101,10 @@ void add(const std::string& input, std::vector<fs::path>& all) {
     found = in_glob(input);
   } else {
     const bool relative = std::filesystem::path(input).is_relative();
-    throw input_error(fmt::format("list images: '{}': no such file or folder{}. check the path", input,
-                                  relative ? " in " + std::filesystem::current_path().string() : ""));
+    const bool home = input.starts_with("~/");
+    throw input_error(fmt::format("list images: '{}': no such file or folder{}. {}", input,
+                                  relative ? " in " + std::filesystem::current_path().string() : "",
+                                  home ? "a shell knows ~ only where a word begins with it: write the folder in full" : "check the path"));
   }
   std::sort(found.begin(), found.end());
   all.insert(all.end(), std::make_move_iterator(found.begin()), std::make_move_iterator(found.end()));

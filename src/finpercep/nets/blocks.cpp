@@ -9,6 +9,8 @@ namespace finpercep {
 
 constexpr int64_t dilation = 1;
 
+namespace {
+
 at::Tensor activate(const at::Tensor& x, Activation activation) {
   switch (activation) {
     case Activation::relu6:
@@ -20,8 +22,6 @@ at::Tensor activate(const at::Tensor& x, Activation activation) {
   }
   return x;
 }
-
-namespace {
 
 bool runs_packed(const Conv& conv, const at::Tensor& x) { return conv.packed && !at::GradMode::is_enabled() && x.is_cpu(); }
 

@@ -8,7 +8,6 @@
 namespace finpercep {
 
 enum class Activation { none, relu6, silu };
-at::Tensor activate(const at::Tensor& x, Activation activation);
 
 class PackedConv;
 

@@ -70,25 +70,28 @@ at::Tensor run_in_bands(const EfficientNetLite0::Block& block, const at::Tensor&
 
 }  // namespace
 
-std::array<at::Tensor, 3> EfficientNetLite0::lower(const at::Tensor& image) const {
-  TORCH_CHECK(image.size(-1) % 8 == 0 && image.size(-2) % 8 == 0, "EfficientNetLite0: sides must be multiples of 8, found ", image.sizes());
-  std::array<at::Tensor, 3> taps;
-  at::Tensor x = stem(image * (255.0 / 128) - 127.0 / 128, Activation::relu6);
-  for (int i = 0, tap = 0; i <= tap_after_block[2]; ++i) {
-    x = run_in_bands(blocks[i], x);
-    if (i == tap_after_block[tap]) taps[tap++] = x;
-  }
-  return taps;
+at::Tensor EfficientNetLite0::on_to(int tap, const at::Tensor& x) const {
+  at::Tensor y = x;
+  for (int i = tap == 0 ? 0 : tap_after_block[tap - 1] + 1; i <= tap_after_block[tap]; ++i) y = run_in_bands(blocks[i], y);
+  return y;
 }
 
+std::array<at::Tensor, 2> EfficientNetLite0::finest(const at::Tensor& image) const {
+  TORCH_CHECK(image.size(-1) % 8 == 0 && image.size(-2) % 8 == 0, "EfficientNetLite0: sides must be multiples of 8, found ", image.sizes());
+  const at::Tensor at_stride_2 = on_to(0, stem(image * (255.0 / 128) - 127.0 / 128, Activation::relu6));
+  return {at_stride_2, on_to(1, at_stride_2)};
+}
+
+std::array<at::Tensor, 3> EfficientNetLite0::lower(const at::Tensor& image) const {
+  const auto fine = finest(image);
+  return {fine[0], fine[1], on_to(2, fine[1])};
+}
+
+at::Tensor EfficientNetLite0::stride_16(const at::Tensor& at_stride_8) const { return on_to(3, at_stride_8); }
+
 std::array<at::Tensor, 2> EfficientNetLite0::upper(const at::Tensor& at_stride_8) const {
-  std::array<at::Tensor, 2> taps;
-  at::Tensor x = at_stride_8;
-  for (int i = tap_after_block[2] + 1, tap = 0; i < static_cast<int>(blocks.size()); ++i) {
-    x = run_in_bands(blocks[i], x);
-    if (i == tap_after_block[3 + tap]) taps[tap++] = x;
-  }
-  return taps;
+  const at::Tensor at_stride_16 = stride_16(at_stride_8);
+  return {at_stride_16, on_to(4, at_stride_16)};
 }
 
 std::array<at::Tensor, 5> EfficientNetLite0::operator()(const at::Tensor& image) const {

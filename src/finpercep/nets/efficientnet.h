@@ -27,10 +27,12 @@ struct EfficientNetLite0 {
   /// x: N x 3 x H x W RGB in [0,1], sides multiples of 32. Features at strides 2, 4, 8, 16, 32.
   std::array<at::Tensor, 5> operator()(const at::Tensor& x) const;
 
-  /// The same in two parts: strides 2, 4, 8 from the picture (sides multiples of 8; a feature at stride 8 sees at most 40 pixels around its
-  /// own, one at stride 4 at most 12), and strides 16, 32 from the features at stride 8. Packed, wide blocks run in bands of rows, with
-  /// bounded memory.
+  /// The same in parts: strides 2 and 4, or 2, 4 and 8 from the picture (sides multiples of 8; a feature at stride 8 sees at most 40 pixels
+  /// around its own, one at stride 4 at most 12), and stride 16, or 16 and 32 from the features at stride 8. Packed, wide blocks run in
+  /// bands of rows, with bounded memory.
+  std::array<at::Tensor, 2> finest(const at::Tensor& x) const;
   std::array<at::Tensor, 3> lower(const at::Tensor& x) const;
+  at::Tensor stride_16(const at::Tensor& at_stride_8) const;
   std::array<at::Tensor, 2> upper(const at::Tensor& at_stride_8) const;
 
   /// Conv::pack of every layer.
@@ -38,6 +40,9 @@ struct EfficientNetLite0 {
 
   Conv stem;
   std::vector<Block> blocks;
+
+ private:
+  at::Tensor on_to(int tap, const at::Tensor& x) const;  ///< tap `tap` of the one before; 0: of the stem's
 };
 
 /// Loads the ImageNet weights (cache name efficientnet_lite0) into the parameters made under `prefix`.

@@ -86,13 +86,7 @@ void AdamW::save(TensorFile& file, const std::string& prefix) const {
 }
 
 void AdamW::restore(const TensorFile& file, const std::string& prefix, const std::string& where) {
-  const auto get = [&](const std::string& name) {
-    const auto found = file.tensors.find(prefix + name);
-    if (found == file.tensors.end())
-      throw model_error(
-          fmt::format("training state: {}: expected tensor '{}{}', not in the file. it belongs to another run", where, prefix, name));
-    return from_data(found->second);
-  };
+  const auto get = [&](const std::string& name) { return stored(file, prefix + name, where); };
   for (std::size_t i = 0; i < params_.size(); ++i) {
     const at::Tensor mean = get(fmt::format("mean.{}", i));
     if (mean.sizes() != params_[i].sizes())

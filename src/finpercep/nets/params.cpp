@@ -130,6 +130,14 @@ at::Tensor from_data(const TensorData& data) {
   return value;
 }
 
+at::Tensor stored(const TensorFile& state, const std::string& name, const std::string& where) {
+  const auto found = state.tensors.find(name);
+  if (found == state.tensors.end())
+    throw model_error(
+        fmt::format("training state: {}: expected tensor '{}', not in the file. it is of an older version or another run", where, name));
+  return from_data(found->second);
+}
+
 void put(TensorFile& file, const NamedTensors& tensors, at::ScalarType dtype, const std::string& prefix) {
   for (const auto& [name, tensor] : tensors) file.tensors[prefix + name] = to_data(tensor.detach().to(at::kCPU, dtype));
 }

@@ -57,6 +57,8 @@ std::vector<at::Tensor> clone_values(const std::vector<at::Tensor>& tensors);
 TensorData to_data(const at::Tensor& tensor);
 at::Tensor from_data(const TensorData& data);
 void put(TensorFile& file, const NamedTensors& tensors, at::ScalarType dtype = at::kFloat, const std::string& prefix = "");
+/// A tensor of a training state; model_error where the file `where` has none of that name.
+at::Tensor stored(const TensorFile& state, const std::string& name, const std::string& where);
 /// Strict: every parameter must be in the file with its shape and finite values, and with `exact` the file may hold nothing else under
 /// `prefix`. model_error names the first tensor that is missing, extra, of another shape or not finite.
 void load(const NamedTensors& tensors, const TensorFile& file, const std::string& where, const std::string& prefix = "", bool exact = true);

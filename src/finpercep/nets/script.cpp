@@ -68,11 +68,11 @@ std::string script_file(const std::string& type, const NamedTensors& parameters,
   return std::move(bytes).str();
 }
 
-std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix) {
+std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix, std::size_t most) {
   MethodBody line("def encoder(self, image: Tensor) -> List[Tensor]:");
   line("x = " + script(net.stem, prefix + "stem", "image * (255.0 / 128) - 127.0 / 128", Activation::relu6));
   std::vector<std::string> taps;
-  for (std::size_t i = 0; i < net.blocks.size(); ++i) {
+  for (std::size_t i = 0; taps.size() < most; ++i) {
     const auto& block = net.blocks[i];
     const std::string name = fmt::format("{}blocks.{}.", prefix, i);
     line("y = " + (block.expand.weight.defined() ? script(block.expand, name + "expand", "x", Activation::relu6) : "x"));

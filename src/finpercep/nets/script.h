@@ -39,7 +39,7 @@ std::string script_file(const std::string& type, const NamedTensors& parameters,
                         const std::string& facts);
 
 /// The method `encoder(self, image: Tensor) -> List[Tensor]`: features at strides 2, 4, 8, 16, 32.
-std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix = "encoder.");
+std::string encoder_script(const EfficientNetLite0& net, const std::string& prefix = "encoder.", std::size_t taps = 5);
 
 /// The method `tokens(self, image: Tensor) -> List[Tensor]`: Dino::tokens of these layers, and the methods that it calls.
 std::string tokens_script(const Dino& net, const std::vector<int64_t>& layers, const std::string& prefix = "dino.");

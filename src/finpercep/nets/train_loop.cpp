@@ -66,7 +66,7 @@ void warn_if_computed_otherwise(const TensorFile& state, const std::string& now,
 }
 
 // The iteration to go on from.
-int64_t restore_state(RunDir& run, const LoopParts& parts) {
+int64_t restore_state(RunDir& run, const LoopSettings& settings, const LoopParts& parts) {
   const auto states = saved_states(run);
   for (const SavedState& candidate : states) {
     std::optional<TensorFile> state;
@@ -85,6 +85,13 @@ int64_t restore_state(RunDir& run, const LoopParts& parts) {
   if (!states.empty())
     throw model_error(fmt::format("resume: {}: expected an intact training state, all {} are damaged. start a new run directory",
                                   run.path().string(), states.size()));
+  // A run that got past its first state had one: beginning again would write over what it made.
+  const int64_t reached = run.last_step();
+  if (reached > settings.save_checkpoint_freq)
+    throw input_error(
+        fmt::format("resume: {}: expected a training state in checkpoints, found none, though metrics.jsonl goes to iteration {}. "
+                    "where they were removed there is no way on: begin in another folder",
+                    run.path().string(), reached));
   run.truncate_metrics(-1);  // those of a run that ended before its first state would be logged twice
   log_info("nothing saved yet: starting at iteration 0");
   return 0;
@@ -128,7 +135,7 @@ void LoopSettings::visit(SettingsVisitor& v) {
 }
 
 void run_loop(RunDir& run, const LoopSettings& settings, bool resume, const LoopParts& parts) {
-  const int64_t first = resume ? restore_state(run, parts) : 0;
+  const int64_t first = resume ? restore_state(run, settings, parts) : 0;
   if (first > settings.total_iter)
     throw usage_error(
         fmt::format("resume: {}: expected a schedule of at least the {} iterations that are done, found one of {}. lengthen it",

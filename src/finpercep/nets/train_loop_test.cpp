@@ -246,3 +246,19 @@ TEST_CASE("one thread: the thread's number of threads comes back") {
   CHECK(at::get_num_threads() == 2);
   at::set_num_threads(before);
 }
+
+TEST_CASE("a run whose states were removed is not begun again over its results; one that had none yet is") {
+  const TestFolder folder;
+  Toy toy;
+  train(toy, folder / "run", short_loop, false);
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "run/checkpoints")) std::filesystem::remove(entry.path());
+  Toy again;
+  CHECK_THROWS_WITH_AS(train(again, folder / "run", short_loop, true), doctest::Contains("metrics.jsonl goes to iteration 12"), Error);
+  CHECK(again.first_step == -1);
+  Toy crashed{.crash_at = 3};
+  const LoopSettings rare = {.total_iter = 12, .print_freq = 2, .save_checkpoint_freq = 100, .val_freq = 0};
+  CHECK_THROWS_AS(train(crashed, folder / "young", rare, false), std::runtime_error);
+  Toy anew;
+  train(anew, folder / "young", rare, true);
+  CHECK(anew.first_step == 0);
+}

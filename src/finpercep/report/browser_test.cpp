@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The page in a real browser: run with FINPERCEP_BROWSER=chromium (or a path); without it there is nothing to check here.
+// The page in a real browser, $FINPERCEP_BROWSER: ctest names the chromium that the machine has; without it there is nothing to check here.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 #include <unistd.h>

@@ -14,7 +14,7 @@
 namespace finpercep {
 
 // What every net of EncoderNet answers, by overloads: channels_of, taps_of, load_public. What only some can is asked of the net itself:
-// lower and upper, pack, and script_of. A new net is a type in EncoderNet, a line in encoder_table and these overloads.
+// finest, lower and upper, pack, and script_of. A new net is a type in EncoderNet, a line in encoder_table and these overloads.
 namespace {
 
 constexpr std::string_view prefix = "encoder.";
@@ -88,6 +88,7 @@ std::string script_of(const ClipResNet&) {
 
 template <class Net>
 concept InParts = requires(const Net& net, const at::Tensor& x) {
+  net.finest(x);
   net.lower(x);
   net.upper(x);
 };
@@ -97,7 +98,7 @@ std::array<at::Tensor, taps> of_parts(const EncoderNet& of, Ask ask) {
   return std::visit(
       [&]<class Net>(const Net& net) -> std::array<at::Tensor, taps> {
         if constexpr (InParts<Net>) return ask(net);
-        else TORCH_CHECK(false, "RewardEncoder: lower or upper of an encoder that is not in_parts()");
+        else TORCH_CHECK(false, "RewardEncoder: a part of an encoder that is not in_parts()");
       },
       of);
 }
@@ -127,6 +128,10 @@ std::array<at::Tensor, 5> RewardEncoder::operator()(const at::Tensor& x) const {
 
 bool RewardEncoder::in_parts() const {
   return std::visit([]<class Net>(const Net&) { return InParts<Net>; }, net_);
+}
+
+std::array<at::Tensor, 2> RewardEncoder::finest(const at::Tensor& x) const {
+  return of_parts<2>(net_, [&](const auto& net) { return net.finest(x); });
 }
 
 std::array<at::Tensor, 3> RewardEncoder::lower(const at::Tensor& x) const {

@@ -30,9 +30,10 @@ class RewardEncoder {
   std::array<at::Tensor, 5> operator()(const at::Tensor& x) const;
   const std::array<int64_t, 5>& channels() const { return channels_; }
 
-  /// The same in two parts, so that a large picture's fine taps can be made of tiles: strides 2, 4 and 8, and from the last of them 16
-  /// and 32. Only where in_parts(): a transformer's tokens see the whole picture.
+  /// The same in parts, so that a large picture's fine taps can be made of tiles: strides 2 and 4, or 2, 4 and 8, and from the last of them
+  /// 16 and 32. Only where in_parts(): a transformer's tokens see the whole picture.
   bool in_parts() const;
+  std::array<at::Tensor, 2> finest(const at::Tensor& x) const;
   std::array<at::Tensor, 3> lower(const at::Tensor& x) const;
   std::array<at::Tensor, 2> upper(const at::Tensor& at_stride_8) const;
   /// Conv::pack of every convolution; nothing for nets that have no packed form.

@@ -103,6 +103,24 @@ float severity_of(const Image& map) {
   return taken > 0 ? static_cast<float>(sum / taken) : 0;
 }
 
+namespace {
+
+// A buffer of another range is judged too, plausibly and wrongly; a few values outside are what a net's pictures have.
+void expect_unit_range(const Image& photo) {
+  std::size_t outside = 0, none = 0;
+  for (const float v : photo.data) {
+    outside += v < -0.25f || v > 1.25f;
+    none += std::isnan(v);
+  }
+  if (none > 0) throw input_error(fmt::format("picture: expected finite values, found NaN in {} of {}", none, photo.data.size()));
+  if (outside * 20 > photo.data.size())
+    throw input_error(
+        fmt::format("picture: expected RGB in [0,1], found many values far outside, {} of {}. of [-1,1]: (x + 1) / 2; of 0..255: x / 255",
+                    outside, photo.data.size()));
+}
+
+}  // namespace
+
 struct Judge::Parts {
   std::string name;
   Compute compute;
@@ -120,7 +138,7 @@ Judge::Judge(const JudgeOptions& options) : parts_(std::make_unique<Parts>()) {
   parts_->tile = std::max(2 * cell, options.tile / cell * cell);
   if (parts_->stage > parts_->model->settings.stage)
     throw model_error("model: " + options.model + ": expected stage 0.." + std::to_string(parts_->model->settings.stage) +
-                      ", found --stage " + std::to_string(options.stage));
+                      ", found stage " + std::to_string(options.stage));
 }
 
 Judge::~Judge() = default;
@@ -134,6 +152,7 @@ Verdict Judge::operator()(const Image& photo) const {
   if (photo.channels != 3 || photo.width < 1 || photo.height < 1 || photo.data.size() != 3 * photo.plane_size())
     throw input_error(fmt::format("picture: expected 3 channels of at least 1 x 1 pixels, found {} of {} x {}, and {} values",
                                   photo.channels, photo.width, photo.height, photo.data.size()));
+  expect_unit_range(photo);
   at::NoGradGuard no_grad;
   const Compute& compute = parts_->compute;
   const MixedPrecision precision(compute.device, parts_->model->in_parts() && can_pack(compute.device, compute.dtype)

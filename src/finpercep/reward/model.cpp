@@ -11,6 +11,7 @@
 #include "finpercep/base/error.h"
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/layout.h"
+#include "finpercep/nets/optimise.h"
 
 namespace finpercep {
 
@@ -63,6 +64,7 @@ at::Tensor RewardModel::modulate(const at::Tensor& features, const at::Tensor& m
 }
 
 at::Tensor RewardModel::score_logit_of(const at::Tensor& pooled, int64_t stage) const {
+  const MixedPrecision exact(pooled.device(), at::kFloat);  // bf16 has 1/64 between logits above 2: S of two pictures would be one number
   const Head& head = heads_.at(stage);
   return head.out(at::silu(head.hidden(pooled))).to(at::kFloat).squeeze(1);
 }
@@ -121,7 +123,7 @@ at::Tensor RewardModel::fine_logits(const Coarse& coarse, const at::Tensor& tile
   for (std::size_t k = 0; k < coarse.logits.size(); ++k)
     logits = logits + upsample_to(part(coarse.logits[k], k == 0 ? 16 : 8), height, width);
   if (stage < 3) return logits;
-  const auto taps = encoder_.lower(tile);
+  const auto taps = encoder_.finest(tile);
   at::Tensor h = part(coarse.h, 8);
   for (int64_t k = 3; k <= stage; ++k) {
     h = descend(levels_[k - 1], h, taps[4 - k]);

@@ -275,4 +275,11 @@ TEST_CASE("judging without LibTorch in sight: the model itself, and the same for
   wrong.data.resize(wrong.plane_size());  // as if it were one plane
   CHECK_THROWS_WITH_AS(judge(wrong), doctest::Contains("1280 values"), Error);
   CHECK_THROWS_AS(judge(Image(40, 32, 1)), Error);
+  Image odd = test::photo(40, 32), bytes = odd, centred = odd;
+  for (float& v : bytes.data) v *= 255;
+  for (float& v : centred.data) v = 4 * v - 2;
+  odd.data[70] = std::numeric_limits<float>::quiet_NaN();
+  CHECK_THROWS_WITH_AS(judge(odd), doctest::Contains("found NaN in 1 of 3840"), Error);
+  CHECK_THROWS_WITH_AS(judge(bytes), doctest::Contains("of 0..255: x / 255"), Error);
+  CHECK_THROWS_WITH_AS(judge(centred), doctest::Contains("expected RGB in [0,1]"), Error);
 }

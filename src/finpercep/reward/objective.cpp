@@ -51,12 +51,17 @@ RewardLoss reward_loss(const RewardModel& model, const FgrBatch& batch, const at
                      align = align_loss(score_gt, base_score_gt);
     loss.total = loss.total + share * (settings.opinion_weight * opinion + settings.align_weight * align);
     if (k > 0) {
-      const at::Tensor map = map_loss(j.map, labels, counts, settings.balance), correlation = map_correlation_loss(j.map, labels, counts);
-      loss.total =
-          loss.total + share * (settings.map_weight * map + settings.cross_entropy_weight * map_cross_entropy(j.logits, labels, counts) +
-                                settings.correlation_weight * correlation);
+      const at::Tensor map = map_loss(j.map, labels, counts, settings.balance);
+      loss.total = loss.total + share * settings.map_weight * map;
+      if (settings.cross_entropy_weight > 0)
+        loss.total = loss.total + share * settings.cross_entropy_weight * map_cross_entropy(j.logits, labels, counts);
+      const bool correlated = settings.correlation_weight > 0;
+      if (correlated || k == stage) {  // the newest is told, whether it is trained or not
+        const at::Tensor correlation = map_correlation_loss(correlated ? j.map : j.map.detach(), labels, counts);
+        if (correlated) loss.total = loss.total + share * settings.correlation_weight * correlation;
+        if (k == stage) loss.correlation = correlation.item<double>();
+      }
       if (k == stage) loss.map = map.item<double>();
-      if (k == stage) loss.correlation = correlation.item<double>();
     }
     if (k == stage) {
       loss.rank = rank.item<double>();

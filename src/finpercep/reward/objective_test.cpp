@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "finpercep/image/tensor.h"
 #include "finpercep/reward/losses.h"
@@ -59,6 +60,36 @@ TEST_CASE("the newest stage counts as much as all before it together; the order 
   const auto control = [](const at::Tensor& x) { return x.narrow(0, 1, 1); };
   const FgrBatch alone{control(batch.gt), control(batch.sr), control(batch.syn), control(batch.mask), control(batch.label)};
   CHECK(std::isnan(reward_loss(model, alone, base.narrow(0, 0, 1), 2, {}).order));
+}
+
+TEST_CASE("each loss reaches the total with its weight, of every stage that has it") {
+  const RewardModel model({.stage = 2}, 3);
+  const FgrBatch batch = three_samples();
+  const at::Tensor base = at::full({3}, 0.9);
+  const auto judged = model.judge_all(at::cat({batch.gt, batch.syn, batch.sr}), 2);
+  const at::Tensor all = at::ones_like(batch.mask), counts = at::cat({all, all, at::zeros_like(all)}),
+                   labels = at::cat({at::zeros_like(batch.label), batch.label, batch.label});
+  const auto score = [&](int64_t k, int64_t part) { return judged[k].score.narrow(0, 3 * part, 3); };
+  struct Row {
+    double RewardLossSettings::*weight;
+    std::function<at::Tensor(int64_t k)> of;
+    bool of_map;
+  };
+  const at::Tensor some = at::tensor({1.0f, 0.0f, 1.0f}), half = at::tensor({1.0f, 0.0f, 0.0f});  // where there is a defect; and not whole
+  for (const Row& row :
+       {Row{&RewardLossSettings::map_weight, [&](int64_t k) { return map_loss(judged[k].map, labels, counts, 0.5); }, true},
+        Row{&RewardLossSettings::cross_entropy_weight, [&](int64_t k) { return map_cross_entropy(judged[k].logits, labels, counts); },
+            true},
+        Row{&RewardLossSettings::correlation_weight, [&](int64_t k) { return map_correlation_loss(judged[k].map, labels, counts); }, true},
+        Row{&RewardLossSettings::rank_weight,
+            [&](int64_t k) { return rank_loss(score(k, 2), score(k, 1), score(k, 0), half, some, 0.1, 0.1); }, false}}) {
+    RewardLossSettings alone{.map_weight = 0, .cross_entropy_weight = 0, .rank_weight = 0, .align_weight = 0, .opinion_weight = 0};
+    alone.*row.weight = 2;
+    const double coarse = (row.of_map ? 0 : value(row.of(0))) + value(row.of(1));
+    CHECK(value(reward_loss(model, batch, base, 2, alone).total) == doctest::Approx(2 * (value(row.of(2)) + 0.5 * coarse)).epsilon(1e-5));
+  }
+  // The correlation is told where it is not trained on, too.
+  CHECK(reward_loss(model, batch, base, 2, {}).correlation == doctest::Approx(value(map_correlation_loss(judged[2].map, labels, counts))));
 }
 
 TEST_CASE("I_SR's map is trained inside the mask where it is trained on labels") {

@@ -28,9 +28,9 @@ class OpinionSet {
   /// weights are absent.
   OpinionSet(const FgrSet& set, const OpinionSettings& settings, uint64_t seed, at::Device device);
   Batch batch(int64_t batch_size, int64_t iter) const;
-  int64_t size() const { return static_cast<int64_t>(opinions_.size()); }
 
  private:
+  int64_t size() const { return static_cast<int64_t>(opinions_.size()); }
   struct Pair {
     Image gt, picture;
   };

@@ -64,6 +64,7 @@ void SampleSettings::visit(SettingsVisitor& v) {
 }
 
 void take_colours(const std::vector<at::Tensor*>& pictures, double share, Random random) {
+  if (share == 0) return;
   const int64_t n = pictures.at(0)->size(0);
   std::vector<float> gray(n);
   for (float& g : gray) g = random.chance(share) ? 1 : 0;

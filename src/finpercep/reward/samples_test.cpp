@@ -6,6 +6,8 @@
 #include "finpercep/base/error.h"
 #include "finpercep/base/test_folder.h"
 #include "finpercep/image/io.h"
+#include "finpercep/image/resize.h"
+#include "finpercep/image/tensor.h"
 #include "finpercep/image/test_pictures.h"
 #include "finpercep/nets/test_weights.h"
 #include "finpercep/reward/losses.h"
@@ -67,6 +69,33 @@ TEST_CASE("batches: zoom, mirror and colours move all pictures of a sample alike
     defect = defect || batch.label.max().item<float>() > 0.3f;
   }
   CHECK(defect);
+}
+
+TEST_CASE("batches: every picture of a sample is the set's, all mirrored or none") {
+  const TestFolder folder;
+  const FgrSet set = planted(folder, 12);
+  const FgrSampler sampler(set, {.size = 96, .zoom = {1, 1}, .colour_prob = 0, .variation = {.prob = 0}}, 1);
+  int plain = 0, mirrored = 0;
+  for (int64_t iter = 0; iter < 3; ++iter) {
+    const FgrBatch batch = sampler.batch(4, iter);
+    for (int64_t n = 0; n < 4; ++n) {
+      int found = 0;
+      for (int64_t i = 0; i < set.size(); ++i)
+        for (const bool mirror : {false, true}) {
+          const FgrSample sample = set.sample(i);
+          const auto is = [&](const at::Tensor& of_batch, const Image& image) {
+            return at::equal(of_batch[n], to_batch({mirror ? flip_horizontal(image) : image})[0]);
+          };
+          if (!is(batch.gt, sample.gt) || !is(batch.sr, sample.sr) || !is(batch.mask, sample.mask) || !is(batch.label, sample.label))
+            continue;
+          ++found;
+          ++(mirror ? mirrored : plain);
+        }
+      CHECK(found == 1);
+    }
+  }
+  CHECK(plain > 0);
+  CHECK(mirrored > 0);
 }
 
 TEST_CASE("batches: nothing to zoom, vary or mirror gives the samples themselves") {

@@ -8,7 +8,6 @@
 #include <cmath>
 #include <limits>
 #include <optional>
-#include <span>
 #include <sstream>
 
 #include "finpercep/base/error.h"
@@ -62,7 +61,7 @@ std::string weights_of(const std::vector<std::string>& metrics) {
   for (const std::string& name : metrics)
     if (!is_judged(name))
       for (const std::string& weights : find_metric(name).weights) seen += hash_of(read_file(weight_file(weights)));
-  return hash_of(std::as_bytes(std::span(seen.data(), seen.size())));
+  return hash_of(seen);
 }
 
 }  // namespace

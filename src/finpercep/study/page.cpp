@@ -5,7 +5,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <numeric>
 
 #include "finpercep/base/error.h"
 #include "finpercep/report/runs.h"
@@ -20,10 +19,8 @@ std::vector<std::string> facts_of(const StudySettings& settings, const std::vect
   std::vector<std::string> facts = {fmt::format("version: finpercep {}", version), fmt::format("generator: {}", generator),
                                     fmt::format("reward: {}", reward), fmt::format("judge of the maps: {}", settings.judge)};
   for (const Method& method : methods) {
-    facts.push_back(fmt::format("{}: {} iterations, seed{} {}; {}", method.name,
-                                std::accumulate(method.rl.stage_iters.begin(), method.rl.stage_iters.end(), int64_t{0}),
-                                method.seeds.size() > 1 ? "s" : "", fmt::join(method.seeds, " "),
-                                method.words.empty() ? "the config as it is" : method.words));
+    facts.push_back(fmt::format("{}: {} iterations, seed{} {}; {}", method.name, method.rl.total_iter(), method.seeds.size() > 1 ? "s" : "",
+                                fmt::join(method.seeds, " "), method.words.empty() ? "the config as it is" : method.words));
     if (method.rl.network_g != generator) facts.back() += fmt::format("; generator {}", method.rl.network_g);
     if (method.rl.reward != reward) facts.back() += fmt::format("; reward {}", method.rl.reward);
   }

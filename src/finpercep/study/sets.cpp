@@ -20,8 +20,7 @@ namespace finpercep {
 
 namespace {
 
-std::string fingerprint(const std::string& text) { return hash_of(std::as_bytes(std::span(text))); }
-std::string fingerprint(const Image& picture) { return hash_of(std::as_bytes(std::span(picture.data))); }
+std::string hash_of_pixels(const Image& picture) { return hash_of(std::as_bytes(std::span(picture.data))); }
 
 StudySet held_out(const HeldOutSettings& settings, const DegradeSettings& degradation) {
   const PhotoSet photos(settings.photos, 128, settings.count);
@@ -32,10 +31,10 @@ StudySet held_out(const HeldOutSettings& settings, const DegradeSettings& degrad
   StudySet set{.name = "held-out", .title = "Held-out photographs", .facts = ""};
   std::string seen;
   for (std::size_t i = 0; i < pairs->size(); ++i) {
-    seen += fingerprint((*pairs)[i].gt) + fingerprint((*pairs)[i].lr);
+    seen += hash_of_pixels((*pairs)[i].gt) + hash_of_pixels((*pairs)[i].lr);
     set.names.push_back(photos.name(static_cast<int64_t>(i)));
   }
-  set.facts = fmt::format("centre crops of {} px of {}, {}", settings.side, fmt::join(settings.photos.photos, ", "), fingerprint(seen));
+  set.facts = fmt::format("centre crops of {} px of {}, {}", settings.side, fmt::join(settings.photos.photos, ", "), hash_of(seen));
   set.lq = [pairs](int64_t i) { return (*pairs)[i].lr; };
   set.gt = [pairs](int64_t i) { return (*pairs)[i].gt; };
   return set;
@@ -55,7 +54,7 @@ StudySet from_folders(const std::string& text) {
     in_order.push_back(pair.second);
     seen += hash_of(read_file(pair.first)) + hash_of(read_file(pair.second));
   }
-  set.facts = fmt::format("LQ {}, GT {}, {}", folders.lq, folders.gt, fingerprint(seen));
+  set.facts = fmt::format("LQ {}, GT {}, {}", folders.lq, folders.gt, hash_of(seen));
   set.lq = [pairs](int64_t i) { return read_image(pairs[i].first); };
   set.gt = [pairs](int64_t i) { return read_image(pairs[i].second); };
   for (const Named& folder : folders.made) {
@@ -65,7 +64,7 @@ StudySet from_folders(const std::string& text) {
       made.files.push_back(pair.second);
       seen += hash_of(read_file(pair.second));
     }
-    made.facts = fmt::format("pictures of {}, {}", folder.what, fingerprint(seen));
+    made.facts = fmt::format("pictures of {}, {}", folder.what, hash_of(seen));
     set.made.push_back(std::move(made));
   }
   return set;
@@ -93,7 +92,7 @@ std::vector<StudySet> study_sets(const StudySettings& study) {
   }
   if (sets.empty()) throw usage_error("study: expected pictures to measure on, found neither held_out.photos.photos nor test_sets");
   for (StudySet& set : sets)
-    set.facts += fmt::format(", {} pictures {}", set.size(), fingerprint(fmt::format("{}", fmt::join(set.names, "\n"))));
+    set.facts += fmt::format(", {} pictures {}", set.size(), hash_of(fmt::format("{}", fmt::join(set.names, "\n"))));
   return sets;
 }
 
