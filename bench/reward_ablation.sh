@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Trains the reward model once for each choice of its ablation and measures each on FGR folders.
 #   bench/reward_ablation.sh PROGRAM OUT FGR_DIR..       SEEDS="1 2" VARIANTS="full pixel" SAMPLES=150 SETS="fgr_dirs=[runs/fgr]" bench/reward_ablation.sh ..
-# Where SETS has another stage_iters, AT_ONCE has at-once's: "[60,1,1,1,237]" unless said.
+# CNNS: the set's sources that without-cnn leaves out. Where SETS has another stage_iters, AT_ONCE has at-once's: "[60,1,1,1,237]" unless said.
 # OUT/NAME-SEED is the run, OUT/NAME-SEED.md its tables. A run that is there goes on where it stopped.
 set -eu
 program=$1 out=$2
@@ -24,7 +24,7 @@ flags_of() {
     crisp-only) echo "--set fgr_varied=false --set samples.variation.prob=0" ;;
     frozen) echo "--set encoder_lr_ratio=0" ;;
     without-gan) echo "--set fgr_without=[realesrgan]" ;;
-    without-cnn) echo "--set fgr_without=[realesr-anime,srvgg]" ;;
+    without-cnn) echo "--set fgr_without=[${CNNS:-realesr-anime,srvgg}]" ;;
     without-diffusion) echo "--set fgr_without=[sr-small]" ;;
     dinov2) echo "--set network.encoder=dinov2 --set encoder_lr_ratio=0" ;;
     *) echo "ablation: expected a known variant, found $1" >&2; exit 2 ;;

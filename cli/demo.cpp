@@ -63,7 +63,8 @@ void run(const Flags& flags) {
   settings.methods = {fmt::format("no-reward: {} reward_weight=0 pixel_weight=1", frozen(0)), fmt::format("global-score: {}", frozen(0)),
                       fmt::format("no-curriculum: {}", frozen(finest_stage)), "ccl"};
   settings.seeds = {rl.manual_seed};
-  settings.others = {"bicubic"};
+  const int64_t scale = rl.datasets.degradation.scale;
+  settings.others = {scale == 4 ? "bicubic" : fmt::format("bicubic@{}", scale)};
   settings.held_out = {.photos = rl.val.photos, .count = flags.test_photos};
   settings.metrics = {"psnry", "ssim", "lpips"};
   settings.judge = rl.reward;

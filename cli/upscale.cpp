@@ -51,7 +51,7 @@ Image best_of(const SuperResolver& generator, const Judge& judge, const Image& l
 }  // namespace
 
 void add_upscale(CLI::App& program) {
-  CLI::App* command = program.add_subcommand("upscale", "super-resolve pictures (x4)");
+  CLI::App* command = program.add_subcommand("upscale", "super-resolve or restore pictures");
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "LR pictures: files, folders, globs, LIST.txt or @LIST, -")->required();
   command->add_option("-o,--output", flags->output, "folder for STEM.png")->required();

@@ -51,7 +51,10 @@ class Fgr(ProgramTest):
         self.fails(3, *self.build(one, count=25), says="other settings")
         for shard in ("3/2", "0/0", "2", "1/ 2", "0/99999999999999999999"):
             self.fails(2, *self.build(self.dir / "fgr3", "--shard", shard), says="--shard")
-        self.fails(2, *self.build(self.dir / "fgr3", "--set", "degradation.scale=2"), says=["degradation.scale", "expected 4"])
+        self.fails(2, *self.build(self.dir / "fgr3", "--set", "degradation.scale=2"), says=["strong_degradation.scale", "expected 2"])
+        halves = ["--set", "degradation.scale=2", "strong_degradation.scale=2"]
+        self.fails(2, *self.build(self.dir / "halves", *halves), says=["source: bicubic: expected a generator that enlarges 2 times", "found 4"])
+        self.works(*self.build(self.dir / "halves2", *halves, sources="[bicubic@2,distort]"))
 
     def test_a_build_goes_on_with_what_it_was_begun_with(self):
         photos, out, model = self.dir / "mine", self.dir / "begun", self.dir / "mine.safetensors"

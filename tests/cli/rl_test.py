@@ -9,6 +9,7 @@ import re
 import shlex
 import shutil
 import signal
+import struct
 import subprocess
 import time
 import warnings
@@ -177,6 +178,14 @@ class RlTest(ProgramTest):
             def forward(self, lr: torch.Tensor) -> torch.Tensor:
                 return torch.nn.functional.interpolate(lr, scale_factor=4.0) + self.first.weight.detach().mean()
 
+        class OtherScale(torch.nn.Module):
+            def __init__(self, scale: int):
+                super().__init__()
+                self.scale, self.last = scale, torch.nn.Conv2d(3, 3 * scale * scale, 3, padding=1)
+
+            def forward(self, lr: torch.Tensor) -> torch.Tensor:
+                return torch.nn.functional.interpolate(lr, scale_factor=float(self.scale)) + 0.1 * torch.nn.functional.pixel_shuffle(self.last(lr), self.scale)
+
         torch.manual_seed(0)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # torch calls its scripting deprecated
@@ -186,6 +195,8 @@ class RlTest(ProgramTest):
                     net.first.requires_grad_(False)  # a part that shall stay
                 torch.jit.script(net).save(self.dir / f"{kind.__name__}.pt")
             torch.jit.script(Stranger().half()).save(self.dir / "Half.pt")
+            for scale in (1, 2):
+                torch.jit.script(OtherScale(scale)).save(self.dir / f"x{scale}.pt")
         lr = self.dir / "lr.png"
         lr.write_bytes(png(40, 32, lambda x, y: (x * 6, y * 7, 128)))
         for kind in ("Stranger", "Noisy", "Drawing"):
@@ -202,7 +213,14 @@ class RlTest(ProgramTest):
                 self.assertTrue((whole / "samples/00000003.png").exists())
                 logged = [json.loads(line) for line in (whole / "metrics.jsonl").read_text().splitlines()]
                 self.assertLess(next(line["l_ref"] for line in logged if "l_ref" in line), 1e-6)  # the same net by the same noise
-        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("OfBytes", 4, "of 0..255: x / 255"), ("Severed", 4, "a no_grad or a detach"), ("Half", 4, "expected parameters in float32 to train, found first.weight in Half")):
+        for scale in (1, 2):
+            with self.subTest(scale=scale):
+                out, given = self.dir / f"x{scale}", self.dir / f"x{scale}.pt"
+                self.fails(2, *self.rl(out, "refl", f"network_g={given}"), says=f"datasets.degradation.scale: expected {scale}, the generator's scale, found 4")
+                self.works(*self.rl(out, "refl", f"network_g={given}", f"datasets.degradation.scale={scale}", f"val_photos.photos=[{self.photos}]", "val_size=64", "val_count=1"), timeout=900)
+                self.works("upscale", lr, "-o", self.dir / f"x{scale}-sr", "-g", out / "checkpoints/generator.pt")
+                self.assertEqual(struct.unpack(">II", (self.dir / f"x{scale}-sr/lr.png").read_bytes()[16:24]), (40 * scale, 32 * scale))
+        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("OfBytes", 4, "of 0..255: x / 255"), ("Severed", 4, "a no_grad or a detach"), ("Half", 4, "it must take float32 pictures: save module.float()")):
             with self.subTest(kind):
                 out = self.dir / kind
                 self.fails(code, *self.rl(out, "refl", f"network_g={self.dir / kind}.pt", "stages=[1]", "stage_iters=[2]", "monitor.freq=0"), says=word, timeout=900)

@@ -93,10 +93,11 @@ const FgrSettings& checked(const FgrSettings& settings) {
   if (!settings.source_weights.empty() && settings.source_weights.size() != settings.sources.size())
     throw usage_error(fmt::format("source_weights: expected a number for each of {} sources, found {}", settings.sources.size(),
                                   settings.source_weights.size()));
-  for (const auto& [key, degradation] :
-       {std::pair("degradation", settings.degradation), std::pair("strong_degradation", settings.strong_degradation)})
-    if (degradation.scale != direct_scale)
-      throw usage_error(fmt::format("{}.scale: expected {}, the factor of the sources, found {}", key, direct_scale, degradation.scale));
+  const int64_t scale = settings.degradation.scale, strong = settings.strong_degradation.scale;
+  if (strong != scale)
+    throw usage_error(fmt::format("strong_degradation.scale: expected {}, that of degradation, found {}", scale, strong));
+  if (settings.size % scale != 0)
+    throw usage_error(fmt::format("size: expected a multiple of degradation.scale, {}, found {}", scale, settings.size));
   if (!settings.source_weights.empty() && std::ranges::all_of(settings.source_weights, [](double w) { return w == 0; }))
     throw usage_error("source_weights: expected one above 0, found none");
   return settings;

@@ -26,16 +26,18 @@ FgrSource distortions(std::size_t kinds) {
 }
 
 FgrSource generator(const std::string& name, const SourceDegradation& degradation, const Compute& compute) {
+  const int64_t scale = degradation.usual.scale;
   return {always,
-          [name, degradation, resolver = make_super_resolver(name, {.tile = 0, .compute = compute, .strict = true})](
+          [name, degradation, scale, resolver = make_super_resolver(name, {.tile = 0, .compute = compute, .strict = true})](
               const SourceRequest& request) -> SourcePicture {
             Random random(request.seed, "generate", request.item);
             const Image lr = degrade(request.gt, random.chance(degradation.strong_prob) ? degradation.strong : degradation.usual,
                                      Random(request.seed, "degrade", request.item));
             Image sr = resolver(lr, random.bits());
             if (sr.width != request.gt.width)
-              throw usage_error(fmt::format("source: {}: expected a generator that enlarges {} times, found {} times", name, direct_scale,
-                                            sr.width / lr.width));
+              throw usage_error(
+                  fmt::format("source: {}: expected a generator that enlarges {} times, as degradation.scale says, found {} times", name,
+                              scale, sr.width / lr.width));
             return {std::move(sr), name};
           }};
 }

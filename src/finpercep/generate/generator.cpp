@@ -65,6 +65,7 @@ Generator::Generator(const GeneratorSettings& given, std::optional<uint64_t> see
 Generator::Generator(const ScriptedNet& made)
     : schedule(direct_schedule(made.takes_noise() ? 1 : 0)), params(std::nullopt), sees_lr(true), script(made) {
   settings.policy = "direct";
+  settings.scale = made.scale();
   for (const auto& [name, value] : made.parameters()) {
     if (value.scalar_type() != at::kFloat)
       throw model_error(fmt::format("generator: {}: expected parameters in float32 to train, found {} in {}. save module.float()",
@@ -74,7 +75,7 @@ Generator::Generator(const ScriptedNet& made)
   if (params.count() == 0)
     throw model_error(
         fmt::format("generator: {}: expected parameters to train, found none. was it frozen by torch.jit.freeze?", made.file()));
-  net.restore = [made](const at::Tensor& x, const at::Tensor& y, const at::Tensor&) { return made(lr_in(y), x - y); };
+  net.restore = [made](const at::Tensor& x, const at::Tensor& y, const at::Tensor&) { return made(lr_in(y, made.scale()), x - y); };
 }
 
 at::Tensor Generator::predict(const at::Tensor& x_t, const at::Tensor& y, int64_t t) const {

@@ -26,11 +26,12 @@ MadeNet on_noise(Params& params, const Settings& settings) {
 template <class Net, class Settings>
 MadeNet on_lr(Params& params, const Settings& settings) {
   const auto net = std::make_shared<const Net>(params, settings);
-  return {.restore = [net](const at::Tensor&, const at::Tensor& y, const at::Tensor&) { return (*net)(lr_in(y)).to(at::kFloat); },
-          .script = [net] { return script(*net); },
-          .direct = [net](const at::Tensor& lr) { return (*net)(lr); },
-          .compiled = [net] { return compiled(*net); },
-          .load_ncnn = [net](const NcnnGraph& graph, const std::string& where) { load_ncnn(*net, graph, where); }};
+  return {
+      .restore = [net](const at::Tensor&, const at::Tensor& y, const at::Tensor&) { return (*net)(lr_in(y, direct_scale)).to(at::kFloat); },
+      .script = [net] { return script(*net); },
+      .direct = [net](const at::Tensor& lr) { return (*net)(lr); },
+      .compiled = [net] { return compiled(*net); },
+      .load_ncnn = [net](const NcnnGraph& graph, const std::string& where) { load_ncnn(*net, graph, where); }};
 }
 
 // What the convolutions that make pictures on a CPU (nets/winograd.h) take.
@@ -81,8 +82,8 @@ const NetKind& net_kind(const std::string& name) {
   throw usage_error(fmt::format("network_g.type: expected one of {}, found '{}'", fmt::join(names, ", "), name));
 }
 
-at::Tensor lr_in(const at::Tensor& y) {
-  return y.slice(2, 0, std::nullopt, direct_scale).slice(3, 0, std::nullopt, direct_scale).contiguous();
+at::Tensor lr_in(const at::Tensor& y, int64_t scale) {
+  return y.slice(2, 0, std::nullopt, scale).slice(3, 0, std::nullopt, scale).contiguous();
 }
 
 }  // namespace finpercep

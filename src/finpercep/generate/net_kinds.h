@@ -43,7 +43,7 @@ const std::vector<NetKind>& net_kinds();
 /// usage_error for an unknown name.
 const NetKind& net_kind(const std::string& name);
 
-/// The LR picture that the condition y of such a net holds: every direct_scale-th pixel.
-at::Tensor lr_in(const at::Tensor& y);
+/// The LR picture that the condition y of such a net holds: every scale-th pixel.
+at::Tensor lr_in(const at::Tensor& y, int64_t scale);
 
 }  // namespace finpercep

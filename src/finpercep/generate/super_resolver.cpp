@@ -25,9 +25,8 @@ namespace finpercep {
 
 namespace {
 
-SuperResolver bicubic() {
-  return [](const Image& lr, uint64_t) {
-    constexpr int scale = static_cast<int>(direct_scale);
+SuperResolver bicubic(int scale) {
+  return [scale](const Image& lr, uint64_t) {
     Image out = resize(lr, lr.width * scale, lr.height * scale, Resize::bicubic);
     clamp_unit(out);
     return out;
@@ -61,19 +60,19 @@ Stepped split_steps(const std::string& given) {
   return {given.substr(0, at), given.substr(at)};
 }
 
-// N of a suffix "@N", 0 without one.
-int64_t steps_of(const std::string& given, const std::string& suffix) {
-  if (suffix.empty()) return 0;
-  const std::string number = suffix.substr(1);
-  const auto steps = parse_number<int64_t>(number);
-  if (!steps || *steps < 1 || *steps > 1000)
-    throw usage_error(fmt::format("generator: {}: expected 1 to 1000 steps after the @, found '{}'", given, number));
-  return *steps;
+// N of a suffix "@N", `usual` without one.
+int64_t number_of(const std::string& given, const std::string& suffix, int64_t usual, int64_t most, const char* what) {
+  if (suffix.empty()) return usual;
+  const std::string text = suffix.substr(1);
+  const auto number = parse_number<int64_t>(text);
+  if (!number || *number < 1 || *number > most)
+    throw usage_error(fmt::format("generator: {}: expected {} from 1 to {} after the @, found '{}'", given, what, most, text));
+  return *number;
 }
 
 SuperResolver trained(const std::string& given, const Stepped& split, const UpscaleOptions& options) {
   const std::string& name = split.name;
-  const int64_t steps = steps_of(given, split.suffix);
+  const int64_t steps = number_of(given, split.suffix, 0, 1000, "steps");
   const auto shipped = shipped_models();
   if (!is_file(name) && std::ranges::find(shipped, name, [](const auto& path) { return path.stem().string(); }) == shipped.end()) {
     const std::vector<std::string> names = generator_names();
@@ -122,10 +121,10 @@ std::vector<std::string> generator_names() {
 
 SuperResolver make_super_resolver(const std::string& name, const UpscaleOptions& options) {
   std::error_code none;
-  if (name == "bicubic") return bicubic();
   if (is_public_net(name)) return direct(for_pictures(load_public_net(name), options.compute), options);
   const Stepped split = split_steps(name);
-  if (!split.suffix.empty() && (split.name == "bicubic" || is_public_net(split.name)))
+  if (split.name == "bicubic") return bicubic(static_cast<int>(number_of(name, split.suffix, direct_scale, 8, "a factor")));
+  if (!split.suffix.empty() && is_public_net(split.name))
     throw usage_error(fmt::format("generator: {}: expected {} alone, which has no steps. leave out {}", name, split.name, split.suffix));
   if (std::filesystem::is_directory(name, none))
     throw usage_error(fmt::format(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Anything that makes a picture larger, by name; the public nets, bicubic and TorchScript modules four times. The names stand in
-// super_resolver.cpp, the one place to add one.
+// Anything that makes a picture larger, by name; the public nets four times, bicubic@N N times, TorchScript modules as they do. The names
+// stand in super_resolver.cpp, the one place to add one.
 #pragma once
 #include <functional>
 #include <string>
@@ -21,7 +21,7 @@ struct UpscaleOptions {
 };
 
 /// One of `generator_names()`, a checkpoint of a generator, or a TorchScript module (FILE.pt; torchscript.h). NAME@N for a generator of
-/// ours: the same weights with another number of steps (`chain_of`).
+/// ours: the same weights with another number of steps (`chain_of`); bicubic@N enlarges N times.
 SuperResolver make_super_resolver(const std::string& name, const UpscaleOptions& options);
 
 /// hash_of the files of weights behind NAME or NAME@N; "" where there is none (bicubic, a folder).
@@ -30,6 +30,6 @@ std::string weights_hash(const std::string& name);
 /// bicubic, the public nets, the shipped generators.
 std::vector<std::string> generator_names();
 
-constexpr int64_t direct_scale = 4;  ///< of the public nets and of TorchScript modules
+constexpr int64_t direct_scale = 4;  ///< of the public nets, and of TorchScript modules that take noise
 
 }  // namespace finpercep

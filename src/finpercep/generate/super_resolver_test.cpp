@@ -109,6 +109,23 @@ TEST_CASE("a TorchScript module makes the picture, whole or in tiles, the same f
             clamped) < 1e-6f);
 }
 
+TEST_CASE("a module enlarges as often as it does, in tiles too; bicubic as often as it is told") {
+  const TestFolder folder;
+  const Image lr = test::photo(50, 37);
+  for (const int scale : {1, 2, 3, 8}) {
+    CAPTURE(scale);
+    const std::string times = std::to_string(scale);
+    const std::string path =
+        script(folder, "def forward(self, lr):\n  return lr.repeat_interleave(" + times + ", 2).repeat_interleave(" + times + ", 3)\n");
+    const Image whole = make_super_resolver(path, tiles_of(0))(lr, 1);
+    CHECK(whole.width == 50 * scale);
+    CHECK(whole.at(2, 36 * scale, 49 * scale) == lr.at(2, 36, 49));
+    CHECK(test::largest_difference(make_super_resolver(path, tiles_of(33))(lr, 1), whole) < 1e-6f);
+    CHECK(make_super_resolver("bicubic@" + times, {})(lr, 1).height == 37 * scale);
+  }
+  CHECK(make_super_resolver("bicubic", {})(lr, 1).width == 200);
+}
+
 TEST_CASE("a module that takes noise gets the picture's own, from its seed, whatever the tile") {
   const TestFolder folder;
   const std::string path = script(folder, "def forward(self, lr, noise):\n  return 0.5 + 0.1 * noise + 0 * lr.mean()\n");
@@ -126,8 +143,10 @@ TEST_CASE("modules that are none, fail or return something else give one line an
     return test::message_of(ExitCode::model, [&] { make_super_resolver(path, {})(lr, 1); });
   };
   const auto with = [&](const std::string& code) { return said(script(folder, code)); };
-  has(with("def forward(self, lr):\n  return lr\n"),
-      "expected an output of shape [1, 3, 20, 28] for an LR of [1, 3, 5, 7], found [1, 3, 5, 7]");
+  has(with("def forward(self, lr):\n  return lr[:, :, 1:]\n"),
+      "expected an output of 1 to 8 times the size for an LR of [1, 3, 64, 64], found [1, 3, 63, 64]");
+  has(with("def forward(self, lr):\n  return lr if lr.size(2) == 5 else lr.repeat_interleave(2, 2).repeat_interleave(2, 3)\n"),
+      "expected an output of shape [1, 3, 10, 14] for an LR of [1, 3, 5, 7], found [1, 3, 5, 7]");
   has(with("def forward(self, lr):\n  return lr.repeat_interleave(4, 2).repeat_interleave(4, 3) / 0\n"), "NaN or infinity");
   has(with("def forward(self, lr):\n  return (lr, lr)\n"), "expected a tensor from forward, found Tuple");
   has(with("def forward(self, lr):\n  assert lr.size(2) % 8 == 0, 'sides must be multiples of 8'\n  return lr\n"),
@@ -154,7 +173,9 @@ TEST_CASE("names: all that exist are listed, a folder is refused, steps are chec
   for (const char* name : {"sr-small@", "sr-small@0", "sr-small@x", "sr-small@2x", "sr-small@-1", "sr-small@99999"})
     has(test::message_of(ExitCode::usage, [&] { make_super_resolver(name, {}); }), "after the @");
   has(test::message_of(ExitCode::model, [&] { make_super_resolver("sr-smell@2", {}); }), "'sr-smell'");
-  has(test::message_of(ExitCode::usage, [&] { make_super_resolver("bicubic@2", {}); }), "expected bicubic alone");
+  has(test::message_of(ExitCode::usage, [&] { make_super_resolver("bicubic@9", {}); }),
+      "expected a factor from 1 to 8 after the @, found '9'");
+  has(test::message_of(ExitCode::usage, [&] { make_super_resolver("realesrgan-x4plus@2", {}); }), "expected realesrgan-x4plus alone");
   CHECK(weights_hash("sr-small@2") == weights_hash("sr-small"));
   CHECK(weights_hash((folder / "at@home").string()) == "");
 }

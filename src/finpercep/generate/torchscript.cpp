@@ -40,6 +40,8 @@ std::string last_line(const std::string& text) {
                      std::min<std::size_t>(end - (start == std::string::npos ? 0 : start + 1) + 1, 200));
 }
 
+std::vector<int64_t> shape_of(const at::Tensor& lr, int64_t scale) { return {lr.size(0), 3, scale * lr.size(2), scale * lr.size(3)}; }
+
 bool draws_noise(const torch::jit::Block& block) {
   return std::ranges::any_of(block.nodes(), [](const torch::jit::Node* node) {
     return node->isNondeterministic() || std::ranges::any_of(node->blocks(), [](const torch::jit::Block* b) { return draws_noise(*b); });
@@ -58,7 +60,7 @@ bool draws_noise(const torch::jit::Method& forward) {
 struct ScriptedNet::Module {
   std::string file;
   torch::jit::Module net;
-  int64_t inputs = 0;
+  int64_t inputs = 0, scale = direct_scale;
   bool draws = false;
 };
 
@@ -88,13 +90,23 @@ ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(s
                                                                  : ". what `finpercep export` wrote is for Python: give the checkpoint, or "
                                                                    "make one of it by tools/checkpoint_of_torchscript.py"));
   module_->draws = draws_noise(*forward);
+  if (takes_noise()) return;
+  at::NoGradGuard no_grad;
+  constexpr int64_t side = 64, most = 8;
+  const at::Tensor lr = at::full({1, 3, side, side}, 0.5, at::TensorOptions(device)), sr = run(lr, {});
+  module_->scale = sr.dim() == 4 ? sr.size(2) / side : 0;
+  if (module_->scale < 1 || module_->scale > most || sr.sizes().vec() != shape_of(lr, module_->scale))
+    throw bad(file, fmt::format("expected an output of 1 to {} times the size for an LR of {}, found {}", most, lr.sizes().vec(),
+                                sr.sizes().vec()));
 }
 
+int64_t ScriptedNet::scale() const { return module_->scale; }
 bool ScriptedNet::takes_noise() const { return module_->inputs == 2; }
 bool ScriptedNet::draws() const { return module_->draws; }
 const std::string& ScriptedNet::file() const { return module_->file; }
 
-at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise) const {
+// forward, whatever the size of what it gives.
+at::Tensor ScriptedNet::run(const at::Tensor& lr, const at::Tensor& noise) const {
   // As the graph is written: the optimising executor compiles after some calls and would then give other last bits than before.
   const torch::jit::GraphOptimizerEnabledGuard plain(false);
   std::vector<c10::IValue> given = {lr};
@@ -111,8 +123,12 @@ at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise
                                   mixed ? ", and bf16, or be trained with dtype=fp32" : ""));
   }
   if (!result.isTensor()) throw bad(file(), fmt::format("expected a tensor from forward, found {}", result.tagKind()));
-  const at::Tensor sr = result.toTensor().to(at::kFloat);
-  const std::vector<int64_t> expected = {lr.size(0), 3, direct_scale * lr.size(2), direct_scale * lr.size(3)};
+  return result.toTensor().to(at::kFloat);
+}
+
+at::Tensor ScriptedNet::operator()(const at::Tensor& lr, const at::Tensor& noise) const {
+  at::Tensor sr = run(lr, noise);
+  const std::vector<int64_t> expected = shape_of(lr, scale());
   if (sr.sizes().vec() != expected)
     throw bad(file(),
               fmt::format("expected an output of shape {} for an LR of {}, found {}", expected, lr.sizes().vec(), sr.sizes().vec()));
@@ -160,16 +176,16 @@ SuperResolver load_torchscript(const std::string& file, const UpscaleOptions& op
     at::Tensor noise;
     if (net.takes_noise()) {
       Random random(seed, "torchscript");
-      noise = normal_tensor(random, {1, 3, direct_scale * lr.size(2), direct_scale * lr.size(3)});
+      noise = normal_tensor(random, shape_of(lr, net.scale()));
     }
-    const at::Tensor sr = in_tiles(lr.size(2), lr.size(3), direct_scale, options.tile, 1, [&](const Tile& tile) {
+    const at::Tensor sr = in_tiles(lr.size(2), lr.size(3), net.scale(), options.tile, 1, [&](const Tile& tile) {
       const auto cut = [&](const at::Tensor& x, int64_t scale) {
         return x.narrow(2, scale * tile.top, scale * tile.height)
             .narrow(3, scale * tile.left, scale * tile.width)
             .contiguous()
             .to(options.compute.device);
       };
-      const at::Tensor sr = net(cut(lr, 1), noise.defined() ? cut(noise, direct_scale) : noise);
+      const at::Tensor sr = net(cut(lr, 1), noise.defined() ? cut(noise, net.scale()) : noise);
       if (!at::isfinite(sr).all().item<bool>())
         throw bad(net.file(), "its output holds NaN or infinity. a module in half precision may overflow; save it in float32");
       if ((options.strict || !*warned) && far_outside(sr)) {
