@@ -29,7 +29,8 @@ void add_degrade(CLI::App& program) {
   auto flags = std::make_shared<Flags>();
   command->add_option("input", flags->inputs, "pictures: files, folders, globs, LIST.txt or @LIST, -");
   command->add_option("-o,--output", flags->output, "folder for STEM.png")->check(a_path());
-  command->add_option("--gt", flags->clean, "folder for the clean pictures, cut to multiples of the scale: what SR pictures compare with");
+  command->add_option("--gt", flags->clean, "folder for the clean pictures, cut to multiples of the scale: what SR pictures compare with")
+      ->check(a_path());
   add_config_flags(*command, flags->config);
   add_seed_flag(*command, flags->seed, "random draws; a picture's draw depends on the seed and its place in the sorted list");
   add_existing_flags(*command, flags->existing);

@@ -65,7 +65,6 @@ void add_reward_flags(CLI::App& command, RewardQuestions& q) {
 
 void answer_reward_questions(const RewardQuestions& q, const std::function<const Judge&()>& judge_of,
                              const std::function<void(const std::string&, const Table&)>& on_table) {
-  if (q.size % 4 != 0) throw usage_error(fmt::format("--size: expected a multiple of 4, found {}", q.size));
   const Judge& judge = judge_of();
   const BootstrapOptions bootstrap{.resamples = q.resamples};
   // What cannot be had for the second question is said before the work on the first.
@@ -76,9 +75,12 @@ void answer_reward_questions(const RewardQuestions& q, const std::function<const
   SuperResolver drawn;
   if (!q.photos.empty()) {
     if (!q.degradation.empty()) load_settings(degradation, read_config_text(q.degradation), q.degradation);
-    check_degradation(degradation);
     for (const std::string& name : q.generators) restorers.emplace_back(name, make_super_resolver(name, {.compute = compute}));
     drawn = make_super_resolver(q.drawn, {.compute = compute});
+    for (const NamedResolver& restorer : restorers) check_factor(restorer, degradation);
+    check_factor({q.drawn, drawn}, degradation);
+    if (q.size % degradation.scale != 0)
+      throw usage_error(fmt::format("--size: expected a multiple of {}, found {}", degradation.scale, q.size));
     photos = read_photos(q);
   }
   for (const std::string& folder : q.fgr_sets) {

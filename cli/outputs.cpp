@@ -37,7 +37,7 @@ namespace {
 void check_folder(const std::filesystem::path& folder, const std::vector<std::filesystem::path>& inputs) {
   std::error_code ignored;  // a path that cannot be resolved is met again, and named, when it is read or written
   require_output(folder.string());
-  if (folder == "-") throw usage_error("-o: expected a folder, found '-'. pictures are written as files");
+  if (folder == "-") throw usage_error("output: expected a folder, found '-'. pictures are written as files");
   if (has_image_name(folder) && !std::filesystem::is_directory(folder, ignored))
     throw usage_error(
         fmt::format("-o: expected a folder, found '{}'. pictures are written into the folder, by their own names", folder.string()));

@@ -114,7 +114,6 @@ def main(a):
         raise SystemExit(f"coevolve: {a.generator}: expected parameters in float32 to train, found {', '.join(sorted(kinds))}. save module.float()")
     for weight in [*weights, *reward.parameters()]:
         weight.requires_grad_(True)
-    out.mkdir(parents=True)  # now: after hours it would be too late to learn that it cannot be made
     of_generator, of_reward = torch.optim.Adam(weights, lr=a.lr_g), torch.optim.Adam(reward.parameters(), lr=a.lr_r)
     schedules = [torch.optim.lr_scheduler.CosineAnnealingLR(o, a.updates, eta_min=o.param_groups[0]["lr"] / 10) for o in (of_generator, of_reward)]
 
@@ -124,6 +123,7 @@ def main(a):
             made = generator(lr)
         if update == 0:
             expect_pictures(made, gt)
+            out.mkdir(parents=True)  # now: after hours it would be too late to learn that it cannot be made
         sr = as_file(made)
         logit, defects = reward.judge(sr)
         worst = defects.flatten(1).topk(defects[0].numel() // 5).values.mean()

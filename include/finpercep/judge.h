@@ -36,9 +36,9 @@ class Judge {
   ~Judge();
   Judge(Judge&&) noexcept;
   Judge& operator=(Judge&&) noexcept;
-  /// RGB in [0,1], any size from 1 x 1; input_error for other channels, data of another size, NaN, and where a twentieth of the values is
-  /// far outside (below -.25 or above 1.25). Memory grows with the picture: 1.3 GiB were measured for 24 megapixels. Memory that runs out
-  /// is another std::exception than Error, as in the constructor.
+  /// RGB in [0,1], any size from 1 x 1; input_error for other channels, data of another size, NaN or infinity, and where a twentieth of the
+  /// values is far outside (below -.25 or above 1.25). Memory grows with the picture: 1.3 GiB were measured for 24 megapixels. Memory that
+  /// runs out is another std::exception than Error, as in the constructor.
   Verdict operator()(const Image& photo) const;
   const std::string& model() const;  ///< as the options name it
   int stage() const;                 ///< k of the RM_k that judges

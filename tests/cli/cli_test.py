@@ -336,7 +336,7 @@ class Cli(ProgramTest):
 
         class Wrong(torch.nn.Module):
             def forward(self, lr: torch.Tensor) -> torch.Tensor:
-                return lr * 2
+                return lr[:, :, 1:]
 
         class Noisy(torch.nn.Module):
             def forward(self, lr: torch.Tensor) -> torch.Tensor:
@@ -361,7 +361,7 @@ class Cli(ProgramTest):
         table = self.works("eval", "--set", f"toy={small.parent / 'small.png'}:{sr / 'small.png'}", "-g", module, "-g", "sr-small@2", "-m", "psnry", "--table", "csv").stdout
         self.assertIn("bilinear.pt", table)
         self.assertIn("sr-small@2", table)
-        self.fails(4, "upscale", small, "-o", sr, "--overwrite", "-g", wrong, says=["wrong.pt", "[1, 3, 128, 160]", "[1, 3, 32, 40]"])
+        self.fails(4, "upscale", small, "-o", sr, "--overwrite", "-g", wrong, says=["wrong.pt", "1 to 8 times", "[1, 3, 63, 64]"])
         self.fails(4, "upscale", small, "-o", sr, "--overwrite", "-g", state, says=["state.pth", "TorchScript"])
         self.fails(2, "upscale", small, "-o", sr, "--overwrite", "-g", sr, says="folder")
         self.fails(4, "upscale", small, "-o", sr, "--overwrite", "-g", "realesrgan-x4", says="realesrgan-x4plus")

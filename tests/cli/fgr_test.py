@@ -227,6 +227,7 @@ class Fgr(ProgramTest):
         self.assertEqual(self.fails(2, "eval", "--map", out, "--response", self.photos, "--size", 97, *small, "--overwrite", says="--size").stdout, "")
         self.fails(2, "eval", "--map", out, "-g", "bicubic", "--device", "cpu", says=["-g", "--response"])
         self.works("eval", "--response", self.photos, "--samples", 1, "--size", 96, "--draws", 2, "--drawn", "sr-small", "-g", "bicubic", "--degradation", ROOT / "configs/degrade/bicubic.yaml", *small, timeout=300)
+        self.fails(2, "eval", "--response", self.photos, "--samples", 1, "--size", 96, "--drawn", "sr-small", "-g", "bicubic@2", *small, "--overwrite", says=["scale: expected 2, the factor of bicubic@2, found 4"])
         for part, word in [("distortions", "gaussian"), ("restorations", "bicubic"), ("draws", "region term")]:
             self.assertIn(word, (tables / f"response-{part}.md").read_text(), part)
 

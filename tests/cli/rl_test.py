@@ -220,7 +220,7 @@ class RlTest(ProgramTest):
                 self.works(*self.rl(out, "refl", f"network_g={given}", f"datasets.degradation.scale={scale}", f"val_photos.photos=[{self.photos}]", "val_size=64", "val_count=1"), timeout=900)
                 self.works("upscale", lr, "-o", self.dir / f"x{scale}-sr", "-g", out / "checkpoints/generator.pt")
                 self.assertEqual(struct.unpack(">II", (self.dir / f"x{scale}-sr/lr.png").read_bytes()[16:24]), (40 * scale, 32 * scale))
-        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("OfBytes", 4, "of 0..255: x / 255"), ("Severed", 4, "a no_grad or a detach"), ("Half", 4, "it must take float32 pictures: save module.float()")):
+        for kind, code, word in (("Frozen", 4, "parameters to train"), ("NotANumber", 4, "its first ones hold NaN"), ("OfBytes", 4, "of 0..255: x / 255"), ("Severed", 4, "a no_grad or a detach"), ("Half", 4, "expected parameters in float32 to train, found first.weight in Half")):
             with self.subTest(kind):
                 out = self.dir / kind
                 self.fails(code, *self.rl(out, "refl", f"network_g={self.dir / kind}.pt", "stages=[1]", "stage_iters=[2]", "monitor.freq=0"), says=word, timeout=900)

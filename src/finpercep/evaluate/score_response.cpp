@@ -97,16 +97,17 @@ Table distortion_response(const std::vector<Image>& photos, const Score& score, 
   return table;
 }
 
-void check_degradation(const DegradeSettings& degradation) {
-  if (degradation.scale != direct_scale)
+void check_factor(const NamedResolver& restorer, const DegradeSettings& degradation) {
+  constexpr int side = 64;
+  const Image made = restorer.second(Image(side, side, 3, 0.5f), 0);
+  if (made.width != side * degradation.scale)
     throw usage_error(
-        fmt::format("degradation: scale: expected {}, the factor of the restorers, found {}", direct_scale, degradation.scale));
+        fmt::format("degradation: scale: expected {}, the factor of {}, found {}", made.width / side, restorer.first, degradation.scale));
 }
 
 Table restoration_response(const std::vector<Image>& photos, const Score& score, const std::vector<NamedResolver>& restorers,
                            const DegradeSettings& degradation, const ResponseOptions& options) {
   require_photos(photos);
-  check_degradation(degradation);
   const MetricSet metrics({"lpips", "dists", "psnr"}, {.device = options.device});
   constexpr std::array<const char*, 3> sets = {"blends", "restorations", "both"};
   std::array<std::array<std::vector<double>, 3>, sets.size()> found;  // [set][metric]: one SRCC a photograph

@@ -30,9 +30,9 @@ struct ResponseOptions {
 /// level 5.
 Table distortion_response(const std::vector<Image>& photos, const Score& score, const ResponseOptions& options);
 
-/// usage_error where it is not by the factor of the restorers.
-void check_degradation(const DegradeSettings& degradation);
-/// Each photograph (sides multiples of four) is degraded and restored. SRCC of the score with LPIPS-alex, DISTS and PSNR within each
+/// usage_error where it enlarges by another factor than the degradation's, as a first picture says.
+void check_factor(const NamedResolver& restorer, const DegradeSettings& degradation);
+/// Each photograph (sides multiples of the factor) is degraded and restored. SRCC of the score with LPIPS-alex, DISTS and PSNR within each
 /// photograph, mean over photographs with intervals: over six blends from bicubic to clean; over the given restorations; over both.
 Table restoration_response(const std::vector<Image>& photos, const Score& score, const std::vector<NamedResolver>& restorers,
                            const DegradeSettings& degradation, const ResponseOptions& options);

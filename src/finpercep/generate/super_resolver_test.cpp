@@ -124,6 +124,9 @@ TEST_CASE("a module enlarges as often as it does, in tiles too; bicubic as often
     CHECK(make_super_resolver("bicubic@" + times, {})(lr, 1).height == 37 * scale);
   }
   CHECK(make_super_resolver("bicubic", {})(lr, 1).width == 200);
+  const std::string picky = script(
+      folder, "def forward(self, lr):\n  assert lr.size(2) % 48 == 0\n  return lr.repeat_interleave(4, 2).repeat_interleave(4, 3)\n");
+  CHECK(make_super_resolver(picky, {})(test::photo(48, 48), 1).width == 192);  // fails on the picture that asks for the factor
 }
 
 TEST_CASE("a module that takes noise gets the picture's own, from its seed, whatever the tile") {

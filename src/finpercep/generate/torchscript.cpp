@@ -93,11 +93,18 @@ ScriptedNet::ScriptedNet(const std::string& file, at::Device device) : module_(s
   if (takes_noise()) return;
   at::NoGradGuard no_grad;
   constexpr int64_t side = 64, most = 8;
-  const at::Tensor lr = at::full({1, 3, side, side}, 0.5, at::TensorOptions(device)), sr = run(lr, {});
-  module_->scale = sr.dim() == 4 ? sr.size(2) / side : 0;
-  if (module_->scale < 1 || module_->scale > most || sr.sizes().vec() != shape_of(lr, module_->scale))
+  const at::Tensor lr = at::full({1, 3, side, side}, 0.5, at::TensorOptions(device));
+  at::Tensor sr;
+  try {
+    sr = run(lr, {});
+  } catch (const Error&) {  // one that takes some sizes only: its first own picture tells
+    return;
+  }
+  const int64_t scale = sr.dim() == 4 ? sr.size(2) / side : 0;
+  if (scale < 1 || scale > most || sr.sizes().vec() != shape_of(lr, scale))
     throw bad(file, fmt::format("expected an output of 1 to {} times the size for an LR of {}, found {}", most, lr.sizes().vec(),
                                 sr.sizes().vec()));
+  module_->scale = scale;
 }
 
 int64_t ScriptedNet::scale() const { return module_->scale; }

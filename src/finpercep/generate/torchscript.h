@@ -2,10 +2,10 @@
 // Super-resolvers made elsewhere as TorchScript modules. The file must hold a module saved by torch.jit.save with the method
 //   forward(lr: Tensor) -> Tensor            or            forward(lr: Tensor, noise: Tensor) -> Tensor
 // lr: N x 3 x H x W, float32, RGB in [0,1], any H and W. Returns SR: N x 3 x sH x sW, in [0,1] (what lies outside is clamped), s one of 1
-// (a restorer) to 8, found by a first picture; noise: N x 3 x 4H x 4W standard normals drawn from the picture's seed, for modules that
-// sample, whose s is 4. For one that draws noise of its own torch's generator is seeded with the picture's seed, one picture at a time;
-// under `rl` once an iteration. The module runs in float32, unless it casts itself; under `rl` in bf16, in mixed precision. A module is a
-// program: load only those whose origin you trust.
+// (a restorer) to 8, found by a gray picture of 64 x 64 (4 where the module fails on it); noise: N x 3 x 4H x 4W standard normals drawn
+// from the picture's seed, for modules that sample, whose s is 4. For one that draws noise of its own torch's generator is seeded with the
+// picture's seed, one picture at a time; under `rl` once an iteration. The module runs in float32, unless it casts itself; under `rl` in
+// bf16, in mixed precision. A module is a program: load only those whose origin you trust.
 #pragma once
 #include <filesystem>
 #include <map>
@@ -19,8 +19,7 @@ namespace finpercep {
 /// The module as a net, differentiable in its parameters. Copies share one module.
 class ScriptedNet {
  public:
-  /// model_error in one line: not a TorchScript module, another signature, a module that fails on a gray picture of 64 x 64 or makes
-  /// another shape of it.
+  /// model_error in one line: not a TorchScript module, another signature, a gray picture of another shape than s times 64 x 64.
   ScriptedNet(const std::string& file, at::Device device);
   int64_t scale() const;  ///< s
   bool takes_noise() const;

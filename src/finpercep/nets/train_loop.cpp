@@ -65,6 +65,18 @@ void warn_if_computed_otherwise(const TensorFile& state, const std::string& now,
                     path.string(), found->second, now));
 }
 
+// How often the run has saved its state: by the config that it has so far, not by the one that it is to go on with.
+int64_t own_save_freq(const RunDir& run, const LoopSettings& settings) {
+  constexpr std::string_view key = "save_checkpoint_freq: ";
+  const std::filesystem::path config = run.path() / "config.yaml";
+  std::error_code ignored;
+  const std::string text = std::filesystem::exists(config, ignored) ? read_text_file(config) : "";
+  const std::size_t at = text.find(key);
+  if (at == std::string::npos) return settings.save_checkpoint_freq;
+  const std::string_view rest = std::string_view(text).substr(at + key.size());
+  return parse_number<int64_t>(rest.substr(0, rest.find_first_of(" \n#"))).value_or(settings.save_checkpoint_freq);
+}
+
 // The iteration to go on from.
 int64_t restore_state(RunDir& run, const LoopSettings& settings, const LoopParts& parts) {
   const auto states = saved_states(run);
@@ -87,7 +99,7 @@ int64_t restore_state(RunDir& run, const LoopSettings& settings, const LoopParts
                                   run.path().string(), states.size()));
   // A run that got past its first state had one: beginning again would write over what it made.
   const int64_t reached = run.last_step();
-  if (reached > settings.save_checkpoint_freq)
+  if (reached > own_save_freq(run, settings))
     throw input_error(
         fmt::format("resume: {}: expected a training state in checkpoints, found none, though metrics.jsonl goes to iteration {}. "
                     "where they were removed there is no way on: begin in another folder",

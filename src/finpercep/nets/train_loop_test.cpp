@@ -3,6 +3,7 @@
 
 #include <ATen/Parallel.h>
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -261,4 +262,19 @@ TEST_CASE("a run whose states were removed is not begun again over its results; 
   Toy anew;
   train(anew, folder / "young", rare, true);
   CHECK(anew.first_step == 0);
+}
+
+TEST_CASE("whether states were removed is told by how often the run has saved them, not by how often it is to") {
+  const TestFolder folder;
+  const auto config = [](int64_t freq) { return fmt::format("train:\n  save_checkpoint_freq: {}  # iterations\n", freq); };
+  const auto go = [&](Toy& toy, int64_t freq, bool resume) {
+    RunDir run(folder / "run", config(freq), resume);
+    run_loop(run, {.total_iter = 12, .print_freq = 1, .save_checkpoint_freq = freq, .val_freq = 0}, resume, toy.parts());
+  };
+  Toy crashed{.crash_at = 6}, anew{.crash_at = 9}, refused;
+  CHECK_THROWS_AS(go(crashed, 100, false), std::runtime_error);
+  CHECK_THROWS_AS(go(anew, 2, true), std::runtime_error);  // had none: begins again, now with states
+  CHECK(anew.first_step == 0);
+  for (const auto& entry : std::filesystem::directory_iterator(folder / "run/checkpoints")) std::filesystem::remove(entry.path());
+  CHECK_THROWS_WITH_AS(go(refused, 100, true), doctest::Contains("metrics.jsonl goes to iteration 9"), Error);
 }

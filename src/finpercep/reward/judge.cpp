@@ -110,9 +110,10 @@ void expect_unit_range(const Image& photo) {
   std::size_t outside = 0, none = 0;
   for (const float v : photo.data) {
     outside += v < -0.25f || v > 1.25f;
-    none += std::isnan(v);
+    none += !std::isfinite(v);
   }
-  if (none > 0) throw input_error(fmt::format("picture: expected finite values, found NaN in {} of {}", none, photo.data.size()));
+  if (none > 0)
+    throw input_error(fmt::format("picture: expected finite values, found NaN or infinity in {} of {}", none, photo.data.size()));
   if (outside * 20 > photo.data.size())
     throw input_error(
         fmt::format("picture: expected RGB in [0,1], found many values far outside, {} of {}. of [-1,1]: (x + 1) / 2; of 0..255: x / 255",

@@ -30,7 +30,9 @@ at::Tensor map_correlation_loss(const at::Tensor& map, const at::Tensor& label, 
   const at::Tensor total = counts.sum(pixels, true).clamp_min(1);
   const auto mean = [&](const at::Tensor& values) { return (values * counts).sum(pixels, true) / total; };
   const at::Tensor x = map - mean(map), y = label - mean(label), spread = mean(y * y);
-  const at::Tensor correlation = mean(x * y) / (mean(x * x) * spread + 1e-8).sqrt();
+  // A map that hardly varies yet, as a newborn level's, is taken to vary by .01: its gradient would be a thousand times that of a grown
+  // one.
+  const at::Tensor correlation = mean(x * y) / (mean(x * x).clamp_min(0.01 * 0.01) * spread + 1e-8).sqrt();
   return mean_where(1 - correlation, (spread > 0.02 * 0.02).to(at::kFloat));
 }
 

@@ -15,7 +15,8 @@ at::Tensor map_loss(const at::Tensor& map, const at::Tensor& label, const at::Te
 at::Tensor map_cross_entropy(const at::Tensor& logits, const at::Tensor& label, const at::Tensor& counts);
 
 /// 1 - Pearson's correlation of map and label over a picture's pixels, averaged over the pictures whose label varies (standard deviation
-/// above .02): which places are worse, whatever the map's level. 0 where no picture's does.
+/// above .02): which places are worse, whatever the map's level. 0 where no picture's does. A map that varies by less than .01 counts as if
+/// it varied by that.
 at::Tensor map_correlation_loss(const at::Tensor& map, const at::Tensor& label, const at::Tensor& counts);
 
 /// L_rank = max(0, m1 - (S_syn - S_SR)) + max(0, m2 - (S_GT - S_syn)), each term averaged over the samples where it applies

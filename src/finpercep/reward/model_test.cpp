@@ -279,7 +279,7 @@ TEST_CASE("judging without LibTorch in sight: the model itself, and the same for
   for (float& v : bytes.data) v *= 255;
   for (float& v : centred.data) v = 4 * v - 2;
   odd.data[70] = std::numeric_limits<float>::quiet_NaN();
-  CHECK_THROWS_WITH_AS(judge(odd), doctest::Contains("found NaN in 1 of 3840"), Error);
+  CHECK_THROWS_WITH_AS(judge(odd), doctest::Contains("found NaN or infinity in 1 of 3840"), Error);
   CHECK_THROWS_WITH_AS(judge(bytes), doctest::Contains("of 0..255: x / 255"), Error);
   CHECK_THROWS_WITH_AS(judge(centred), doctest::Contains("expected RGB in [0,1]"), Error);
 }

@@ -82,7 +82,10 @@ TEST_CASE("each loss reaches the total with its weight, of every stage that has 
             true},
         Row{&RewardLossSettings::correlation_weight, [&](int64_t k) { return map_correlation_loss(judged[k].map, labels, counts); }, true},
         Row{&RewardLossSettings::rank_weight,
-            [&](int64_t k) { return rank_loss(score(k, 2), score(k, 1), score(k, 0), half, some, 0.1, 0.1); }, false}}) {
+            [&](int64_t k) { return rank_loss(score(k, 2), score(k, 1), score(k, 0), half, some, 0.1, 0.1); }, false},
+        Row{&RewardLossSettings::align_weight, [&](int64_t k) { return align_loss(score(k, 0), base); }, false},
+        Row{&RewardLossSettings::opinion_weight, [&](int64_t k) { return (score(k, 1) - pseudo_opinion(batch.label)).abs().mean(); },
+            false}}) {
     RewardLossSettings alone{.map_weight = 0, .cross_entropy_weight = 0, .rank_weight = 0, .align_weight = 0, .opinion_weight = 0};
     alone.*row.weight = 2;
     const double coarse = (row.of_map ? 0 : value(row.of(0))) + value(row.of(1));

@@ -58,7 +58,8 @@ void check_runs(const std::vector<StudyRun>& runs, const PhotoSettings& held_out
     try {
       RewardFacts facts;
       const auto reward = load_reward(run.settings.reward, at::kCPU, &facts);
-      check(run.settings, *load_generator(run.settings.network_g, at::kCPU), reward->settings.stage);
+      const at::Device device = resolve_compute(run.settings.device, run.settings.dtype).device;  // a traced module may know only its own
+      check(run.settings, *load_generator(run.settings.network_g, device), reward->settings.stage);
       if (run.settings.coevolve_freq > 0) {
         expect_label_scale(facts, run.settings.reward);
         LabelFeatures(at::kCPU, facts.label_features);  // are the weights there?
