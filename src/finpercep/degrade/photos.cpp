@@ -98,8 +98,11 @@ std::vector<std::filesystem::path> trained_on(const PhotoSettings& held_out, con
 void PhotoSet::read(const std::vector<std::filesystem::path>& paths, const PhotoSettings& settings, int min_side) {
   std::vector<std::optional<Photo>> found(paths.size());
   std::vector<std::string> problems(paths.size());
+  std::optional<Progress> progress;
+  if (paths.size() >= 200) progress.emplace("photographs", static_cast<int64_t>(paths.size()));  // fewer are a matter of seconds
   parallel_for(static_cast<int64_t>(paths.size()), 0, [&](int64_t i) {
     stop_if_interrupted("photographs were being read, nothing has begun");
+    if (progress) progress->advance();
     try {
       Image image = read_image(paths[i]);
       const int side = std::max(image.width, image.height);

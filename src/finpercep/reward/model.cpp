@@ -99,7 +99,7 @@ std::vector<Judgement> RewardModel::run(const at::Tensor& x, int64_t first, int6
     const at::Tensor cells = modulate(features, map);
     const auto inside = [&](const at::Tensor& full) { return full.narrow(-2, 0, height).narrow(-1, 0, width); };
     const at::Tensor score_logit = score_logit_of(cells.mean({2, 3}), k);
-    judgements.push_back({at::sigmoid(score_logit), score_logit, inside(logits), inside(map), cells});
+    judgements.push_back({at::sigmoid(score_logit), score_logit, inside(logits), inside(map)});
   }
   return judgements;
 }

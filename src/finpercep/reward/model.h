@@ -26,8 +26,7 @@ struct Judgement {
   at::Tensor score;        ///< N, in [0,1], 1 = clean
   at::Tensor score_logit;  ///< N, S before its sigmoid: what RL normalises, because it keeps its gradient where S is near 0 or 1
   at::Tensor logits;       ///< N x 1 x H x W, the map before the sigmoid
-  at::Tensor map;    ///< N x 1 x H x W = sigmoid of the levels' bilinear logits, 1 = defect; 0.5 everywhere at stage 0, which sees no map
-  at::Tensor cells;  ///< N x C x h x w: what the head pools, at stride 32. Its mean over any set of cells goes into `score_of`.
+  at::Tensor map;  ///< N x 1 x H x W = sigmoid of the levels' bilinear logits, 1 = defect; 0.5 everywhere at stage 0, which sees no map
 };
 
 /// N x C x H x W mirrored at the bottom and right to `height` x `width`: what is beyond a picture's edge looks like what is inside.
