@@ -11,7 +11,6 @@
 #include "finpercep/base/error.h"
 #include "finpercep/nets/checkpoint.h"
 #include "finpercep/nets/layout.h"
-#include "finpercep/nets/optimise.h"
 
 namespace finpercep {
 
@@ -64,7 +63,6 @@ at::Tensor RewardModel::modulate(const at::Tensor& features, const at::Tensor& m
 }
 
 at::Tensor RewardModel::score_logit_of(const at::Tensor& pooled, int64_t stage) const {
-  const MixedPrecision exact(pooled.device(), at::kFloat);  // bf16 has 1/64 between logits above 2: S of two pictures would be one number
   const Head& head = heads_.at(stage);
   return head.out(at::silu(head.hidden(pooled))).to(at::kFloat).squeeze(1);
 }
